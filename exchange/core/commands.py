@@ -1,0 +1,237 @@
+"""
+What goes into the exchange.
+
+Commands are frozen, carry everything the core needs to know (it reads no clock and looks
+nothing up) and are encoded as arrays: a field is only ever appended, with a default, so an
+old log stays readable. ``VERSION`` rises when that is not enough.
+"""
+
+import msgspec
+
+from exchange.core.enums import (
+    AccountStatus,
+    Lane,
+    MarketKind,
+    MarketStatus,
+    OrderType,
+    SelfTradeMode,
+    Side,
+    TimeInForce,
+    WalletKind,
+)
+
+VERSION = 1
+
+
+class Command(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """Base of all commands; the tag on the wire is the class name."""
+
+
+class PlaceOrder(Command, frozen=True, gc=False):
+    """
+    Place one order.
+
+    A market order has ``price_atoms`` 0 and either ``quantity_atoms`` (base) or
+    ``quote_quantity_atoms`` (what to spend or receive at most, fee included).
+    ``slippage_rate_e8`` caps a market order against the reference price; 0 takes the
+    market's band. ``client_order_id`` is unique per account for ever; "" is none.
+    ``request_hash`` tells the same request from another one under the same id.
+    ``self_trade_mode`` 0 takes the account's default.
+    """
+
+    account_id: int
+    market_id: int
+    side: Side
+    order_type: OrderType
+    time_in_force: TimeInForce
+    price_atoms: int
+    quantity_atoms: int
+    quote_quantity_atoms: int = 0
+    post_only: bool = False
+    client_order_id: str = ""
+    request_hash: int = 0
+    slippage_rate_e8: int = 0
+    self_trade_mode: SelfTradeMode | None = None
+
+
+class CancelOrder(Command, frozen=True, gc=False):
+    """Cancel an open order by ``order_id``, or by ``client_order_id`` when that is 0."""
+
+    account_id: int
+    order_id: int
+    client_order_id: str = ""
+    by_operator: bool = False
+
+
+class CancelAllOrders(Command, frozen=True, gc=False):
+    """Cancel all open orders of an account, in one market or (0) in all."""
+
+    account_id: int
+    market_id: int = 0
+    by_operator: bool = False
+
+
+class Transfer(Command, frozen=True, gc=False):
+    """Move an available amount between two wallets of one account or of two."""
+
+    account_id: int
+    wallet: WalletKind
+    target_account_id: int
+    target_wallet: WalletKind
+    asset_id: int
+    amount_atoms: int
+    client_transfer_id: str = ""
+    request_hash: int = 0
+
+
+class Credit(Command, frozen=True, gc=False):
+    """Deposit: ``external`` pays the account. Same id and same request is carried out once."""
+
+    account_id: int
+    wallet: WalletKind
+    asset_id: int
+    amount_atoms: int
+    reason: str
+    actor: str
+    client_transfer_id: str = ""
+    request_hash: int = 0
+
+
+class Debit(Command, frozen=True, gc=False):
+    """Withdrawal of an available amount to ``external``."""
+
+    account_id: int
+    wallet: WalletKind
+    asset_id: int
+    amount_atoms: int
+    reason: str
+    actor: str
+    client_transfer_id: str = ""
+    request_hash: int = 0
+
+
+class ConfigureAsset(Command, frozen=True, gc=False):
+    """Create or change an asset; ``decimals`` (0-8) is what amounts may carry and never falls."""
+
+    asset_id: int
+    code: str
+    name: str
+    decimals: int
+
+
+class ConfigureMarket(Command, frozen=True, gc=False):
+    """
+    Create or change a market.
+
+    Needs ``tick_atoms * lot_atoms % 10^8 == 0``. A bound of 0 is not enforced. Bands are
+    rates of 10^-8 against the reference price. Assets and kind never change; tick and lot
+    only while the book is empty.
+    """
+
+    market_id: int
+    symbol: str
+    kind: MarketKind
+    base_asset_id: int
+    quote_asset_id: int
+    tick_atoms: int
+    lot_atoms: int
+    quantity_min_atoms: int
+    quantity_max_atoms: int
+    price_min_atoms: int
+    price_max_atoms: int
+    notional_min_atoms: int
+    price_band_e8: int
+    market_band_e8: int
+    status: MarketStatus = MarketStatus.TRADING
+
+
+class SetMarketStatus(Command, frozen=True, gc=False):
+    """Halt, resume or restrict a market."""
+
+    market_id: int
+    status: MarketStatus
+    reason: str = ""
+    actor: str = ""
+
+
+class ConfigureFeeTier(Command, frozen=True, gc=False):
+    """
+    Set the rates (10^-8) of a fee tier.
+
+    Maker may be negative (a rebate); maker + taker never is. Open orders keep their rates.
+    """
+
+    tier: int
+    maker_rate_e8: int
+    taker_rate_e8: int
+
+
+class ConfigureAccount(Command, frozen=True, gc=False):
+    """Create or change an account of the exchange."""
+
+    account_id: int
+    status: AccountStatus = AccountStatus.ACTIVE
+    fee_tier: int = 0
+    open_orders_max: int = 200
+    self_trade_mode: SelfTradeMode = SelfTradeMode.EXPIRE_TAKER
+
+
+class UpdateIndexPrices(Command, frozen=True, gc=False):
+    """Set index prices (quote atoms): pairs of market id and price; the latest wins."""
+
+    prices: tuple[tuple[int, int], ...]
+
+
+class StartLeadership(Command, frozen=True, gc=False):
+    """First command of a new leader; after a long pause the exchange reopens in phases."""
+
+    epoch: int
+    down_ms: int
+
+
+class ContinueTask(Command, frozen=True, gc=False):
+    """Internal: carry out the next bounded step of the oldest unfinished task."""
+
+
+AnyCommand = (
+    PlaceOrder
+    | CancelOrder
+    | CancelAllOrders
+    | Transfer
+    | Credit
+    | Debit
+    | ConfigureAsset
+    | ConfigureMarket
+    | SetMarketStatus
+    | ConfigureFeeTier
+    | ConfigureAccount
+    | UpdateIndexPrices
+    | StartLeadership
+    | ContinueTask
+)
+
+
+class ClientIdFinding(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What the runner's look-up of a client id found: who used it, for which request."""
+
+    reference_id: int
+    request_hash: int
+
+
+class Envelope(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    One command as the log keeps it: all that replay needs.
+
+    ``number`` is the command number, ``time_ms`` the runner's clock (UTC milliseconds, never
+    falling), ``command_id`` makes delivery exactly-once, ``finding`` is the outcome of the
+    look-up of the command's client id (None: never used).
+    """
+
+    version: int
+    number: int
+    time_ms: int
+    command_id: str
+    lane: Lane
+    command: AnyCommand
+    finding: ClientIdFinding | None = None
+    request_id: str = ""

@@ -1,0 +1,136 @@
+"""
+Every refusal of the exchange: stable, grouped by owner, never reused.
+
+The name is the string code that leaves the platform; the number is what the command log
+stores. When several checks fail, the first in the order of this file wins.
+"""
+
+from enum import IntEnum
+
+
+class Code(IntEnum):
+    """Result of one command."""
+
+    OK = 0
+
+    # The exchange itself.
+    UNSUPPORTED_VERSION = 101
+    EXPIRED_IN_QUEUE = 102
+    QUARANTINED = 103
+    EXCHANGE_CANCEL_ONLY = 104
+    EXCHANGE_POST_ONLY = 105
+    PLANNING_FAILED = 106
+    STALE_EPOCH = 107
+    DATA_REFUSED = 108
+
+    # Accounts.
+    ACCOUNT_NOT_FOUND = 201
+    ACCOUNT_SUSPENDED = 202
+    ACCOUNT_CANCEL_ONLY = 203
+
+    # Assets, markets, configuration.
+    ASSET_NOT_FOUND = 301
+    MARKET_NOT_FOUND = 302
+    MARKET_HALTED = 303
+    MARKET_CANCEL_ONLY = 304
+    MARKET_POST_ONLY = 305
+    INVALID_CONFIGURATION = 306
+    CONFIGURATION_IN_USE = 307
+
+    # Orders.
+    CLIENT_ORDER_ID_CONFLICT = 401
+    INVALID_ORDER = 402
+    INVALID_QUANTITY = 403
+    LOT_SIZE = 404
+    QUANTITY_TOO_SMALL = 405
+    QUANTITY_TOO_LARGE = 406
+    INVALID_PRICE = 407
+    TICK_SIZE = 408
+    PRICE_TOO_LOW = 409
+    PRICE_TOO_HIGH = 410
+    PRICE_BAND = 411
+    MIN_NOTIONAL = 412
+    NOTIONAL_TOO_LARGE = 413
+    TOO_MANY_OPEN_ORDERS = 414
+    POST_ONLY_WOULD_CROSS = 415
+    FOK_NOT_FILLABLE = 416
+    NO_LIQUIDITY = 417
+    ORDER_NOT_FOUND = 418
+    TOO_MANY_COMMANDS = 419
+
+    # Wallets.
+    INSUFFICIENT_BALANCE = 501
+    INVALID_AMOUNT = 502
+    SAME_WALLET = 503
+    BALANCE_LIMIT = 504
+    TRANSFER_ID_CONFLICT = 505
+
+
+# What REST answers; everything absent is a business refusal, 422.
+HTTP_STATUS: dict[Code, int] = {
+    Code.OK: 200,
+    Code.UNSUPPORTED_VERSION: 500,
+    Code.EXPIRED_IN_QUEUE: 503,
+    Code.QUARANTINED: 503,
+    Code.EXCHANGE_CANCEL_ONLY: 503,
+    Code.EXCHANGE_POST_ONLY: 503,
+    Code.PLANNING_FAILED: 500,
+    Code.STALE_EPOCH: 503,
+    Code.MARKET_NOT_FOUND: 404,
+    Code.ASSET_NOT_FOUND: 404,
+    Code.ORDER_NOT_FOUND: 404,
+    Code.CLIENT_ORDER_ID_CONFLICT: 409,
+    Code.TRANSFER_ID_CONFLICT: 409,
+    Code.CONFIGURATION_IN_USE: 409,
+}
+
+MESSAGES: dict[Code, str] = {
+    Code.OK: "Done.",
+    Code.UNSUPPORTED_VERSION: "The command has a version that this exchange does not know.",
+    Code.EXPIRED_IN_QUEUE: "The request waited too long and was not carried out.",
+    Code.QUARANTINED: "The request met a fault of the exchange and was set aside; not carried out.",
+    Code.EXCHANGE_CANCEL_ONLY: "The exchange has just restarted and accepts only cancels.",
+    Code.EXCHANGE_POST_ONLY: "The exchange has just restarted and accepts only post-only orders.",
+    Code.PLANNING_FAILED: "The request met a fault of the exchange and was not carried out.",
+    Code.STALE_EPOCH: "The request was meant for an earlier run of the exchange.",
+    Code.DATA_REFUSED: "The database refused a value of this request; not carried out.",
+    Code.ACCOUNT_NOT_FOUND: "The account does not exist on the exchange.",
+    Code.ACCOUNT_SUSPENDED: "The account is suspended.",
+    Code.ACCOUNT_CANCEL_ONLY: "The account may only cancel orders.",
+    Code.ASSET_NOT_FOUND: "The asset does not exist.",
+    Code.MARKET_NOT_FOUND: "The market does not exist.",
+    Code.MARKET_HALTED: "The market is halted.",
+    Code.MARKET_CANCEL_ONLY: "The market accepts only cancels.",
+    Code.MARKET_POST_ONLY: "The market accepts only post-only orders.",
+    Code.INVALID_CONFIGURATION: "The configuration is not valid.",
+    Code.CONFIGURATION_IN_USE: "The change is not possible while orders or balances depend on it.",
+    Code.CLIENT_ORDER_ID_CONFLICT: "This client_order_id was used for a different request.",
+    Code.INVALID_ORDER: "This combination of order options is not possible.",
+    Code.INVALID_QUANTITY: "The quantity must be positive.",
+    Code.LOT_SIZE: "The quantity is not a multiple of the market's lot size.",
+    Code.QUANTITY_TOO_SMALL: "The quantity is below the market's minimum.",
+    Code.QUANTITY_TOO_LARGE: "The quantity is above the market's maximum.",
+    Code.INVALID_PRICE: "The price must be positive.",
+    Code.TICK_SIZE: "The price is not a multiple of the market's tick size.",
+    Code.PRICE_TOO_LOW: "The price is below the market's minimum.",
+    Code.PRICE_TOO_HIGH: "The price is above the market's maximum.",
+    Code.PRICE_BAND: "The price is too far from the reference price.",
+    Code.MIN_NOTIONAL: "The order's value is below the market's minimum.",
+    Code.NOTIONAL_TOO_LARGE: "The order's value is above what the exchange can hold.",
+    Code.TOO_MANY_OPEN_ORDERS: "The account has too many open orders in this market.",
+    Code.POST_ONLY_WOULD_CROSS: "The post-only order would trade at once.",
+    Code.FOK_NOT_FILLABLE: "The order cannot be filled completely at once.",
+    Code.NO_LIQUIDITY: "There is nothing to trade with within the price cap.",
+    Code.ORDER_NOT_FOUND: "The order does not exist or is no longer open.",
+    Code.TOO_MANY_COMMANDS: "The batch holds too many requests.",
+    Code.INSUFFICIENT_BALANCE: "The available balance is not sufficient.",
+    Code.INVALID_AMOUNT: "The amount must be positive and in the asset's decimals.",
+    Code.SAME_WALLET: "Source and target of the transfer are the same wallet.",
+    Code.BALANCE_LIMIT: "The balance would exceed what the exchange can hold.",
+    Code.TRANSFER_ID_CONFLICT: "This client_transfer_id was used for a different request.",
+}
+
+
+def http_status(code: Code) -> int:
+    """Return the HTTP status that answers a command with this result."""
+    return HTTP_STATUS.get(code, 422)
