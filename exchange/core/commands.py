@@ -32,9 +32,10 @@ class PlaceOrder(Command, frozen=True, gc=False):
     Place one order.
 
     A market order has ``price_atoms`` 0 and either ``quantity_atoms`` (base) or
-    ``quote_quantity_atoms`` (what to spend or receive at most, fee included).
-    ``slippage_rate_e8`` caps a market order against the reference price; 0 takes the
-    market's band. ``client_order_id`` is unique per account for ever; "" is none.
+    ``quote_quantity_atoms``: what to spend at most, fee included, or what to sell for at
+    most, before the fee; both are rounded down to lots. ``slippage_rate_e8`` caps a market
+    order against the best opposite price, beside the market's band against the index
+    price; 0 is no cap of its own. ``client_order_id`` is unique per account for ever; "" is none.
     ``request_hash`` tells the same request from another one under the same id.
     ``self_trade_mode`` 0 takes the account's default.
     """

@@ -47,7 +47,6 @@ class EndReason(IntEnum):
     PRICE_CAP = 6
     MATCH_LIMIT = 7
     SELF_TRADE = 8
-    QUOTE_SPENT = 9
 
 
 class SelfTradeMode(IntEnum):

@@ -2,7 +2,8 @@
 Every refusal of the exchange: stable, grouped by owner, never reused.
 
 The name is the string code that leaves the platform; the number is what the command log
-stores. When several checks fail, the first in the order of this file wins.
+stores. A used client id is answered before anything else; then, when several checks fail,
+the first in the order of this file wins.
 """
 
 from enum import IntEnum
@@ -54,9 +55,7 @@ class Code(IntEnum):
     TOO_MANY_OPEN_ORDERS = 414
     POST_ONLY_WOULD_CROSS = 415
     FOK_NOT_FILLABLE = 416
-    NO_LIQUIDITY = 417
-    ORDER_NOT_FOUND = 418
-    TOO_MANY_COMMANDS = 419
+    ORDER_NOT_FOUND = 417
 
     # Wallets.
     INSUFFICIENT_BALANCE = 501
@@ -120,9 +119,7 @@ MESSAGES: dict[Code, str] = {
     Code.TOO_MANY_OPEN_ORDERS: "The account has too many open orders in this market.",
     Code.POST_ONLY_WOULD_CROSS: "The post-only order would trade at once.",
     Code.FOK_NOT_FILLABLE: "The order cannot be filled completely at once.",
-    Code.NO_LIQUIDITY: "There is nothing to trade with within the price cap.",
     Code.ORDER_NOT_FOUND: "The order does not exist or is no longer open.",
-    Code.TOO_MANY_COMMANDS: "The batch holds too many requests.",
     Code.INSUFFICIENT_BALANCE: "The available balance is not sufficient.",
     Code.INVALID_AMOUNT: "The amount must be positive and in the asset's decimals.",
     Code.SAME_WALLET: "Source and target of the transfer are the same wallet.",

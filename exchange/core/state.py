@@ -2,12 +2,14 @@
 The state of the exchange: what is persisted, what is derived, and what a batch touched.
 
 Objects here are mutable and owned by the engine alone; nothing outside ``exchange`` holds
-one. ``PERSISTED`` and ``DERIVED`` name every field of every class (a test holds that).
+one. ``DERIVED`` names the fields that are recomputed on load; all others are persisted.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+
+import msgspec
 
 from exchange.core.enums import (
     EndReason,
@@ -29,107 +31,68 @@ from exchange.core.events import (
 )
 
 
-class Order:
+# Fields that loading recomputes; every other field of the classes here is persisted.
+DERIVED = {"Order": frozenset({"held_atoms"}), "Wallet": frozenset[str]()}
+
+
+class Order(msgspec.Struct, gc=False):
     """
     An order while the core knows it.
 
+    ``remaining_atoms`` is what still is in the book (0 once it ended), so
+    quantity - filled - remaining was prevented by self-trade prevention or expired.
     ``priority`` is command number * 4096 + index inside the command: time priority inside a
     price. ``fee_remainder`` is what the fees charged so far were rounded up by, in 10^-8
     atoms, so that all fees of an order are rounded once. ``previous_id`` links the orders of
     an account. ``held_atoms`` is what the order holds in its wallet.
     """
 
-    __slots__ = (
-        "account_id",
-        "client_order_id",
-        "created_ms",
-        "fee_atoms",
-        "fee_remainder",
-        "filled_atoms",
-        "held_atoms",
-        "maker_rate_e8",
-        "market_id",
-        "order_id",
-        "order_type",
-        "post_only",
-        "previous_id",
-        "price_atoms",
-        "priority",
-        "quantity_atoms",
-        "quote_filled_atoms",
-        "quote_quantity_atoms",
-        "reason",
-        "remaining_atoms",
-        "request_hash",
-        "self_trade_mode",
-        "side",
-        "status",
-        "taker_rate_e8",
-        "time_in_force",
-        "updated_ms",
-    )
-    PERSISTED = frozenset(__slots__) - {"held_atoms"}
-    DERIVED = frozenset({"held_atoms"})
-
-    order_id: int
-    account_id: int
-    market_id: int
-    client_order_id: str
-    request_hash: int
-    side: Side
-    order_type: OrderType
-    time_in_force: TimeInForce
-    post_only: bool
-    self_trade_mode: SelfTradeMode
-    price_atoms: int
-    quantity_atoms: int
-    quote_quantity_atoms: int
-    remaining_atoms: int
-    filled_atoms: int
-    quote_filled_atoms: int
-    fee_atoms: int
-    fee_remainder: int
-    maker_rate_e8: int
-    taker_rate_e8: int
-    status: OrderStatus
-    reason: EndReason
-    priority: int
-    previous_id: int
-    created_ms: int
-    updated_ms: int
-    held_atoms: int
+    order_id: int = 0
+    account_id: int = 0
+    market_id: int = 0
+    client_order_id: str = ""
+    request_hash: int = 0
+    side: Side = Side.BUY
+    order_type: OrderType = OrderType.LIMIT
+    time_in_force: TimeInForce = TimeInForce.GTC
+    post_only: bool = False
+    self_trade_mode: SelfTradeMode = SelfTradeMode.EXPIRE_TAKER
+    price_atoms: int = 0
+    quantity_atoms: int = 0
+    quote_quantity_atoms: int = 0
+    remaining_atoms: int = 0
+    filled_atoms: int = 0
+    quote_filled_atoms: int = 0
+    fee_atoms: int = 0
+    fee_remainder: int = 0
+    maker_rate_e8: int = 0
+    taker_rate_e8: int = 0
+    status: OrderStatus = OrderStatus.OPEN
+    reason: EndReason = EndReason.NONE
+    priority: int = 0
+    previous_id: int = 0
+    created_ms: int = 0
+    updated_ms: int = 0
+    held_atoms: int = 0
 
 
-class Wallet:
+class Wallet(msgspec.Struct, gc=False):
     """
-    One balance of an account: 0 <= held <= total.
+    One balance of an account: 0 <= held <= total (system account ``external`` excepted).
 
     ``last_order_id`` and ``last_entry_id`` are the heads of the account's order and ledger
     chains as of the last time this wallet was touched; the account's head is the highest of
     its wallets. They ride on a row that is written anyway.
     """
 
-    __slots__ = (
-        "account_id",
-        "asset_id",
-        "held_atoms",
-        "kind",
-        "last_entry_id",
-        "last_order_id",
-        "total_atoms",
-        "wallet_id",
-    )
-    PERSISTED = frozenset(__slots__)
-    DERIVED: frozenset[str] = frozenset()
-
-    wallet_id: int
-    account_id: int
-    kind: WalletKind
-    asset_id: int
-    total_atoms: int
-    held_atoms: int
-    last_order_id: int
-    last_entry_id: int
+    wallet_id: int = 0
+    account_id: int = 0
+    kind: WalletKind = WalletKind.SPOT
+    asset_id: int = 0
+    total_atoms: int = 0
+    held_atoms: int = 0
+    last_order_id: int = 0
+    last_entry_id: int = 0
 
 
 @dataclass(slots=True)
