@@ -4,11 +4,6 @@ from django.db import models
 from django.db.models import Q
 
 from common.fields import AtomsField, KeyField
-from exchange.core.enums import EndReason, OrderStatus, OrderType, SelfTradeMode, Side, TimeInForce
-
-
-def _choices(enum: type) -> list[tuple[int, str]]:
-    return [(member.value, member.name) for member in enum]  # type: ignore[attr-defined]
 
 
 class Order(models.Model):
@@ -17,7 +12,8 @@ class Order(models.Model):
 
     ``previous_id`` links the orders of an account, newest to oldest (0 ends the chain): an
     account's history is read along it, so the table needs no account index and its inserts
-    stay appends. Open orders are found through the one partial index.
+    stay appends. Open orders are found through the one partial index. Small numbers are the
+    enums of ``exchange.core.enums``; they are not choices here, so a new member is no migration.
     """
 
     id = KeyField()
@@ -25,11 +21,11 @@ class Order(models.Model):
     market_id = models.IntegerField()
     client_order_id = models.CharField(max_length=64, blank=True, default="")
     request_hash = models.BigIntegerField(default=0)
-    side = models.SmallIntegerField(choices=_choices(Side))
-    order_type = models.SmallIntegerField(choices=_choices(OrderType))
-    time_in_force = models.SmallIntegerField(choices=_choices(TimeInForce))
+    side = models.SmallIntegerField()
+    order_type = models.SmallIntegerField()
+    time_in_force = models.SmallIntegerField()
     post_only = models.BooleanField(default=False)
-    self_trade_mode = models.SmallIntegerField(choices=_choices(SelfTradeMode))
+    self_trade_mode = models.SmallIntegerField()
     price_atoms = AtomsField()
     quantity_atoms = AtomsField()
     quote_quantity_atoms = AtomsField()
@@ -40,9 +36,11 @@ class Order(models.Model):
     fee_remainder = models.BigIntegerField()
     maker_rate_e8 = models.BigIntegerField()
     taker_rate_e8 = models.BigIntegerField()
-    status = models.SmallIntegerField(choices=_choices(OrderStatus))
-    reason = models.SmallIntegerField(choices=_choices(EndReason))
-    is_open = models.BooleanField()
+    status = models.SmallIntegerField()
+    reason = models.SmallIntegerField()
+    # 0 or 1 as an integer: SQLite uses a partial index only for the very term it was made
+    # with, and Django writes a boolean filter in another form than the loader does.
+    is_open = models.SmallIntegerField()
     priority = models.BigIntegerField()
     previous_id = models.BigIntegerField()
     created_ms = models.BigIntegerField()
@@ -50,10 +48,11 @@ class Order(models.Model):
 
     class Meta:
         indexes = [
+            # The leading constant lets the load at start use it too, without an account.
             models.Index(
-                fields=["account_id", "id"],
+                fields=["is_open", "account_id"],
                 name="order_open_by_account",
-                condition=Q(is_open=True),
+                condition=Q(is_open=1),
             ),
         ]
         constraints = [
@@ -69,14 +68,19 @@ class Order(models.Model):
 
 
 class Trade(models.Model):
-    """One match between a taker and a maker."""
+    """
+    One match between a taker and a maker.
+
+    Without an index but the key: an account's fills are found through its ledger entries,
+    which carry the trade's number; the public tape is a derived view.
+    """
 
     id = KeyField()
     market_id = models.IntegerField()
     price_atoms = AtomsField()
     quantity_atoms = AtomsField()
     quote_atoms = AtomsField()
-    taker_side = models.SmallIntegerField(choices=_choices(Side))
+    taker_side = models.SmallIntegerField()
     taker_order_id = models.BigIntegerField()
     maker_order_id = models.BigIntegerField()
     taker_account_id = models.BigIntegerField()
@@ -86,7 +90,6 @@ class Trade(models.Model):
     time_ms = models.BigIntegerField()
 
     class Meta:
-        indexes = [models.Index(fields=["market_id", "id"], name="trade_by_market")]
         constraints = [
             models.CheckConstraint(
                 condition=Q(quantity_atoms__gt=0, price_atoms__gt=0), name="trade_positive"
@@ -96,3 +99,14 @@ class Trade(models.Model):
     def __str__(self) -> str:
         """Return the trade number."""
         return f"trade {self.id}"
+
+
+class RetentionProgress(models.Model):
+    """How far the clean-up of never-filled orders has read; one row, key 1."""
+
+    id = KeyField()
+    through_order_id = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        """Return the position."""
+        return f"through order {self.through_order_id}"

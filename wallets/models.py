@@ -4,7 +4,6 @@ from django.db import models
 from django.db.models import F, Q
 
 from common.fields import AtomsField, KeyField
-from exchange.core.enums import LedgerKind, WalletKind
 
 
 class Balance(models.Model):
@@ -17,7 +16,7 @@ class Balance(models.Model):
 
     id = KeyField()
     account_id = models.BigIntegerField()
-    wallet = models.SmallIntegerField(choices=[(kind.value, kind.name) for kind in WalletKind])
+    wallet = models.SmallIntegerField()
     asset_id = models.IntegerField()
     total_atoms = AtomsField()
     held_atoms = AtomsField()
@@ -43,14 +42,15 @@ class LedgerEntry(models.Model):
 
     Amounts are signed. A trade's entry has both its base and its quote part, the latter net
     of the fee, which account ``fees`` receives. ``previous_id`` links an account's entries.
+    Without an index but the key: histories are read along that chain.
     """
 
     id = KeyField()
     previous_id = models.BigIntegerField()
     account_id = models.BigIntegerField()
-    kind = models.SmallIntegerField(choices=[(kind.value, kind.name) for kind in LedgerKind])
+    kind = models.SmallIntegerField()
     reference_id = models.BigIntegerField()
-    wallet = models.SmallIntegerField(choices=[(kind.value, kind.name) for kind in WalletKind])
+    wallet = models.SmallIntegerField()
     asset_id = models.IntegerField()
     amount_atoms = AtomsField()
     balance_atoms = AtomsField()
