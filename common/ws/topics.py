@@ -1,0 +1,177 @@
+"""
+Names of everything live: channels as clients write them, topics, Redis keys and channels.
+
+A *channel* is what a client subscribes to (``book:BTC-USDT``, also ``book:BTC/USDT``) and is
+echoed as it was written. A *topic* is the same thing by market id (``book:1``), the form in
+which the projector publishes and the hub routes. Keys and pub/sub channels carry
+``settings.REDIS_PREFIX``, so that installations can share one Redis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.conf import settings
+
+PRICE = "price"
+TICKER = "ticker"
+TRADE = "trade"
+BOOK = "book"
+KLINE = "kline"
+
+ORDERS = "orders"
+FILLS = "fills"
+BALANCES = "balances"
+
+# Spellings that clients of other exchanges and of the product sheet use.
+ALIASES = {
+    "trades": TRADE,
+    "orderbook": BOOK,
+    "klines": KLINE,
+    "candles": KLINE,
+    "prices": PRICE,
+    "wallet": BALANCES,
+}
+PUBLIC_KINDS = frozenset({PRICE, TICKER, TRADE, BOOK, KLINE})
+PRIVATE_KINDS = frozenset({ORDERS, FILLS, BALANCES})
+
+# Kinds whose frames build on each other; the others are whole states, the latest wins.
+DELTA_KINDS = frozenset({BOOK, TRADE})
+
+INTERVALS_MS = {
+    "1m": 60_000,
+    "5m": 300_000,
+    "15m": 900_000,
+    "1h": 3_600_000,
+    "4h": 14_400_000,
+    "1d": 86_400_000,
+}
+
+# Levels per side that are published and kept for snapshots.
+BOOK_DEPTH_MAX = 1_000
+# Trades kept for the snapshot of a trade channel and for REST.
+RECENT_TRADES_MAX = 500
+
+
+class UnknownChannelError(ValueError):
+    """The text names no channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A parsed channel: its text as subscribed, kind, market (public) and interval (kline)."""
+
+    text: str
+    kind: str
+    market_id: int = 0
+    interval: str = ""
+
+    @property
+    def topic(self) -> str:
+        """Return the topic of a public channel."""
+        return topic_of(self.kind, self.market_id, self.interval)
+
+
+def topic_of(kind: str, market_id: int, interval: str = "") -> str:
+    """Return the topic of a public kind, by market id and (kline) interval."""
+    return f"{kind}:{market_id}:{interval}" if interval else f"{kind}:{market_id}"
+
+
+def parse_channel(text: str, market_id_of: Callable[[str], int]) -> Channel:
+    """
+    Parse a channel as a client writes it; kinds are lower case, aliases are accepted.
+
+    ``market_id_of`` resolves a symbol in any accepted spelling. A symbol may itself hold a
+    colon (``BTC/USDT:USDT``), so a kline's interval is what follows the last one.
+
+    Raises:
+        UnknownChannelError: for an unknown kind, interval or a malformed text.
+        LookupError: whatever ``market_id_of`` raises for an unknown symbol passes through.
+    """
+    head, separator, rest = text.partition(":")
+    kind = ALIASES.get(head, head)
+    if kind in PRIVATE_KINDS and not separator:
+        return Channel(text=text, kind=kind)
+    if kind not in PUBLIC_KINDS or not rest:
+        raise UnknownChannelError(text)
+    interval = ""
+    if kind == KLINE:
+        rest, _, interval = rest.rpartition(":")
+        if interval not in INTERVALS_MS or not rest:
+            raise UnknownChannelError(text)
+    return Channel(text=text, kind=kind, market_id=market_id_of(rest), interval=interval)
+
+
+def _key(name: str) -> str:
+    return f"{settings.REDIS_PREFIX}{name}"
+
+
+def book_key(market_id: int) -> str:
+    """
+    Return the key of a market's book: JSON bytes, up to ``BOOK_DEPTH_MAX`` levels a side.
+
+    ``{"symbol", "epoch", "seq", "time", "bids": [["price", "quantity"], ...], "asks": [...]}``
+    with the best price first; ``seq`` is the number of the last command it contains.
+    """
+    return _key(f"book:{market_id}")
+
+
+def ticker_key(market_id: int) -> str:
+    """Return the key of a market's 24 h ticker: JSON bytes as the ticker channel's data."""
+    return _key(f"ticker:{market_id}")
+
+
+def price_key(market_id: int) -> str:
+    """Return the key of a market's prices (index, last): JSON bytes as the price channel's data."""
+    return _key(f"price:{market_id}")
+
+
+def trades_key(market_id: int) -> str:
+    """Return the key of the recent trades: a JSON array, newest first."""
+    return _key(f"trades:{market_id}")
+
+
+def kline_key(market_id: int, interval: str) -> str:
+    """Return the key of the candle now being built: JSON bytes as the kline channel's data."""
+    return _key(f"kline:{market_id}:{interval}")
+
+
+def snapshot_key(topic: str) -> str:
+    """Return the key of a public topic's snapshot: a packed sequence and frame body."""
+    return _key(f"live:snapshot:{topic}")
+
+
+def public_channel() -> str:
+    """Return the pub/sub channel that carries all public frames, packed per flush."""
+    return _key("live:public")
+
+
+def private_channel() -> str:
+    """Return the pub/sub channel that carries the private frames of watched accounts."""
+    return _key("live:private")
+
+
+def epoch_key() -> str:
+    """Return the key of the epoch of the projector that publishes now."""
+    return _key("live:epoch")
+
+
+def offset_key() -> str:
+    """Return the key of the projector's place in the events stream."""
+    return _key("live:offset")
+
+
+def ring_key(epoch: int, account_id: int) -> str:
+    """Return the key of an account's recent private frames, for ``from_seq``."""
+    return _key(f"live:ring:{epoch}:{account_id}")
+
+
+def watched_key() -> str:
+    """Return the key of the sorted set of accounts somebody listens to, by last sight (ms)."""
+    return _key("live:watched")
+
+
+def watch_requests_key() -> str:
+    """Return the key of the list of account ids that the projector is asked to watch now."""
+    return _key("live:watch-requests")

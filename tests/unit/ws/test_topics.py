@@ -1,0 +1,47 @@
+"""Channel names: every accepted spelling and every refusal."""
+
+import pytest
+
+from common.ws import topics
+
+MARKETS = {"BTC-USDT": 1, "BTC/USDT": 1, "BTCUSDT": 1, "BTC/USDT:USDT": 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "topic"),
+    [
+        ("price:BTC/USDT", "price:1"),
+        ("ticker:BTC-USDT", "ticker:1"),
+        ("trade:BTCUSDT", "trade:1"),
+        ("trades:BTCUSDT", "trade:1"),
+        ("book:BTC/USDT:USDT", "book:2"),
+        ("kline:BTC/USDT:1m", "kline:1:1m"),
+        ("kline:BTC/USDT:USDT:4h", "kline:2:4h"),
+    ],
+)
+def test_resolves_public_spellings_to_one_topic(text: str, topic: str) -> None:
+    channel = topics.parse_channel(text, MARKETS.__getitem__)
+
+    assert channel.topic == topic
+    assert channel.text == text
+
+
+@pytest.mark.parametrize(("text", "kind"), [("orders", "orders"), ("wallet", "balances")])
+def test_resolves_private_channels(text: str, kind: str) -> None:
+    channel = topics.parse_channel(text, MARKETS.__getitem__)
+
+    assert (channel.kind, channel.market_id) == (kind, 0)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "book", "book:", "nothing:BTC-USDT", "kline:BTC-USDT", "kline:BTC-USDT:2m",
+             "kline::1m", "orders:1", "BOOK:BTC-USDT"],
+)
+def test_refuses_what_names_no_channel(text: str) -> None:
+    with pytest.raises(topics.UnknownChannelError):
+        topics.parse_channel(text, MARKETS.__getitem__)
+
+
+def test_lets_an_unknown_symbol_through_as_lookup_error() -> None:
+    with pytest.raises(LookupError):
+        topics.parse_channel("book:NO-SUCH", MARKETS.__getitem__)
