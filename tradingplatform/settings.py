@@ -1,26 +1,35 @@
 """Settings: everything that varies comes from the environment or ``.env`` (see .env.example)."""
 
+import os
+import sys
 from pathlib import Path
+from typing import Any
 
-import environ
+from csp.constants import NONE, SELF
+
+from tradingplatform.environment import load_or_exit
+from tradingplatform.log import configure_structlog, logging_settings
+from tradingplatform.redis_urls import celery_broker_url
+from tradingplatform.schedule import BEAT_SCHEDULE
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
-environ.Env.read_env(BASE_DIR / ".env")
+env = load_or_exit(BASE_DIR)
 
 # The sheet's name for the mode of the installation; "production" turns every guard on.
-ENVIRONMENT = env.str("NODE_ENV", "development")
+ENVIRONMENT = env.choice("NODE_ENV")
 PRODUCTION = ENVIRONMENT == "production"
 DEBUG = False
 
 # All run-time files live under one directory: database, keys, sockets, logs.
-VAR_DIR = Path(env.str("VAR_DIR", str(BASE_DIR / "var")))
+VAR_DIR = BASE_DIR / env.text("VAR_DIR")
+LOG_DIR = BASE_DIR / env.text("LOG_DIR") if env.is_set("LOG_DIR") else VAR_DIR / "log"
+KEYS_DIR = VAR_DIR / "keys"
 
-HOST = env.str("HOST", "localhost")
-PORT = env.int("PORT", 3000)
+HOST = env.text("HOST")
+PORT = env.integer("PORT")
 
-SECRET_KEY = env.str("SESSION_SECRET", "development-only-session-secret")
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", HOST])
+SECRET_KEY = env.text("SESSION_SECRET")
+ALLOWED_HOSTS = env.items("ALLOWED_HOSTS") or ["localhost", "127.0.0.1", "[::1]", HOST]
 
 INSTALLED_APPS = [
     "unfold",
@@ -49,6 +58,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "common.middleware.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "tradingplatform.middleware.ContentPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -81,12 +91,15 @@ TEMPLATES = [
     },
 ]
 
+# --- database -----------------------------------------------------------------------------
 # IMMEDIATE: a deferred read-then-write fails at once with "locked" whatever the timeout.
 # FULL: acknowledged means on disk, so every commit is synced.
+_DATABASE_PATH = env.text("DATABASE_URL").removeprefix("sqlite:///")
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
-        "NAME": VAR_DIR / "exchange.sqlite3",
+        "NAME": Path(_DATABASE_PATH) if _DATABASE_PATH else VAR_DIR / "exchange.sqlite3",
+        "CONN_MAX_AGE": None,
         "OPTIONS": {
             "timeout": 15,
             "transaction_mode": "IMMEDIATE",
@@ -95,6 +108,7 @@ DATABASES = {
     },
 }
 
+# --- the exchange -------------------------------------------------------------------------
 # Each app that owns rows of the exchange writes them in the exchange's own transaction.
 EXCHANGE_PROJECTIONS = [
     "markets.projection.MarketProjection",
@@ -102,16 +116,154 @@ EXCHANGE_PROJECTIONS = [
     "wallets.projection.WalletProjection",
     "orders.projection.OrderProjection",
 ]
+# "redis": the runner process; "inline": the same engine and store in this process (tests, tools).
+EXCHANGE_TRANSPORT = "redis"
+# Derived views, built from the published events by `manage.py run_projector`.
+EVENT_PROJECTORS: list[str] = []
 
-REDIS_URL = env.str("REDIS_URL", f"unix://{VAR_DIR}/redis.sock")
-REDIS_PREFIX = env.str("REDIS_PREFIX", "crypto:")
+FEED_MODE = env.choice("FEED_MODE")
+BINANCE_API_KEY = env.text("BINANCE_API_KEY")
+BINANCE_API_SECRET = env.text("BINANCE_API_SECRET")
+COINBASE_API_KEY = env.text("COINBASE_API_KEY")
+KRAKEN_API_KEY = env.text("KRAKEN_API_KEY")
+# Seed an empty database only; rates in 10^-8.
+MAKER_FEE_E8 = env.rate_e8("MAKER_FEE")
+TAKER_FEE_E8 = env.rate_e8("TAKER_FEE")
+ADMIN_EMAIL = env.text("ADMIN_EMAIL")
+ADMIN_PASSWORD = env.text("ADMIN_PASSWORD")
+DEMO_PASSWORD = env.text("DEMO_PASSWORD")
+MARKET_MAKER = env.flag("MARKET_MAKER")
+
+# --- Redis: transport, cache, channel layer, broker ----------------------------------------
+REDIS_URL = env.text("REDIS_URL") or f"unix://{VAR_DIR}/redis.sock"
+REDIS_PREFIX = env.text("REDIS_PREFIX")
+REDIS_FSYNC = env.choice("REDIS_FSYNC")
+
+CACHES = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": f"{REDIS_PREFIX}cache",
+        "TIMEOUT": 300,
+        "OPTIONS": {
+            # Pickles from a shared Redis would be code from whoever writes there.
+            "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
+            "SOCKET_CONNECT_TIMEOUT": 2,
+            "SOCKET_TIMEOUT": 2,
+        },
+    },
+}
+CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL], "prefix": f"{REDIS_PREFIX}channels"},
+    },
+}
+
+CELERY_BROKER_URL = celery_broker_url(REDIS_URL)
+CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": f"{REDIS_PREFIX}celery:"}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_SERIALIZER = "json"
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_TIME_LIMIT = 60
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_REDIRECT_STDOUTS = False
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = BEAT_SCHEDULE
+CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
+
+# --- tokens and sessions ------------------------------------------------------------------
+JWT_PRIVATE_KEY = env.key("JWT_PRIVATE_KEY")
+JWT_PUBLIC_KEY = env.key("JWT_PUBLIC_KEY")
+JWT_ACCESS_LIFETIME_MS = env.duration_ms("JWT_EXPIRES_IN")
+JWT_REFRESH_LIFETIME_MS = env.duration_ms("JWT_REFRESH_EXPIRES_IN")
+
+# Browser sessions serve the back-office only; the API uses tokens.
+SESSION_ENGINE = "django.contrib.sessions.backends.cache"
+SESSION_COOKIE_NAME = "exchange_session"
+SESSION_COOKIE_AGE = env.integer("SESSION_MAX_AGE") // 1000
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Strict"
+SESSION_COOKIE_SECURE = PRODUCTION
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Strict"
+CSRF_COOKIE_SECURE = PRODUCTION
+
+# With bcrypt 5 the plain hasher raises above 72 bytes; hashing first takes any length.
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.BCryptSHA256PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 10},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+# --- limits -------------------------------------------------------------------------------
+RATE_LIMIT_WINDOW_MS = env.integer("RATE_LIMIT_WINDOW_MS")
+RATE_LIMIT_MAX_REQUESTS = env.integer("RATE_LIMIT_MAX_REQUESTS")
+WS_PING_INTERVAL_MS = env.integer("WS_PING_INTERVAL")
+WS_PING_TIMEOUT_MS = env.integer("WS_PING_TIMEOUT")
+WS_MAX_CONNECTIONS = env.integer("WS_MAX_CONNECTIONS")
+WS_RATE_LIMIT_POINTS = env.integer("WS_RATE_LIMIT_POINTS")
+WS_RATE_LIMIT_DURATION_S = env.integer("WS_RATE_LIMIT_DURATION")
+DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1_000
+
+# --- browsers -----------------------------------------------------------------------------
+CORS_ALLOWED_ORIGINS = [origin for origin in env.items("CORS_ORIGIN") if origin != "*"]
+CORS_ALLOW_ALL_ORIGINS = "*" in env.items("CORS_ORIGIN")
+CORS_ALLOW_CREDENTIALS = env.flag("CORS_CREDENTIALS")
+CORS_URLS_REGEX = r"^/api/"
+CORS_EXPOSE_HEADERS = ["Retry-After", "X-Request-ID"]
+
+ADMIN_PATH = env.text("ADMIN_PATH")
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+    },
+}
+CONTENT_POLICY_BY_PREFIX: dict[str, dict[str, list[str]]] = {
+    f"/{ADMIN_PATH}/": {
+        "script-src": [SELF, "'unsafe-eval'", "'unsafe-inline'"],
+        "style-src": [SELF, "'unsafe-inline'"],
+    },
+    "/api/docs": {"style-src": [SELF, "'unsafe-inline'"]},
+}
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SECURE_SSL_REDIRECT = PRODUCTION
+SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
+SECURE_HSTS_PRELOAD = PRODUCTION
+# The proxy in front ends TLS and sets this header; it is believed in production only.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if PRODUCTION else None
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
+USE_I18N = False
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "tradingplatform" / "static"]
+# Development serves straight from the packages; production collects first.
+WHITENOISE_USE_FINDERS = not PRODUCTION
 
+# --- API ----------------------------------------------------------------------------------
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.SessionTokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -121,3 +273,46 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "common.exceptions.exception_handler",
     "UNAUTHENTICATED_USER": None,
 }
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "Exchange API",
+    "DESCRIPTION": "Amounts and prices are decimal strings, ids are strings, times are integer"
+    " milliseconds UTC. Errors carry a stable code.",
+    "VERSION": "0.1.0",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "SCHEMA_PATH_PREFIX": "/api/",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "/static/favicon.svg",
+    "SWAGGER_UI_SETTINGS": {"persistAuthorization": False, "displayRequestDuration": True},
+}
+UNFOLD = {
+    "SITE_TITLE": "Exchange back-office",
+    "SITE_HEADER": "Exchange back-office",
+    "SITE_URL": "/",
+    "SITE_SYMBOL": "candlestick_chart",
+    "SHOW_HISTORY": True,
+}
+
+# --- logs ---------------------------------------------------------------------------------
+# The supervisor names its children; everything else is a management command.
+PROCESS_NAME = os.environ.get("PROCESS_NAME", "manage")
+try:
+    VAR_DIR.mkdir(parents=True, exist_ok=True)
+    LOG_DIR.mkdir(parents=True, exist_ok=True)
+except OSError as error:
+    sys.stderr.write(
+        f"configuration: {error.filename} cannot be made ({error.strerror}):"
+        " set VAR_DIR and LOG_DIR to directories that this user may write\n"
+    )
+    raise SystemExit(2) from None
+LOG_LEVEL = env.choice("LOG_LEVEL")
+LOGGING = logging_settings(
+    level=LOG_LEVEL,
+    directory=LOG_DIR,
+    process=PROCESS_NAME,
+    size_max_bytes=env.size_bytes("LOG_MAX_SIZE"),
+    age_max_ms=env.duration_ms("LOG_MAX_FILES"),
+)
+configure_structlog()

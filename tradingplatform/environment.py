@@ -1,0 +1,377 @@
+"""
+Every environment variable of the platform, declared once.
+
+Settings, ``manage.py validate_env``, ``.env.example`` and its test all read this table.
+Standard library only, so that the bootstrap can use it before anything is installed.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from tradingplatform.variables import ConfigurationError, Kind, Variable
+
+DEVELOPMENT_SECRET = "development-only-session-secret"  # noqa: S105 - refused in production
+_SHEET_SECRETS = frozenset({DEVELOPMENT_SECRET, "your-session-secret"})
+_SHEET_PASSWORD = "changeme123"  # noqa: S105 - the sheet's example, refused in production
+FEED_MODES = ("auto", "live", "replay")
+
+SHEET: tuple[Variable, ...] = (
+    Variable(
+        name="NODE_ENV",
+        kind=Kind.CHOICE,
+        default="development",
+        choices=("development", "test", "production"),
+        note="production turns every guard on",
+    ),
+    Variable(name="PORT", kind=Kind.INTEGER, default="3000", minimum=1, maximum=65535),
+    Variable(name="HOST", default="localhost", note="address to listen on; 0.0.0.0 is every one"),
+    Variable(
+        name="MONGODB_URI",
+        secret=True,
+        unused=True,
+        note="not supported yet and refused when set; the database is SQLite",
+    ),
+    Variable(name="DB_NAME", default="crypto-trading", unused=True, note="SQLite needs no name"),
+    Variable(name="DB_MAX_POOL_SIZE", kind=Kind.INTEGER, default="10", minimum=1, unused=True),
+    Variable(name="DB_MIN_POOL_SIZE", kind=Kind.INTEGER, default="2", minimum=0, unused=True),
+    Variable(
+        name="REDIS_URL",
+        secret=True,
+        example="redis://localhost:6379",
+        note="empty: make run starts its own Redis on a unix socket under var/",
+    ),
+    Variable(name="REDIS_PREFIX", default="crypto:"),
+    Variable(
+        name="JWT_SECRET",
+        secret=True,
+        unused=True,
+        note="tokens are always signed with RS256, so a shared secret is never used",
+    ),
+    Variable(
+        name="JWT_EXPIRES_IN",
+        kind=Kind.DURATION,
+        default="10m",
+        minimum=10_000,
+        note="life of an access token; the sheet's 7d is too long to revoke",
+    ),
+    Variable(name="JWT_REFRESH_SECRET", secret=True, unused=True, note="as JWT_SECRET"),
+    Variable(name="JWT_REFRESH_EXPIRES_IN", kind=Kind.DURATION, default="30d", minimum=60_000),
+    Variable(
+        name="JWT_PRIVATE_KEY",
+        kind=Kind.KEY,
+        secret=True,
+        note="empty: made at the first start and kept under var/keys",
+    ),
+    Variable(name="JWT_PUBLIC_KEY", kind=Kind.KEY, note="empty: derived from the private key"),
+    Variable(name="BINANCE_API_KEY", secret=True, note="optional: raises the source's limits"),
+    Variable(name="BINANCE_API_SECRET", secret=True),
+    Variable(name="COINBASE_API_KEY", secret=True),
+    Variable(name="KRAKEN_API_KEY", secret=True),
+    Variable(name="RATE_LIMIT_WINDOW_MS", kind=Kind.INTEGER, default="60000", minimum=1000),
+    Variable(
+        name="RATE_LIMIT_MAX_REQUESTS",
+        kind=Kind.INTEGER,
+        default="100",
+        minimum=1,
+        note="requests per window and address without a login; a login raises it",
+    ),
+    Variable(name="WS_PING_INTERVAL", kind=Kind.INTEGER, default="25000", minimum=1000, note="ms"),
+    Variable(name="WS_PING_TIMEOUT", kind=Kind.INTEGER, default="5000", minimum=500, note="ms"),
+    Variable(name="WS_MAX_CONNECTIONS", kind=Kind.INTEGER, default="10000", minimum=1),
+    Variable(name="WS_RATE_LIMIT_POINTS", kind=Kind.INTEGER, default="100", minimum=1),
+    Variable(
+        name="WS_RATE_LIMIT_DURATION", kind=Kind.INTEGER, default="1", minimum=1, note="seconds"
+    ),
+    Variable(
+        name="LOG_LEVEL",
+        kind=Kind.CHOICE,
+        default="info",
+        choices=("error", "warn", "warning", "info", "debug"),
+        note="the sheet says debug",
+    ),
+    Variable(name="LOG_DIR", default="var/log", note="the sheet says logs; empty: under VAR_DIR"),
+    Variable(
+        name="LOG_MAX_SIZE", kind=Kind.SIZE, default="20m", note="size that starts a new file"
+    ),
+    Variable(
+        name="LOG_MAX_FILES",
+        kind=Kind.DURATION,
+        default="14d",
+        minimum=86_400_000,
+        note="how long rotated files stay",
+    ),
+    Variable(name="CORS_ORIGIN", kind=Kind.LIST, default="http://localhost:3001"),
+    Variable(name="CORS_CREDENTIALS", kind=Kind.FLAG, default="true"),
+    Variable(
+        name="SESSION_SECRET",
+        secret=True,
+        default=DEVELOPMENT_SECRET,
+        note="signs browser sessions of the back-office; production needs 32 characters",
+    ),
+    Variable(
+        name="SESSION_MAX_AGE", kind=Kind.INTEGER, default="86400000", minimum=60_000, note="ms"
+    ),
+    Variable(name="ADMIN_EMAIL", default="admin@example.com", note="operator made by the seed"),
+    Variable(name="ADMIN_PASSWORD", secret=True, default=_SHEET_PASSWORD),
+    Variable(
+        name="DEFAULT_LEVERAGE",
+        kind=Kind.INTEGER,
+        default="10",
+        minimum=1,
+        maximum=125,
+        unused=True,
+        note="spot markets only so far",
+    ),
+    Variable(
+        name="MAX_LEVERAGE",
+        kind=Kind.INTEGER,
+        default="125",
+        minimum=1,
+        maximum=125,
+        unused=True,
+        note="as DEFAULT_LEVERAGE",
+    ),
+    Variable(
+        name="LIQUIDATION_FEE",
+        kind=Kind.RATE,
+        default="0.005",
+        minimum=0,
+        maximum=10**7,
+        unused=True,
+        note="as DEFAULT_LEVERAGE",
+    ),
+    Variable(
+        name="TAKER_FEE",
+        kind=Kind.RATE,
+        default="0.0004",
+        minimum=0,
+        maximum=10**7,
+        note="seeds an empty database; afterwards fees change by command",
+    ),
+    Variable(
+        name="MAKER_FEE",
+        kind=Kind.RATE,
+        default="0.0002",
+        minimum=-(10**7),
+        maximum=10**7,
+        note="as TAKER_FEE; may be negative, together with TAKER_FEE never",
+    ),
+)
+
+OWN: tuple[Variable, ...] = (
+    Variable(
+        name="DATABASE_URL",
+        secret=True,
+        note="sqlite:////absolute/path; empty: var/exchange.sqlite3",
+    ),
+    Variable(name="VAR_DIR", default="var", note="database, keys, sockets and logs"),
+    Variable(
+        name="ALLOWED_HOSTS",
+        kind=Kind.LIST,
+        note="Host headers to answer; empty: localhost, loopback addresses and HOST",
+    ),
+    Variable(name="ADMIN_PATH", default="admin", note="path of the back-office, without slashes"),
+    Variable(
+        name="FEED_MODE",
+        kind=Kind.CHOICE,
+        default="auto",
+        choices=FEED_MODES,
+        note="auto chooses live or replay once, on an empty database; production needs live",
+    ),
+    Variable(
+        name="DEMO_PASSWORD", secret=True, default="demo-pass-2024", note="of the seed's users"
+    ),
+    Variable(
+        name="MARKET_MAKER",
+        kind=Kind.FLAG,
+        default="true",
+        note="make run starts a market maker on the public API",
+    ),
+    Variable(
+        name="REDIS_FSYNC",
+        kind=Kind.CHOICE,
+        default="everysec",
+        choices=("everysec", "always"),
+        note="of the Redis that make run starts; orders are durable in the database either way",
+    ),
+)
+
+VARIABLES = SHEET + OWN
+_BY_NAME = {variable.name: variable for variable in VARIABLES}
+
+
+class Environment:
+    """Typed access to the declared variables; an undeclared name is a KeyError."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        """Keep the texts; nothing is read yet."""
+        self._environ = environ
+
+    def _pair(self, name: str) -> tuple[Variable, str]:
+        variable = _BY_NAME[name]
+        return variable, variable.text(self._environ)
+
+    def is_set(self, name: str) -> bool:
+        """Return whether the variable was given rather than left to its default."""
+        return bool(self._environ.get(_BY_NAME[name].name, "").strip())
+
+    def text(self, name: str) -> str:
+        """Return a text; empty when absent."""
+        variable, text = self._pair(name)
+        return variable.plain(text)
+
+    def key(self, name: str) -> str:
+        """Return a PEM key with real line breaks; empty when absent."""
+        return self.text(name).replace("\\n", "\n")
+
+    def integer(self, name: str) -> int:
+        """Return an integer."""
+        variable, text = self._pair(name)
+        return variable.integer(text)
+
+    def flag(self, name: str) -> bool:
+        """Return a truth value."""
+        variable, text = self._pair(name)
+        return variable.flag(text)
+
+    def choice(self, name: str) -> str:
+        """Return one of the declared choices."""
+        variable, text = self._pair(name)
+        return variable.choice(text)
+
+    def items(self, name: str) -> list[str]:
+        """Return the parts of a comma separated list."""
+        return [part.strip() for part in self.text(name).split(",") if part.strip()]
+
+    def duration_ms(self, name: str) -> int:
+        """Return a duration in milliseconds."""
+        variable, text = self._pair(name)
+        return variable.duration_ms(text)
+
+    def size_bytes(self, name: str) -> int:
+        """Return a size in bytes."""
+        variable, text = self._pair(name)
+        return variable.size_bytes(text)
+
+    def rate_e8(self, name: str) -> int:
+        """Return a rate as an integer of 10^-8."""
+        variable, text = self._pair(name)
+        return variable.rate_e8(text)
+
+    def validate(self) -> None:
+        """
+        Check every variable and what they mean together.
+
+        Raises:
+            ConfigurationError: naming the first variable that cannot be used.
+        """
+        for variable in VARIABLES:
+            variable.check(self._environ)
+        self._validate_database()
+        self._validate_addresses()
+        if self.rate_e8("MAKER_FEE") + self.rate_e8("TAKER_FEE") < 0:
+            raise ConfigurationError(
+                "MAKER_FEE and TAKER_FEE must not be negative together: raise one of them"
+            )
+        if self.choice("NODE_ENV") == "production":
+            self._validate_production()
+
+    def _validate_database(self) -> None:
+        if self.text("MONGODB_URI") and self.text("DATABASE_URL"):
+            raise ConfigurationError("DATABASE_URL and MONGODB_URI are both set: unset one of them")
+        if self.text("MONGODB_URI"):
+            raise ConfigurationError(
+                "MONGODB_URI is not supported by this version: unset it to use SQLite"
+            )
+        url = self.text("DATABASE_URL")
+        if url and not url.startswith("sqlite:///"):
+            raise ConfigurationError(
+                "DATABASE_URL must begin with sqlite:/// in this version: correct or unset it"
+            )
+
+    def _validate_addresses(self) -> None:
+        url = self.text("REDIS_URL")
+        if url and not url.startswith(("redis://", "rediss://", "unix://")):
+            raise ConfigurationError(
+                "REDIS_URL must begin with redis://, rediss:// or unix://: correct or unset it"
+            )
+        for origin in self.items("CORS_ORIGIN"):
+            if origin != "*" and not origin.startswith(("http://", "https://")):
+                raise ConfigurationError(
+                    "CORS_ORIGIN must list origins such as http://localhost:3001: correct it"
+                )
+        if "*" in self.items("CORS_ORIGIN") and self.flag("CORS_CREDENTIALS"):
+            raise ConfigurationError(
+                "CORS_ORIGIN=* is unsafe with CORS_CREDENTIALS=true: name the origins"
+            )
+        path = self.text("ADMIN_PATH")
+        if not path.replace("-", "").replace("_", "").isalnum() or path in {"api", "ws", "static"}:
+            raise ConfigurationError(
+                f"ADMIN_PATH must be one word of letters, digits, - and _, was {path!r}: correct it"
+            )
+
+    def _validate_production(self) -> None:
+        secret = self.text("SESSION_SECRET")
+        if secret in _SHEET_SECRETS or len(secret) < 32:
+            raise ConfigurationError(
+                "SESSION_SECRET must be a random text of 32 characters or more in production:"
+                " set it, for example from `openssl rand -hex 32`"
+            )
+        if self.text("ADMIN_PASSWORD") == _SHEET_PASSWORD:
+            raise ConfigurationError(
+                "ADMIN_PASSWORD must not be the example in production: set another one"
+            )
+        if self.choice("FEED_MODE") != "live":
+            raise ConfigurationError("FEED_MODE must be live in production: set FEED_MODE=live")
+        if not self.items("ALLOWED_HOSTS") or "*" in self.items("ALLOWED_HOSTS"):
+            raise ConfigurationError(
+                "ALLOWED_HOSTS must name the hosts to answer in production: set it"
+            )
+        if "*" in self.items("CORS_ORIGIN"):
+            raise ConfigurationError("CORS_ORIGIN=* is refused in production: name the origins")
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """
+    Return the variables of a ``.env`` file; an absent file has none.
+
+    Lines are ``NAME=value``; quotes around a value and a leading ``export`` are dropped.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read ({error}): correct or remove it") from None
+    found = {}
+    for line in lines:
+        name, equals, value = line.strip().removeprefix("export ").partition("=")
+        if equals and name.strip() and not name.startswith("#"):
+            value = value.strip()
+            if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+                value = value[1:-1]
+            found[name.strip()] = value
+    return found
+
+
+def load(base_dir: Path) -> Environment:
+    """
+    Return the validated environment: the process's variables, then those of ``.env``.
+
+    ``ENV_FILE`` names another file; tests point it at nothing.
+    """
+    path = Path(os.environ.get("ENV_FILE") or base_dir / ".env")
+    environment = Environment({**read_env_file(path), **os.environ})
+    environment.validate()
+    return environment
+
+
+def load_or_exit(base_dir: Path) -> Environment:
+    """Return the validated environment, or end the process: one line on stderr, code 2."""
+    try:
+        return load(base_dir)
+    except ConfigurationError as error:
+        sys.stderr.write(f"configuration: {error}\n")
+        raise SystemExit(2) from None

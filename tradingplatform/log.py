@@ -1,0 +1,154 @@
+"""Structured logs: one JSON object a line, on stdout and in rotating files; secrets masked."""
+
+import logging
+import re
+import time
+from logging.handlers import TimedRotatingFileHandler
+from pathlib import Path
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+MASK = "***"
+_SECRET_WORDS = (
+    "authorization",
+    "cookie",
+    "password",
+    "private_key",
+    "secret",
+    "signature",
+    "ticket",
+    "token",
+)
+# A token or credential inside free text: JSON web tokens, bearer headers, user:password@ in URLs.
+_SECRET_TEXT = re.compile(
+    r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"
+    r"|(?i:bearer)\s+[A-Za-z0-9._~+/=-]{8,}"
+    r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
+)
+_DAY_MS = 86_400_000
+
+
+def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Replace the values of secret names, and credentials inside texts."""
+    for name, value in event.items():
+        if any(word in name.lower() for word in _SECRET_WORDS):
+            event[name] = MASK
+        elif isinstance(value, str):
+            event[name] = _SECRET_TEXT.sub(MASK, value)
+    return event
+
+
+class RotatingFileHandler(TimedRotatingFileHandler):
+    """Starts a new file at midnight UTC and when the size is reached; removes what is old."""
+
+    def __init__(self, filename: str, *, size_max_bytes: int, age_max_ms: int) -> None:
+        """Keep rotated files for ``age_max_ms``, each at most about ``size_max_bytes``."""
+        super().__init__(filename, when="midnight", utc=True, delay=True, encoding="utf-8")
+        self._size_max_bytes = size_max_bytes
+        self._age_max_ms = age_max_ms
+
+    def shouldRollover(self, record: logging.LogRecord) -> bool:
+        """Return whether the record belongs into a new file."""
+        path = Path(self.baseFilename)
+        if path.exists() and path.stat().st_size >= self._size_max_bytes:
+            return True
+        return bool(super().shouldRollover(record))
+
+    def rotation_filename(self, default_name: str) -> str:
+        """Return a free name: the size may end several files on one day."""
+        name, count = default_name, 1
+        while Path(name).exists():
+            name, count = f"{default_name}.{count}", count + 1
+        return name
+
+    def getFilesToDelete(self) -> list[str]:
+        """Return the rotated files that are too old."""
+        path = Path(self.baseFilename)
+        oldest_s = time.time() - self._age_max_ms / 1000
+        return [
+            str(candidate)
+            for candidate in path.parent.glob(path.name + ".*")
+            if candidate.stat().st_mtime < oldest_s
+        ]
+
+    def doRollover(self) -> None:
+        """Start a new file and remove the files that are too old."""
+        super().doRollover()
+        for name in self.getFilesToDelete():
+            Path(name).unlink(missing_ok=True)
+
+
+SHARED_PROCESSORS: list[Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.PositionalArgumentsFormatter(),
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.StackInfoRenderer(),
+    structlog.processors.format_exc_info,
+    mask_secrets,
+]
+
+
+def logging_settings(
+    *, level: str, directory: Path | None, process: str, size_max_bytes: int, age_max_ms: int
+) -> dict[str, Any]:
+    """
+    Return Django's LOGGING; ``directory`` None writes no files.
+
+    Each kind of process writes its own file, so that no two rotate the same one.
+    """
+    level = {"warn": "WARNING"}.get(level, level.upper())
+    handlers: dict[str, Any] = {
+        "console": {
+            "class": "logging.StreamHandler",
+            "stream": "ext://sys.stdout",
+            "formatter": "json",
+        },
+    }
+    if directory is not None:
+        handlers["file"] = {
+            "()": RotatingFileHandler,
+            "filename": str(directory / f"{process}.log"),
+            "size_max_bytes": size_max_bytes,
+            "age_max_ms": age_max_ms,
+            "formatter": "json",
+        }
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "json": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "foreign_pre_chain": SHARED_PROCESSORS,
+                "processors": [
+                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    structlog.processors.JSONRenderer(),
+                ],
+            },
+        },
+        "handlers": handlers,
+        "root": {"handlers": list(handlers), "level": level},
+        "loggers": {
+            # Bodies and headers of every request would be logged at debug.
+            "httpx": {"level": "WARNING"},
+            "httpcore": {"level": "WARNING"},
+            "asyncio": {"level": "WARNING"},
+            "ccxt": {"level": "WARNING"},
+            "uvicorn.access": {"level": "WARNING"},
+            "django": {"handlers": [], "level": level, "propagate": True},
+            "django.db.backends": {"level": "INFO"},
+        },
+    }
+
+
+def configure_structlog() -> None:
+    """Send structlog through the standard library's handlers."""
+    structlog.configure(
+        processors=[*SHARED_PROCESSORS, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )

@@ -1,0 +1,19 @@
+"""
+What beat starts, and when.
+
+Every entry expires before its next turn: after a pause one run is enough, not the backlog.
+"""
+
+from typing import Any
+
+
+def every(task: str, *, seconds: float, expires_s: float | None = None) -> dict[str, Any]:
+    """Return one entry; a run that no worker took within ``expires_s`` is dropped."""
+    return {
+        "task": task,
+        "schedule": seconds,
+        "options": {"expires": expires_s if expires_s is not None else seconds},
+    }
+
+
+BEAT_SCHEDULE: dict[str, dict[str, Any]] = {}
