@@ -1,0 +1,103 @@
+"""Cancelling one order, or all in bounded steps."""
+
+from __future__ import annotations
+
+from exchange.core.commands import CancelAllOrders, CancelOrder, ContinueTask, Envelope
+from exchange.core.enums import EndReason, OrderStatus
+from exchange.core.events import AnyEvent, Outcome
+from exchange.core.ledger import Account
+from exchange.core.memory import CANCELS_PER_STEP, Memory
+from exchange.core.rejects import Code
+from exchange.core.state import CancelAllTask, Order
+from exchange.core.units import check
+
+
+def plan_cancel(memory: Memory, envelope: Envelope) -> Order | Code:
+    """Return the open order to cancel; another account's is as good as none."""
+    command = envelope.command
+    assert isinstance(command, CancelOrder)
+    account = memory.ledger.accounts.get(command.account_id)
+    if account is None:
+        return Code.ACCOUNT_NOT_FOUND
+    if command.order_id:
+        order = account.open_orders.get(command.order_id)
+    else:
+        order = account.open_by_client_id.get(command.client_order_id)
+    return order if order is not None else Code.ORDER_NOT_FOUND
+
+
+def cancel(memory: Memory, envelope: Envelope, plan: Order) -> Outcome:
+    """Cancel an open order."""
+    command = envelope.command
+    assert isinstance(command, CancelOrder)
+    market = memory.markets[plan.market_id]
+    event = memory.retire(market, plan, OrderStatus.CANCELLED, _reason(command.by_operator))
+    return Outcome(Code.OK, plan.order_id, [event])
+
+
+def plan_cancel_all(memory: Memory, envelope: Envelope) -> CancelAllTask | Code:
+    """Return the task that cancels what is open now, not what is placed later."""
+    command = envelope.command
+    assert isinstance(command, CancelAllOrders)
+    if command.account_id not in memory.ledger.accounts:
+        return Code.ACCOUNT_NOT_FOUND
+    if command.market_id and command.market_id not in memory.markets:
+        return Code.MARKET_NOT_FOUND
+    return CancelAllTask(
+        command.account_id,
+        command.market_id,
+        memory.sequences.order,
+        _reason(command.by_operator),
+    )
+
+
+def cancel_all(memory: Memory, envelope: Envelope, plan: CancelAllTask) -> Outcome:
+    """Cancel the first orders now; the rest continues as internal steps."""
+    del envelope
+    events, finished = _cancel_step(memory, plan)
+    if not finished:
+        memory.tasks.append(plan)
+    return Outcome(Code.OK, 0, events)
+
+
+def plan_continue(memory: Memory, envelope: Envelope) -> CancelAllTask | Code:
+    """Return the oldest unfinished task."""
+    assert isinstance(envelope.command, ContinueTask)
+    check(bool(memory.tasks), "a task was continued but none is unfinished")
+    return memory.tasks[0]
+
+
+def continue_task(memory: Memory, envelope: Envelope, plan: CancelAllTask) -> Outcome:
+    """Carry out one bounded step of a task."""
+    del envelope
+    events, finished = _cancel_step(memory, plan)
+    if finished:
+        memory.tasks.pop(0)
+    return Outcome(Code.OK, 0, events)
+
+
+def _cancel_step(memory: Memory, task: CancelAllTask) -> tuple[list[AnyEvent], bool]:
+    account = memory.ledger.accounts[task.account_id]
+    orders = _open_orders(account, task)
+    events: list[AnyEvent] = [
+        memory.retire(
+            memory.markets[order.market_id], order, OrderStatus.CANCELLED, task.reason
+        )
+        for order in orders[:CANCELS_PER_STEP]
+    ]
+    return events, len(orders) <= CANCELS_PER_STEP
+
+
+def _open_orders(account: Account, task: CancelAllTask) -> list[Order]:
+    """Return the task's open orders, at most one more than a step takes."""
+    orders: list[Order] = []
+    for order in account.open_orders.values():
+        if order.order_id > task.through_order_id or len(orders) > CANCELS_PER_STEP:
+            break
+        if not task.market_id or order.market_id == task.market_id:
+            orders.append(order)
+    return orders
+
+
+def _reason(by_operator: bool) -> EndReason:
+    return EndReason.OPERATOR_CANCELLED if by_operator else EndReason.USER_CANCELLED

@@ -1,0 +1,253 @@
+"""Assets, markets, fees, accounts, index prices and leadership, all as commands."""
+
+from __future__ import annotations
+
+from exchange.core.commands import (
+    ConfigureAccount,
+    ConfigureAsset,
+    ConfigureFeeTier,
+    ConfigureMarket,
+    Envelope,
+    SetMarketStatus,
+    StartLeadership,
+    UpdateIndexPrices,
+)
+from exchange.core.enums import MarketKind, WalletKind
+from exchange.core.events import (
+    AccountConfigured,
+    AnyEvent,
+    AssetConfigured,
+    FeeTierConfigured,
+    IndexPriceChanged,
+    MarketConfigured,
+    Outcome,
+)
+from exchange.core.ledger import Account
+from exchange.core.memory import Market, Memory
+from exchange.core.rejects import Code
+from exchange.core.units import AMOUNT_MAX, ATOMS, DECIMALS_MAX, RATE_ONE
+
+# A pause of the leader shorter than this is not noticed by users; after a longer one the
+# exchange takes only cancels, then only post-only orders, so that nobody trades against
+# quotes that are older than the pause.
+PAUSE_NOTICED_MS = 10_000
+CANCEL_ONLY_MS = 5_000
+POST_ONLY_MS = 10_000
+
+# Ids below this belong to the exchange itself.
+USER_ACCOUNT_MIN = 1_000
+
+
+def plan_asset(memory: Memory, envelope: Envelope) -> AssetConfigured | Code:
+    """Return the asset as it will be; its code never changes and its decimals never fall."""
+    command = envelope.command
+    assert isinstance(command, ConfigureAsset)
+    if command.asset_id < 1 or not command.code or not 0 <= command.decimals <= DECIMALS_MAX:
+        return Code.INVALID_CONFIGURATION
+    if any(
+        asset.code == command.code and asset.asset_id != command.asset_id
+        for asset in memory.assets.values()
+    ):
+        return Code.INVALID_CONFIGURATION
+    known = memory.assets.get(command.asset_id)
+    if known is not None and (known.code != command.code or command.decimals < known.decimals):
+        return Code.CONFIGURATION_IN_USE
+    return AssetConfigured(command.asset_id, command.code, command.name, command.decimals)
+
+
+def configure_asset(memory: Memory, envelope: Envelope, plan: AssetConfigured) -> Outcome:
+    """Create or change an asset."""
+    del envelope
+    memory.assets[plan.asset_id] = plan
+    memory.changes.assets[plan.asset_id] = plan
+    # Contra and fee wallets exist from the start, in an order that replay repeats.
+    for account in (memory.ledger.external, memory.ledger.fees):
+        wallet = memory.ledger.wallet(account, WalletKind.SPOT, plan.asset_id)
+        memory.ledger.touch(account, wallet)
+    return Outcome(Code.OK, plan.asset_id, [plan])
+
+
+def plan_market(memory: Memory, envelope: Envelope) -> MarketConfigured | Code:
+    """Return the market as it will be."""
+    command = envelope.command
+    assert isinstance(command, ConfigureMarket)
+    for asset_id in (command.base_asset_id, command.quote_asset_id):
+        if asset_id not in memory.assets:
+            return Code.ASSET_NOT_FOUND
+    if not _market_is_valid(memory, command):
+        return Code.INVALID_CONFIGURATION
+    known = memory.markets.get(command.market_id)
+    if known is not None:
+        config, book = known.config, known.book
+        fixed = (config.symbol, config.kind, config.base_asset_id, config.quote_asset_id)
+        grid = (config.tick_atoms, config.lot_atoms)
+        resting = bool(book.bids.keys or book.asks.keys)
+        if fixed != (
+            command.symbol,
+            command.kind,
+            command.base_asset_id,
+            command.quote_asset_id,
+        ) or (resting and grid != (command.tick_atoms, command.lot_atoms)):
+            return Code.CONFIGURATION_IN_USE
+    return MarketConfigured(
+        command.market_id,
+        command.symbol,
+        command.kind,
+        command.base_asset_id,
+        command.quote_asset_id,
+        command.tick_atoms,
+        command.lot_atoms,
+        command.quantity_min_atoms,
+        command.quantity_max_atoms,
+        command.price_min_atoms,
+        command.price_max_atoms,
+        command.notional_min_atoms,
+        command.price_band_e8,
+        command.market_band_e8,
+        command.status,
+    )
+
+
+def _market_is_valid(memory: Memory, command: ConfigureMarket) -> bool:
+    holder = memory.symbols.get(command.symbol)
+    bounds = (
+        command.quantity_min_atoms,
+        command.quantity_max_atoms,
+        command.price_min_atoms,
+        command.price_max_atoms,
+        command.notional_min_atoms,
+    )
+    return (
+        command.market_id >= 1
+        and bool(command.symbol)
+        and holder in (None, command.market_id)
+        and command.kind is MarketKind.SPOT
+        and command.base_asset_id != command.quote_asset_id
+        and 0 < command.tick_atoms <= AMOUNT_MAX
+        and 0 < command.lot_atoms <= AMOUNT_MAX
+        and command.tick_atoms * command.lot_atoms % ATOMS == 0
+        and all(0 <= bound <= AMOUNT_MAX for bound in bounds)
+        and all(0 <= band < RATE_ONE for band in (command.price_band_e8, command.market_band_e8))
+    )
+
+
+def configure_market(memory: Memory, envelope: Envelope, plan: MarketConfigured) -> Outcome:
+    """Create or change a market."""
+    del envelope
+    return Outcome(Code.OK, plan.market_id, [_take_market(memory, plan)])
+
+
+def _take_market(memory: Memory, config: MarketConfigured) -> MarketConfigured:
+    market = memory.markets.get(config.market_id)
+    if market is None:
+        memory.markets[config.market_id] = Market(config)
+        memory.symbols[config.symbol] = config.market_id
+    else:
+        market.config = config
+    memory.changes.markets[config.market_id] = config
+    return config
+
+
+def plan_market_status(memory: Memory, envelope: Envelope) -> MarketConfigured | Code:
+    """Return the market with its new status."""
+    command = envelope.command
+    assert isinstance(command, SetMarketStatus)
+    market = memory.markets.get(command.market_id)
+    if market is None:
+        return Code.MARKET_NOT_FOUND
+    fields = {name: getattr(market.config, name) for name in market.config.__struct_fields__}
+    return MarketConfigured(**{**fields, "status": command.status})
+
+
+def plan_fee_tier(memory: Memory, envelope: Envelope) -> FeeTierConfigured | Code:
+    """Return the tier; maker + taker is never below zero, no rate is above one."""
+    del memory
+    command = envelope.command
+    assert isinstance(command, ConfigureFeeTier)
+    maker, taker = command.maker_rate_e8, command.taker_rate_e8
+    if command.tier < 0 or not 0 <= taker < RATE_ONE or not -taker <= maker < RATE_ONE:
+        return Code.INVALID_CONFIGURATION
+    return FeeTierConfigured(command.tier, maker, taker)
+
+
+def configure_fee_tier(memory: Memory, envelope: Envelope, plan: FeeTierConfigured) -> Outcome:
+    """Create or change a fee tier."""
+    del envelope
+    memory.fee_tiers[plan.tier] = plan
+    memory.changes.fee_tiers[plan.tier] = plan
+    return Outcome(Code.OK, plan.tier, [plan])
+
+
+def plan_account(memory: Memory, envelope: Envelope) -> AccountConfigured | Code:
+    """Return the account as it will be."""
+    command = envelope.command
+    assert isinstance(command, ConfigureAccount)
+    if (
+        command.account_id < USER_ACCOUNT_MIN
+        or command.open_orders_max < 1
+        or command.fee_tier not in memory.fee_tiers
+    ):
+        return Code.INVALID_CONFIGURATION
+    return AccountConfigured(
+        command.account_id,
+        command.status,
+        command.fee_tier,
+        command.open_orders_max,
+        command.self_trade_mode,
+    )
+
+
+def configure_account(memory: Memory, envelope: Envelope, plan: AccountConfigured) -> Outcome:
+    """Create or change an account."""
+    del envelope
+    accounts = memory.ledger.accounts
+    account = accounts.get(plan.account_id)
+    if account is None:
+        accounts[plan.account_id] = Account(plan)
+    else:
+        account.config = plan
+    memory.changes.accounts[plan.account_id] = plan
+    return Outcome(Code.OK, plan.account_id, [plan])
+
+
+def plan_index_prices(memory: Memory, envelope: Envelope) -> tuple[tuple[int, int], ...] | Code:
+    """Return the prices, all of known markets and possible values."""
+    command = envelope.command
+    assert isinstance(command, UpdateIndexPrices)
+    for market_id, price in command.prices:
+        if market_id not in memory.markets:
+            return Code.MARKET_NOT_FOUND
+        if not 0 < price <= AMOUNT_MAX:
+            return Code.INVALID_PRICE
+    return command.prices
+
+
+def update_index_prices(
+    memory: Memory, envelope: Envelope, plan: tuple[tuple[int, int], ...]
+) -> Outcome:
+    """Take over index prices."""
+    del envelope
+    events: list[AnyEvent] = []
+    for market_id, price in plan:
+        event = IndexPriceChanged(market_id, price, memory.time_ms)
+        memory.markets[market_id].set_index(event)
+        memory.changes.index_prices[market_id] = event
+        events.append(event)
+    return Outcome(Code.OK, 0, events)
+
+
+def plan_leadership(memory: Memory, envelope: Envelope) -> StartLeadership | Code:
+    """Return the command unless its epoch is not newer."""
+    command = envelope.command
+    assert isinstance(command, StartLeadership)
+    return command if command.epoch > memory.epoch else Code.STALE_EPOCH
+
+
+def start_leadership(memory: Memory, envelope: Envelope, plan: StartLeadership) -> Outcome:
+    """Take the epoch over; after a noticed pause reopen in phases."""
+    del envelope
+    memory.epoch = plan.epoch
+    if plan.down_ms >= PAUSE_NOTICED_MS:
+        memory.cancel_only_until_ms = memory.time_ms + CANCEL_ONLY_MS
+        memory.post_only_until_ms = memory.cancel_only_until_ms + POST_ONLY_MS
+    return Outcome(Code.OK, 0, ())

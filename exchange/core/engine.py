@@ -1,0 +1,173 @@
+"""
+The exchange: a pure, deterministic function from a command to its outcome.
+
+It reads no clock, chance or environment and does no I/O; what it needs to know arrives in
+the envelope. Each command has a planner, which changes nothing and may refuse, and a
+carrier, which cannot fail: there is nothing to undo, and a bug while planning is a refusal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from exchange.core import cancelling, configuring, imaging, placing, transferring
+from exchange.core.commands import (
+    VERSION,
+    CancelAllOrders,
+    CancelOrder,
+    Command,
+    ConfigureAccount,
+    ConfigureAsset,
+    ConfigureFeeTier,
+    ConfigureMarket,
+    ContinueTask,
+    Credit,
+    Debit,
+    Envelope,
+    PlaceOrder,
+    SetMarketStatus,
+    StartLeadership,
+    Transfer,
+    UpdateIndexPrices,
+)
+from exchange.core.events import AnyEvent, BalanceChanged, Outcome
+from exchange.core.memory import Memory
+from exchange.core.rejects import Code
+from exchange.core.state import Changes, Image, Sequences
+from exchange.core.units import check
+
+# Planners return a plan, a refusal, or (for a repeated client id) the finished outcome.
+Planner = Callable[[Memory, Envelope], Any]
+Carrier = Callable[[Memory, Envelope, Any], Outcome]
+
+HANDLERS: dict[type[Command], tuple[Planner, Carrier]] = {
+    PlaceOrder: (placing.plan_place, placing.place),
+    CancelOrder: (cancelling.plan_cancel, cancelling.cancel),
+    CancelAllOrders: (cancelling.plan_cancel_all, cancelling.cancel_all),
+    ContinueTask: (cancelling.plan_continue, cancelling.continue_task),
+    Transfer: (transferring.plan_transfer, transferring.move),
+    Credit: (transferring.plan_credit, transferring.move),
+    Debit: (transferring.plan_debit, transferring.move),
+    ConfigureAsset: (configuring.plan_asset, configuring.configure_asset),
+    ConfigureMarket: (configuring.plan_market, configuring.configure_market),
+    SetMarketStatus: (configuring.plan_market_status, configuring.configure_market),
+    ConfigureFeeTier: (configuring.plan_fee_tier, configuring.configure_fee_tier),
+    ConfigureAccount: (configuring.plan_account, configuring.configure_account),
+    UpdateIndexPrices: (configuring.plan_index_prices, configuring.update_index_prices),
+    StartLeadership: (configuring.plan_leadership, configuring.start_leadership),
+}
+
+
+class Exchange:
+    """The state of the exchange and the one way to change it."""
+
+    __slots__ = ("_memory",)
+
+    def __init__(self) -> None:
+        """Start empty: no assets, no markets, no accounts but the exchange's own."""
+        self._memory = Memory()
+
+    @classmethod
+    def load(cls, image: Image) -> Exchange:
+        """
+        Return an exchange with the state of an image, which it takes over.
+
+        Raises:
+            InvariantError: if the image contradicts itself.
+        """
+        exchange = cls()
+        exchange._memory = imaging.restore(image)
+        return exchange
+
+    def apply(self, envelope: Envelope) -> Outcome:
+        """
+        Carry out one command and return its outcome.
+
+        A refusal changes nothing but the command number and the time. Numbers must be
+        consecutive and time must not fall.
+
+        Raises:
+            InvariantError: if the state is not what it must be; the writer must stop.
+            Exception: a bug while carrying out; the state must be thrown away.
+        """
+        memory = self._memory
+        sequences = memory.sequences
+        if envelope.number != sequences.command + 1 or envelope.time_ms < memory.time_ms:
+            check(False, f"command {envelope.number} does not follow {sequences.command}")
+        sequences.command = envelope.number
+        memory.time_ms = envelope.time_ms
+        if envelope.version != VERSION:
+            return Outcome(Code.UNSUPPORTED_VERSION, 0, ())
+        planner, carrier = HANDLERS[type(envelope.command)]
+        try:
+            plan = planner(memory, envelope)
+        except Exception as error:
+            # Planning changes nothing, so whatever went wrong there refuses this command only.
+            detail = f"{type(error).__name__}: {error}"
+            return Outcome(Code.PLANNING_FAILED, 0, (), False, detail)
+        if type(plan) is Code:
+            return Outcome(plan, 0, ())
+        if type(plan) is Outcome:
+            return plan
+        return carrier(memory, envelope, plan)
+
+    def drain(self) -> tuple[Changes, list[AnyEvent]]:
+        """
+        End a batch: return what the store must write, and the coalesced events.
+
+        Balances come first, then levels, each absolute and once.
+        """
+        memory = self._memory
+        changes = memory.take_changes()
+        events: list[AnyEvent] = [
+            BalanceChanged(
+                wallet.account_id,
+                wallet.kind,
+                wallet.asset_id,
+                wallet.total_atoms,
+                wallet.held_atoms,
+            )
+            for wallet in changes.wallets.values()
+        ]
+        events.extend(memory.take_level_changes())
+        return changes, events
+
+    @property
+    def sequences(self) -> Sequences:
+        """The numbers given out so far."""
+        return self._memory.sequences
+
+    @property
+    def has_task(self) -> bool:
+        """Whether internal work waits for a ``ContinueTask``."""
+        return bool(self._memory.tasks)
+
+    @property
+    def time_ms(self) -> int:
+        """Time of the last command."""
+        return self._memory.time_ms
+
+    @property
+    def market_ids(self) -> list[int]:
+        """The markets that exist, in order of creation."""
+        return list(self._memory.markets)
+
+    def book_levels(
+        self, market_id: int, depth: int = 0
+    ) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """Return bids and asks as (price, quantity), best first; depth 0 is the whole book."""
+        book = self._memory.markets[market_id].book
+        return book.bids.depth(depth), book.asks.depth(depth)
+
+    def image(self) -> Image:
+        """Return the state as objects that are still owned by this exchange."""
+        return imaging.take_image(self._memory)
+
+    def state_hash(self) -> str:
+        """Return SHA-256 of the whole persisted state."""
+        return imaging.state_hash(self._memory)
+
+    def check_all(self) -> None:
+        """Check every invariant in full."""
+        imaging.check_all(self._memory)

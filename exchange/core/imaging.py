@@ -1,0 +1,177 @@
+"""The whole state out of memory and back, its hash, and the full invariants."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from exchange.core.enums import SystemAccount
+from exchange.core.ledger import Account, hold_needed
+from exchange.core.memory import Market, Memory
+from exchange.core.state import DERIVED, Image, Order
+from exchange.core.units import ATOMS, check
+
+_HASHED_ORDER_FIELDS = tuple(
+    name for name in Order.__struct_fields__ if name not in DERIVED["Order"]
+)
+
+
+def take_image(memory: Memory) -> Image:
+    """Return the whole state, each list in the order of its keys."""
+    ledger = memory.ledger
+    wallets = [
+        wallet
+        for account in ledger.accounts.values()
+        for wallets in (account.spot, account.margin)
+        for wallet in wallets.values()
+    ]
+    return Image(
+        sequences=memory.sequences,
+        assets=[memory.assets[key] for key in sorted(memory.assets)],
+        markets=[memory.markets[key].config for key in sorted(memory.markets)],
+        fee_tiers=[memory.fee_tiers[key] for key in sorted(memory.fee_tiers)],
+        accounts=[
+            ledger.accounts[key].config for key in sorted(ledger.accounts) if not _is_system(key)
+        ],
+        wallets=sorted(wallets, key=lambda wallet: wallet.wallet_id),
+        orders=[memory.orders[key] for key in sorted(memory.orders)],
+        tasks=list(memory.tasks),
+        index_prices=[
+            market.index for _, market in sorted(memory.markets.items()) if market.index is not None
+        ],
+        time_ms=memory.time_ms,
+        epoch=memory.epoch,
+        cancel_only_until_ms=memory.cancel_only_until_ms,
+        post_only_until_ms=memory.post_only_until_ms,
+    )
+
+
+def restore(image: Image) -> Memory:
+    """
+    Return the memory an image describes; takes the image's objects over.
+
+    Raises:
+        InvariantError: if holds, balances or books of the image do not agree.
+    """
+    memory = Memory()
+    for name in image.sequences.__slots__:
+        setattr(memory.sequences, name, getattr(image.sequences, name))
+    memory.time_ms = image.time_ms
+    memory.epoch = image.epoch
+    memory.cancel_only_until_ms = image.cancel_only_until_ms
+    memory.post_only_until_ms = image.post_only_until_ms
+    memory.tasks = list(image.tasks)
+    memory.assets = {asset.asset_id: asset for asset in image.assets}
+    memory.fee_tiers = {tier.tier: tier for tier in image.fee_tiers}
+    for config in image.markets:
+        memory.markets[config.market_id] = Market(config)
+        memory.symbols[config.symbol] = config.market_id
+    for index in image.index_prices:
+        memory.markets[index.market_id].set_index(index)
+    for account_config in image.accounts:
+        memory.ledger.accounts[account_config.account_id] = Account(account_config)
+    _restore_wallets(memory, image)
+    _restore_orders(memory, image)
+    return memory
+
+
+def _restore_wallets(memory: Memory, image: Image) -> None:
+    accounts = memory.ledger.accounts
+    for wallet in image.wallets:
+        account = accounts[wallet.account_id]
+        account.wallets(wallet.kind)[wallet.asset_id] = wallet
+        account.last_order_id = max(account.last_order_id, wallet.last_order_id)
+        account.last_entry_id = max(account.last_entry_id, wallet.last_entry_id)
+
+
+def _restore_orders(memory: Memory, image: Image) -> None:
+    held: dict[int, int] = {}
+    for order in sorted(image.orders, key=lambda order: order.priority):
+        market = memory.markets[order.market_id]
+        account = memory.ledger.accounts[order.account_id]
+        value = order.price_atoms * order.remaining_atoms // ATOMS
+        order.held_atoms = hold_needed(order, value)
+        wallet = account.spot[market.paying_asset_id(order.side)]
+        held[wallet.wallet_id] = held.get(wallet.wallet_id, 0) + order.held_atoms
+        market.book.side(order.side).insert(order)
+        memory.orders[order.order_id] = order
+    for order in sorted(image.orders, key=lambda order: order.order_id):
+        memory.ledger.accounts[order.account_id].remember(order)
+    for market in memory.markets.values():
+        market.book.bids.changed = {}
+        market.book.asks.changed = {}
+    for wallet in image.wallets:
+        needed = held.get(wallet.wallet_id, 0)
+        check(
+            wallet.held_atoms == needed,
+            f"wallet {wallet.wallet_id} holds {wallet.held_atoms}, its orders need {needed}",
+        )
+
+
+def state_hash(memory: Memory) -> str:
+    """Return SHA-256 over every persisted field, in an order that no hash seed changes."""
+    image = take_image(memory)
+    orders = [
+        tuple(getattr(order, name) for name in _HASHED_ORDER_FIELDS) for order in image.orders
+    ]
+    parts = [
+        [getattr(image.sequences, name) for name in image.sequences.__slots__],
+        image.assets,
+        image.markets,
+        image.fee_tiers,
+        image.accounts,
+        image.wallets,
+        orders,
+        image.tasks,
+        image.index_prices,
+        [image.time_ms, image.epoch, image.cancel_only_until_ms, image.post_only_until_ms],
+    ]
+    return hashlib.sha256(msgspec.msgpack.encode(parts)).hexdigest()
+
+
+def check_all(memory: Memory) -> None:
+    """
+    Stop unless everything that must always hold does (O(state), for tests and start).
+
+    Each asset sums to zero over all wallets; only ``external`` is negative; wallets hold
+    exactly what their open orders need; books are sorted, uncrossed and complete.
+
+    Raises:
+        InvariantError: naming the first thing that does not hold.
+    """
+    sums: dict[int, int] = dict.fromkeys(memory.assets, 0)
+    held: dict[int, int] = {}
+    for order in memory.orders.values():
+        market = memory.markets[order.market_id]
+        value = order.price_atoms * order.remaining_atoms // ATOMS
+        check(order.held_atoms == hold_needed(order, value), f"order {order.order_id} holds wrong")
+        account = memory.ledger.accounts[order.account_id]
+        wallet = account.spot[market.paying_asset_id(order.side)]
+        held[wallet.wallet_id] = held.get(wallet.wallet_id, 0) + order.held_atoms
+        check(account.open_orders.get(order.order_id) is order, "open order is not listed")
+    for account in memory.ledger.accounts.values():
+        for wallets in (account.spot, account.margin):
+            for wallet in wallets.values():
+                sums[wallet.asset_id] += wallet.total_atoms
+                check(
+                    wallet.held_atoms == held.get(wallet.wallet_id, 0),
+                    f"wallet {wallet.wallet_id} holds what no order needs",
+                )
+                check(
+                    account is memory.ledger.external
+                    or 0 <= wallet.held_atoms <= wallet.total_atoms,
+                    f"wallet {wallet.wallet_id} is overdrawn",
+                )
+    for asset_id, total in sums.items():
+        check(total == 0, f"asset {asset_id} sums to {total}, not to zero")
+    resting = 0
+    for market in memory.markets.values():
+        market.book.check_invariants()
+        for side in (market.book.bids, market.book.asks):
+            resting += sum(level.live for level in side.levels.values())
+    check(resting == len(memory.orders), "orders and books differ in number")
+
+
+def _is_system(account_id: int) -> bool:
+    return account_id in tuple(SystemAccount)

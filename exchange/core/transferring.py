@@ -1,0 +1,172 @@
+"""Transfers between wallets, deposits and withdrawals."""
+
+from __future__ import annotations
+
+import msgspec
+
+from exchange.core.commands import Credit, Debit, Envelope, Transfer
+from exchange.core.enums import AccountStatus, LedgerKind, WalletKind
+from exchange.core.events import Outcome
+from exchange.core.ledger import Account
+from exchange.core.memory import Memory
+from exchange.core.rejects import Code
+from exchange.core.state import Wallet
+from exchange.core.units import AMOUNT_MAX, ATOMS
+
+
+class MovePlan(msgspec.Struct, gc=False):
+    """One amount that moves between two wallets."""
+
+    source: Account
+    source_kind: WalletKind
+    target: Account
+    target_kind: WalletKind
+    asset_id: int
+    amount_atoms: int
+    kind: LedgerKind
+    note: str
+
+
+def plan_transfer(memory: Memory, envelope: Envelope) -> MovePlan | Code | Outcome:
+    """Return the transfer, or why it is refused."""
+    command = envelope.command
+    assert isinstance(command, Transfer)
+    if envelope.finding is not None:
+        return _repeated(envelope, command.request_hash)
+    source = _account(memory, command.account_id)
+    target = _account(memory, command.target_account_id)
+    code = _check_account(source) or (Code.OK if target is not None else Code.ACCOUNT_NOT_FOUND)
+    code = code or _check_amount(memory, command.asset_id, command.amount_atoms)
+    if code:
+        return code
+    assert source is not None
+    assert target is not None
+    if _available(source.wallets(command.wallet).get(command.asset_id)) < command.amount_atoms:
+        return Code.INSUFFICIENT_BALANCE
+    if source is target and command.wallet is command.target_wallet:
+        return Code.SAME_WALLET
+    return MovePlan(
+        source,
+        command.wallet,
+        target,
+        command.target_wallet,
+        command.asset_id,
+        command.amount_atoms,
+        LedgerKind.TRANSFER,
+        "",
+    )
+
+
+def plan_credit(memory: Memory, envelope: Envelope) -> MovePlan | Code | Outcome:
+    """Return the deposit, or why it is refused."""
+    command = envelope.command
+    assert isinstance(command, Credit)
+    if envelope.finding is not None:
+        return _repeated(envelope, command.request_hash)
+    target = _account(memory, command.account_id)
+    if target is None:
+        return Code.ACCOUNT_NOT_FOUND
+    code = _check_amount(memory, command.asset_id, command.amount_atoms)
+    if code:
+        return code
+    external = memory.ledger.external
+    issued = external.spot.get(command.asset_id)
+    # Everything that exists of an asset fits one balance, so no later posting can overflow.
+    if command.amount_atoms - (issued.total_atoms if issued is not None else 0) > AMOUNT_MAX:
+        return Code.BALANCE_LIMIT
+    return MovePlan(
+        external,
+        WalletKind.SPOT,
+        target,
+        command.wallet,
+        command.asset_id,
+        command.amount_atoms,
+        LedgerKind.DEPOSIT,
+        command.reason,
+    )
+
+
+def plan_debit(memory: Memory, envelope: Envelope) -> MovePlan | Code | Outcome:
+    """Return the withdrawal, or why it is refused."""
+    command = envelope.command
+    assert isinstance(command, Debit)
+    if envelope.finding is not None:
+        return _repeated(envelope, command.request_hash)
+    source = _account(memory, command.account_id)
+    if source is None:
+        return Code.ACCOUNT_NOT_FOUND
+    code = _check_amount(memory, command.asset_id, command.amount_atoms)
+    if code:
+        return code
+    if _available(source.wallets(command.wallet).get(command.asset_id)) < command.amount_atoms:
+        return Code.INSUFFICIENT_BALANCE
+    return MovePlan(
+        source,
+        command.wallet,
+        memory.ledger.external,
+        WalletKind.SPOT,
+        command.asset_id,
+        command.amount_atoms,
+        LedgerKind.WITHDRAWAL,
+        command.reason,
+    )
+
+
+def move(memory: Memory, envelope: Envelope, plan: MovePlan) -> Outcome:
+    """Carry out a planned transfer, deposit or withdrawal; cannot fail."""
+    del envelope
+    ledger = memory.ledger
+    memory.sequences.transfer += 1
+    number = memory.sequences.transfer
+    for account, kind, amount in (
+        (plan.source, plan.source_kind, -plan.amount_atoms),
+        (plan.target, plan.target_kind, plan.amount_atoms),
+    ):
+        ledger.post_amount(
+            account,
+            ledger.wallet(account, kind, plan.asset_id),
+            amount_atoms=amount,
+            kind=plan.kind,
+            reference_id=number,
+            time_ms=memory.time_ms,
+            note=plan.note,
+        )
+    return Outcome(Code.OK, number, ())
+
+
+def _repeated(envelope: Envelope, request_hash: int) -> Outcome | Code:
+    finding = envelope.finding
+    assert finding is not None
+    if finding.request_hash != request_hash:
+        return Code.TRANSFER_ID_CONFLICT
+    return Outcome(Code.OK, finding.reference_id, (), True)
+
+
+def _account(memory: Memory, account_id: int) -> Account | None:
+    """Return a user's account; those of the exchange itself cannot be addressed."""
+    account = memory.ledger.accounts.get(account_id)
+    return account if account is not None and account.config.open_orders_max else None
+
+
+def _check_account(account: Account | None) -> Code:
+    if account is None:
+        return Code.ACCOUNT_NOT_FOUND
+    if account.config.status is AccountStatus.SUSPENDED:
+        return Code.ACCOUNT_SUSPENDED
+    if account.config.status is AccountStatus.CANCEL_ONLY:
+        return Code.ACCOUNT_CANCEL_ONLY
+    return Code.OK
+
+
+def _check_amount(memory: Memory, asset_id: int, amount_atoms: int) -> Code:
+    asset = memory.assets.get(asset_id)
+    if asset is None:
+        return Code.ASSET_NOT_FOUND
+    unit = ATOMS // 10**asset.decimals
+    if not 0 < amount_atoms <= AMOUNT_MAX or amount_atoms % unit:
+        return Code.INVALID_AMOUNT
+    return Code.OK
+
+
+def _available(wallet: Wallet | None) -> int:
+    return wallet.total_atoms - wallet.held_atoms if wallet is not None else 0
