@@ -80,9 +80,7 @@ def _cancel_step(memory: Memory, task: CancelAllTask) -> tuple[list[AnyEvent], b
     account = memory.ledger.accounts[task.account_id]
     orders = _open_orders(account, task)
     events: list[AnyEvent] = [
-        memory.retire(
-            memory.markets[order.market_id], order, OrderStatus.CANCELLED, task.reason
-        )
+        memory.retire(memory.markets[order.market_id], order, OrderStatus.CANCELLED, task.reason)
         for order in orders[:CANCELS_PER_STEP]
     ]
     return events, len(orders) <= CANCELS_PER_STEP

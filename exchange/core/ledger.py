@@ -20,6 +20,9 @@ from exchange.core.events import AccountConfigured, LedgerPosted, TradeExecuted
 from exchange.core.state import Changes, Order, Sequences, Wallet
 from exchange.core.units import RATE_ONE, InvariantError, ceil_div
 
+_SPOT = WalletKind.SPOT
+_TRADE = LedgerKind.TRADE
+
 
 class Account:
     """
@@ -55,7 +58,7 @@ class Account:
 
     def wallets(self, kind: WalletKind) -> dict[int, Wallet]:
         """Return the wallets of a kind by asset."""
-        return self.spot if kind is WalletKind.SPOT else self.margin
+        return self.spot if kind is _SPOT else self.margin
 
     def remember(self, order: Order) -> None:
         """List an order that now rests."""
@@ -104,7 +107,7 @@ class Ledger:
         wallet.last_entry_id = account.last_entry_id
         self.changes.wallets[wallet.wallet_id] = wallet
         held = wallet.held_atoms
-        if (held < 0 or held > wallet.total_atoms) and account is not self.external:
+        if not 0 <= held <= wallet.total_atoms and account is not self.external:
             raise InvariantError(
                 f"wallet {wallet.wallet_id} holds {held} of {wallet.total_atoms} atoms"
             )
@@ -120,7 +123,7 @@ class Ledger:
         quantity, quote = trade.quantity_atoms, trade.quote_atoms
         self._post_side(buyer, trade, base_id, quantity, quote_id, -quote - buyer_fee, buyer_fee)
         self._post_side(seller, trade, base_id, -quantity, quote_id, quote - seller_fee, seller_fee)
-        fees = self.fees.spot.get(quote_id) or self.wallet(self.fees, WalletKind.SPOT, quote_id)
+        fees = self.fees.spot.get(quote_id) or self.wallet(self.fees, _SPOT, quote_id)
         fees.total_atoms += buyer_fee + seller_fee
         self.changes.wallets[fees.wallet_id] = fees
 
@@ -135,8 +138,8 @@ class Ledger:
         fee_atoms: int,
     ) -> None:
         spot = account.spot
-        base = spot.get(base_id) or self.wallet(account, WalletKind.SPOT, base_id)
-        quote = spot.get(quote_id) or self.wallet(account, WalletKind.SPOT, quote_id)
+        base = spot.get(base_id) or self.wallet(account, _SPOT, base_id)
+        quote = spot.get(quote_id) or self.wallet(account, _SPOT, quote_id)
         base.total_atoms += base_atoms
         quote.total_atoms += quote_atoms
         sequences = self.sequences
@@ -146,9 +149,9 @@ class Ledger:
                 sequences.entry,
                 account.last_entry_id,
                 account.account_id,
-                LedgerKind.TRADE,
+                _TRADE,
                 trade.trade_id,
-                WalletKind.SPOT,
+                _SPOT,
                 base_id,
                 base_atoms,
                 base.total_atoms,
@@ -211,7 +214,9 @@ def hold_needed(order: Order, quote_atoms: int) -> int:
     """
     if order.side is Side.SELL:
         return order.remaining_atoms
-    rate = max(order.maker_rate_e8, order.taker_rate_e8)
+    rate = order.taker_rate_e8
+    if rate < order.maker_rate_e8:
+        rate = order.maker_rate_e8
     return quote_atoms + ceil_div(quote_atoms * rate - order.fee_remainder, RATE_ONE)
 
 
@@ -230,6 +235,4 @@ def charge_fee(order: Order, *, quote_atoms: int, rate_e8: int) -> int:
 
 
 def _system_config(account: SystemAccount) -> AccountConfigured:
-    return AccountConfigured(
-        int(account), AccountStatus.ACTIVE, 0, 0, SelfTradeMode.EXPIRE_TAKER
-    )
+    return AccountConfigured(int(account), AccountStatus.ACTIVE, 0, 0, SelfTradeMode.EXPIRE_TAKER)

@@ -7,6 +7,8 @@ use the same plan, and applying it cannot fail.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from exchange.core.book import BookSide
@@ -56,49 +58,61 @@ def plan_match(
     """
     steps: list[tuple[int, Order, int, int]] = []
     filled = quote = 0
-    by_quote = quantity_atoms == 0
     left = quantity_atoms
     quote_left = quote_atoms_max
-    sign = opposite.sign
+    for maker, size, price in _makers(opposite, limit_atoms):
+        if len(steps) == STEPS_MAX:
+            return Plan(steps, filled, quote, left, EndReason.MATCH_LIMIT)
+        if not quantity_atoms:
+            lots = quote_left // (price * lot_atoms // ATOMS)
+            if lots == 0:
+                return Plan(steps, filled, quote, 0, EndReason.NONE)
+            size = min(size, lots * lot_atoms)
+        elif left < size:
+            size = left
+        if maker.account_id == account_id:
+            left -= _plan_self_trade(steps, mode, maker, size)
+            if mode in _STOPPING_MODES or (quantity_atoms and not left):
+                return Plan(steps, filled, quote, left, EndReason.SELF_TRADE)
+            continue
+        notional = price * size // ATOMS
+        steps.append((FILL, maker, size, notional))
+        filled += size
+        quote += notional
+        if not quantity_atoms:
+            quote_left -= notional
+            continue
+        left -= size
+        if left == 0:
+            return Plan(steps, filled, quote, 0, EndReason.NONE)
+    more = limit_atoms and opposite.keys and opposite.keys[0] < limit_atoms * opposite.sign
+    stop = EndReason.PRICE_CAP if more else EndReason.NO_LIQUIDITY
+    return Plan(steps, filled, quote, left, stop)
+
+
+def _makers(opposite: BookSide, limit_atoms: int) -> Iterator[tuple[Order, int, int]]:
+    """Yield (maker, its remaining quantity, price) in price-time order, up to the limit."""
+    sign, levels = opposite.sign, opposite.levels
     limit_key = limit_atoms * sign if limit_atoms else None
-    stop = EndReason.NO_LIQUIDITY
     for key in reversed(opposite.keys):
         if limit_key is not None and key < limit_key:
-            stop = EndReason.PRICE_CAP
-            break
-        price = key * sign
-        lot_quote = price * lot_atoms // ATOMS
-        for maker in opposite.levels[price].orders():
-            if len(steps) == STEPS_MAX:
-                return Plan(steps, filled, quote, left, EndReason.MATCH_LIMIT)
-            size = maker.remaining_atoms
-            if by_quote:
-                size = min(size, quote_left // lot_quote * lot_atoms)
-                if size == 0:
-                    return Plan(steps, filled, quote, 0, EndReason.NONE)
-            elif left < size:
-                size = left
-            if maker.account_id == account_id:
-                if mode is SelfTradeMode.EXPIRE_TAKER:
-                    return Plan(steps, filled, quote, left, EndReason.SELF_TRADE)
-                if mode is SelfTradeMode.DECREMENT:
-                    steps.append((DECREMENT, maker, size, 0))
-                    left -= size
-                    if left == 0:
-                        return Plan(steps, filled, quote, 0, EndReason.SELF_TRADE)
-                    continue
-                steps.append((EXPIRE_MAKER, maker, maker.remaining_atoms, 0))
-                if mode is SelfTradeMode.EXPIRE_BOTH:
-                    return Plan(steps, filled, quote, left, EndReason.SELF_TRADE)
-                continue
-            notional = price * size // ATOMS
-            steps.append((FILL, maker, size, notional))
-            filled += size
-            quote += notional
-            if by_quote:
-                quote_left -= notional
-            else:
-                left -= size
-                if left == 0:
-                    return Plan(steps, filled, quote, 0, EndReason.NONE)
-    return Plan(steps, filled, quote, left, stop)
+            return
+        level = levels[key * sign]
+        for maker in level.orders():
+            yield maker, maker.remaining_atoms, level.price_atoms
+
+
+def _plan_self_trade(
+    steps: list[tuple[int, Order, int, int]], mode: SelfTradeMode, maker: Order, size: int
+) -> int:
+    """Add the step that prevents a self-trade; return what it takes off the taker."""
+    if mode is SelfTradeMode.DECREMENT:
+        steps.append((DECREMENT, maker, size, 0))
+        return size
+    if mode is not SelfTradeMode.EXPIRE_TAKER:
+        steps.append((EXPIRE_MAKER, maker, maker.remaining_atoms, 0))
+    return 0
+
+
+# Modes under which a taker goes no further once it met an order of its own account.
+_STOPPING_MODES = (SelfTradeMode.EXPIRE_TAKER, SelfTradeMode.EXPIRE_BOTH)

@@ -13,9 +13,8 @@ from exchange.core.events import (
     MarketConfigured,
     OrderChanged,
 )
-from exchange.core.ledger import Account, Ledger, hold_needed
+from exchange.core.ledger import Account, Ledger
 from exchange.core.state import CancelAllTask, Changes, Order, Sequences
-from exchange.core.units import ATOMS
 
 # Work done by one command or internal step; what is larger continues as a task.
 CANCELS_PER_STEP = 500
@@ -91,14 +90,9 @@ class Memory:
         order.held_atoms = held_atoms
         self.ledger.touch(account, wallet)
 
-    def rest(self, account: Account, market: Market, order: Order) -> None:
+    def rest(self, account: Account, market: Market, order: Order, held_atoms: int) -> None:
         """Put an order into the book with its hold."""
-        self.set_hold(
-            account,
-            market,
-            order,
-            hold_needed(order, order.price_atoms * order.remaining_atoms // ATOMS),
-        )
+        self.set_hold(account, market, order, held_atoms)
         market.book.side(order.side).insert(order)
         self.orders[order.order_id] = order
         account.remember(order)

@@ -15,7 +15,13 @@ from exchange.core.enums import (
     Side,
     TimeInForce,
 )
-from exchange.core.events import AnyEvent, OrderChanged, Outcome, TradeExecuted
+from exchange.core.events import (
+    AnyEvent,
+    MarketConfigured,
+    OrderChanged,
+    Outcome,
+    TradeExecuted,
+)
 from exchange.core.ledger import Account, charge_fee, hold_needed
 from exchange.core.matching import DECREMENT, FILL, Plan, plan_match
 from exchange.core.memory import Market, Memory
@@ -26,11 +32,16 @@ from exchange.core.units import AMOUNT_MAX, ATOMS, RATE_ONE, ceil_div, floor_div
 # Index of an order inside its command, for the priority number.
 PRIORITY_SHIFT = 12
 
+# Module names of enum members: an attribute of an enum class costs twice as much.
 _BUY = Side.BUY
 _MARKET = OrderType.MARKET
 _GTC, _IOC, _FOK = TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK
 _TRADING = MarketStatus.TRADING
 _ACTIVE = AccountStatus.ACTIVE
+_OK = Code.OK
+_OPEN, _PARTIALLY_FILLED = OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED
+_FILLED = OrderStatus.FILLED
+_NO_REASON = EndReason.NONE
 
 _MARKET_REFUSALS = {
     MarketStatus.HALTED: Code.MARKET_HALTED,
@@ -50,6 +61,7 @@ class PlacePlan(msgspec.Struct, gc=False):
     market: Market
     order: Order
     match: Plan | None
+    needed_atoms: int
 
 
 def plan_place(memory: Memory, envelope: Envelope) -> PlacePlan | Code | Outcome:
@@ -64,11 +76,12 @@ def plan_place(memory: Memory, envelope: Envelope) -> PlacePlan | Code | Outcome
     account = memory.ledger.accounts.get(command.account_id)
     market = memory.markets.get(command.market_id)
     code = _check_open(memory, command, account, market)
-    if code:
+    if code or account is None or market is None:
         return code
-    assert account is not None
-    assert market is not None
-    code = _check_shape(command) or _check_filters(command, market)
+    code = _check_shape(command) or _check_size(command, market.config)
+    if not code and command.order_type is not _MARKET:
+        code = _check_price(command, market)
+    code = code or _check_value(command, market)
     if code:
         return code
     if account.open_counts.get(command.market_id, 0) >= account.config.open_orders_max:
@@ -93,7 +106,7 @@ def _check_open(
     status = market.config.status
     if status is not _TRADING and not (status is MarketStatus.POST_ONLY and command.post_only):
         return _MARKET_REFUSALS[status]
-    return Code.OK
+    return _OK
 
 
 def _check_shape(command: PlaceOrder) -> Code:
@@ -114,20 +127,17 @@ def _check_shape(command: PlaceOrder) -> Code:
             and command.slippage_rate_e8 == 0
             and not (command.post_only and command.time_in_force is not _GTC)
         )
-    return Code.OK if possible else Code.INVALID_ORDER
+    return _OK if possible else Code.INVALID_ORDER
 
 
-def _check_filters(command: PlaceOrder, market: Market) -> Code:
-    config = market.config
-    quantity, price = command.quantity_atoms, command.price_atoms
-    if command.quote_quantity_atoms:
-        if command.quote_quantity_atoms < 0:
+def _check_size(command: PlaceOrder, config: MarketConfigured) -> Code:
+    quantity, quote_quantity = command.quantity_atoms, command.quote_quantity_atoms
+    if quote_quantity:
+        if quote_quantity < 0:
             return Code.INVALID_QUANTITY
-        if command.quote_quantity_atoms < config.notional_min_atoms:
+        if quote_quantity < config.notional_min_atoms:
             return Code.MIN_NOTIONAL
-        if command.quote_quantity_atoms > AMOUNT_MAX:
-            return Code.NOTIONAL_TOO_LARGE
-        return Code.OK
+        return Code.NOTIONAL_TOO_LARGE if quote_quantity > AMOUNT_MAX else _OK
     if quantity <= 0:
         return Code.INVALID_QUANTITY
     if quantity % config.lot_atoms:
@@ -136,29 +146,35 @@ def _check_filters(command: PlaceOrder, market: Market) -> Code:
         return Code.QUANTITY_TOO_SMALL
     if quantity > (config.quantity_max_atoms or AMOUNT_MAX):
         return Code.QUANTITY_TOO_LARGE
-    if command.order_type is _MARKET:
-        price = market.book.opposite(command.side).best_price()
-        if not price:
-            return Code.OK
-    else:
-        if price <= 0:
-            return Code.INVALID_PRICE
-        if price % config.tick_atoms:
-            return Code.TICK_SIZE
-        if price < config.price_min_atoms:
-            return Code.PRICE_TOO_LOW
-        if price > (config.price_max_atoms or AMOUNT_MAX):
-            return Code.PRICE_TOO_HIGH
-        if config.price_band_e8 and market.index_atoms:
-            worst = _band_price(market.index_atoms, config.price_band_e8, command.side)
-            if price > worst if command.side is _BUY else price < worst:
-                return Code.PRICE_BAND
-    notional = price * quantity // ATOMS
-    if notional < config.notional_min_atoms:
+    return _OK
+
+
+def _check_price(command: PlaceOrder, market: Market) -> Code:
+    config, price = market.config, command.price_atoms
+    if price <= 0:
+        return Code.INVALID_PRICE
+    if price % config.tick_atoms:
+        return Code.TICK_SIZE
+    if price < config.price_min_atoms:
+        return Code.PRICE_TOO_LOW
+    if price > (config.price_max_atoms or AMOUNT_MAX):
+        return Code.PRICE_TOO_HIGH
+    if config.price_band_e8 and market.index_atoms:
+        worst = _band_price(market.index_atoms, config.price_band_e8, command.side)
+        if price > worst if command.side is _BUY else price < worst:
+            return Code.PRICE_BAND
+    return _OK
+
+
+def _check_value(command: PlaceOrder, market: Market) -> Code:
+    """Check price x quantity; a market order is valued at the best opposite price."""
+    price = command.price_atoms or market.book.opposite(command.side).best_price()
+    if not price or not command.quantity_atoms:
+        return _OK
+    value = price * command.quantity_atoms // ATOMS
+    if value < market.config.notional_min_atoms:
         return Code.MIN_NOTIONAL
-    if notional > AMOUNT_MAX:
-        return Code.NOTIONAL_TOO_LARGE
-    return Code.OK
+    return Code.NOTIONAL_TOO_LARGE if value > AMOUNT_MAX else _OK
 
 
 def _band_price(reference_atoms: int, rate_e8: int, side: Side) -> int:
@@ -208,7 +224,7 @@ def _plan_funds(
         needed = max(1, match.filled_atoms)
     if needed > available:
         return Code.INSUFFICIENT_BALANCE
-    return PlacePlan(account, market, order, match)
+    return PlacePlan(account, market, order, match, needed)
 
 
 def _plan_taker(command: PlaceOrder, order: Order, market: Market) -> Plan | Code | None:
@@ -239,7 +255,7 @@ def _plan_taker(command: PlaceOrder, order: Order, market: Market) -> Plan | Cod
     )
     if command.time_in_force is _FOK and match.filled_atoms < command.quantity_atoms:
         return Code.FOK_NOT_FILLABLE
-    if budget and not match.filled_atoms and match.stop is EndReason.NONE:
+    if budget and not match.filled_atoms and match.stop is _NO_REASON:
         return Code.QUANTITY_TOO_SMALL
     return match
 
@@ -269,8 +285,8 @@ def _new_order(
         0,
         maker_rate_e8,
         taker_rate_e8,
-        OrderStatus.OPEN,
-        EndReason.NONE,
+        _OPEN,
+        _NO_REASON,
         sequences.command << PRIORITY_SHIFT,
         account.last_order_id,
         memory.time_ms,
@@ -299,22 +315,30 @@ def place(memory: Memory, envelope: Envelope, plan: PlacePlan) -> Outcome:
                 )
         order.remaining_atoms = plan.match.unfilled_atoms
         stop = plan.match.stop
-    events.append(_settle_remainder(memory, account, market, order, stop))
-    return Outcome(Code.OK, order.order_id, events)
+    events.append(_settle_remainder(memory, account, market, order, stop, plan.needed_atoms))
+    return Outcome(_OK, order.order_id, events)
 
 
 def _settle_remainder(
-    memory: Memory, account: Account, market: Market, order: Order, stop: EndReason
+    memory: Memory,
+    account: Account,
+    market: Market,
+    order: Order,
+    stop: EndReason,
+    needed_atoms: int,
 ) -> OrderChanged:
-    """Let what is left of a taker rest or expire."""
+    """Let what is left of a taker rest or expire; ``needed_atoms`` holds an untouched order."""
     rests = order.time_in_force is _GTC and stop in _RESTING_STOPS
     if order.remaining_atoms and rests:
         if order.filled_atoms:
-            order.status = OrderStatus.PARTIALLY_FILLED
-        memory.rest(account, market, order)
+            order.status = _PARTIALLY_FILLED
+        if order.remaining_atoms != order.quantity_atoms:
+            value = order.price_atoms * order.remaining_atoms // ATOMS
+            needed_atoms = hold_needed(order, value)
+        memory.rest(account, market, order, needed_atoms)
         return memory.changed(order)
-    if stop is EndReason.NONE:
-        order.status = OrderStatus.FILLED
+    if stop is _NO_REASON:
+        order.status = _FILLED
     else:
         order.status = OrderStatus.EXPIRED
         immediate = order.order_type is not _MARKET and stop in _RESTING_STOPS
@@ -373,14 +397,12 @@ def _fill(
     wallet = maker_account.spot[market.paying_asset_id(maker.side)]
     wallet.held_atoms += held - maker.held_atoms
     maker.held_atoms = held
-    buyer, seller = (
-        (account, maker_account) if order.side is _BUY else (maker_account, account)
-    )
+    buyer, seller = (account, maker_account) if order.side is _BUY else (maker_account, account)
     memory.ledger.post_trade(buyer, seller, trade, config.base_asset_id, config.quote_asset_id)
     if maker.remaining_atoms:
-        maker.status = OrderStatus.PARTIALLY_FILLED
+        maker.status = _PARTIALLY_FILLED
     else:
-        maker.status = OrderStatus.FILLED
+        maker.status = _FILLED
         memory.delist(maker_account, maker)
     events.append(memory.changed(maker))
 

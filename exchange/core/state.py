@@ -30,7 +30,6 @@ from exchange.core.events import (
     TradeExecuted,
 )
 
-
 # Fields that loading recomputes; every other field of the classes here is persisted.
 DERIVED = {"Order": frozenset({"held_atoms"}), "Wallet": frozenset[str]()}
 

@@ -81,5 +81,3 @@ def format_atoms(atoms: int, decimals: int = DECIMALS_MAX) -> str:
     if decimals < DECIMALS_MAX:
         digits = digits[:decimals] + digits[decimals:].rstrip("0")
     return f"{sign}{whole}.{digits}" if digits else f"{sign}{whole}"
-
-
