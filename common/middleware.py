@@ -1,0 +1,44 @@
+"""Middleware around every HTTP request."""
+
+from collections.abc import Callable
+
+import structlog
+from django.http import HttpRequest, HttpResponse
+
+from common.request_id import HEADER, accept_request_id, bind_request_id
+
+API_PREFIX = "/api/"
+
+
+class RequestIdMiddleware:
+    """
+    Give each request an id and its answer the headers that every answer has.
+
+    A sane ``X-Request-Id`` is kept, any other is replaced. What the API answers is private
+    unless its view said otherwise, so it is marked ``no-store``.
+    """
+
+    sync_capable = True
+    async_capable = False
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        """Wrap the rest of the chain."""
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Bind the id, answer, and put the id on the answer."""
+        request_id = accept_request_id(request.META.get("HTTP_X_REQUEST_ID"))
+        request.request_id = request_id  # type: ignore[attr-defined]
+        bind_request_id(request_id)
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        response = self.get_response(request)
+        response[HEADER] = request_id
+        rate = getattr(request, "rate_limit", None)
+        if rate is not None:
+            response["X-RateLimit-Limit"] = str(rate.limit)
+            response["X-RateLimit-Remaining"] = str(rate.remaining)
+            response["X-RateLimit-Reset"] = str(rate.reset_ms)
+        if request.path_info.startswith(API_PREFIX) and not response.has_header("Cache-Control"):
+            response["Cache-Control"] = "no-store"
+        return response
