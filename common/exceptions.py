@@ -100,9 +100,7 @@ def _from_exchange(error: BaseException) -> ApiError | None:
 
     if not isinstance(error, ExchangeError):
         return None
-    return ApiError(
-        error.code, str(error), error.http_status, retry_after_s=error.retry_after_s
-    )
+    return ApiError(error.code, str(error), error.http_status, retry_after_s=error.retry_after_s)
 
 
 def error_headers(error: ApiError) -> dict[str, str]:

@@ -37,8 +37,7 @@ class RequestIdMiddleware:
         rate = getattr(request, "rate_limit", None)
         if rate is not None:
             response["X-RateLimit-Limit"] = str(rate.limit)
-            response["X-RateLimit-Remaining"] = str(rate.remaining)
-            response["X-RateLimit-Reset"] = str(rate.reset_ms)
+            response["X-RateLimit-Remaining"] = str(max(0, rate.remaining))
         if request.path_info.startswith(API_PREFIX) and not response.has_header("Cache-Control"):
             response["Cache-Control"] = "no-store"
         return response

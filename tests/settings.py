@@ -13,6 +13,7 @@ from tradingplatform.settings import *  # noqa: E402, F403 - the environment com
 from tradingplatform.settings import LOGGING, VAR_DIR  # noqa: E402
 
 EXCHANGE_TRANSPORT = "inline"
+LIMITS_STORAGE = "memory"
 
 # The suite's database is in memory; journal and fsync would only cost time.
 DATABASES = {

@@ -181,6 +181,21 @@ OWN: tuple[Variable, ...] = (
         note="auto chooses live or replay once, on an empty database; production needs live",
     ),
     Variable(
+        name="NUM_PROXIES",
+        kind=Kind.INTEGER,
+        default="0",
+        minimum=0,
+        maximum=10,
+        note="own proxies that append to X-Forwarded-For; 0: the header is ignored",
+    ),
+    Variable(
+        name="REGISTER_LIMIT_PER_HOUR",
+        kind=Kind.INTEGER,
+        default="60",
+        minimum=1,
+        note="new users per hour and address",
+    ),
+    Variable(
         name="DEMO_PASSWORD", secret=True, default="demo-pass-2024", note="of the seed's users"
     ),
     Variable(

@@ -179,6 +179,9 @@ JWT_PUBLIC_KEY = env.key("JWT_PUBLIC_KEY")
 JWT_ACCESS_LIFETIME_MS = env.duration_ms("JWT_EXPIRES_IN")
 JWT_REFRESH_LIFETIME_MS = env.duration_ms("JWT_REFRESH_EXPIRES_IN")
 
+JWT_ISSUER = "crypto-exchange"
+JWT_AUDIENCE = "crypto-exchange-api"
+
 # Browser sessions serve the back-office only; the API uses tokens.
 SESSION_ENGINE = "django.contrib.sessions.backends.cache"
 SESSION_COOKIE_NAME = "exchange_session"
@@ -189,6 +192,12 @@ SESSION_COOKIE_SECURE = PRODUCTION
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Strict"
 CSRF_COOKIE_SECURE = PRODUCTION
+
+AUTHENTICATION_BACKENDS = ["accounts.backends.LoginBackend"]
+CSRF_FAILURE_VIEW = "common.views.csrf_failure"
+
+# A login costs 0.2 s of a core: this many at once per process, the others wait a moment.
+PASSWORD_HASHES_AT_ONCE = 1
 
 # With bcrypt 5 the plain hasher raises above 72 bytes; hashing first takes any length.
 PASSWORD_HASHERS = [
@@ -207,6 +216,10 @@ AUTH_PASSWORD_VALIDATORS = [
 # --- limits -------------------------------------------------------------------------------
 RATE_LIMIT_WINDOW_MS = env.integer("RATE_LIMIT_WINDOW_MS")
 RATE_LIMIT_MAX_REQUESTS = env.integer("RATE_LIMIT_MAX_REQUESTS")
+# "memory" counts in one process only: for tests.
+LIMITS_STORAGE = "redis"
+NUM_PROXIES = env.integer("NUM_PROXIES")
+REGISTER_LIMIT_PER_HOUR = env.integer("REGISTER_LIMIT_PER_HOUR")
 WS_PING_INTERVAL_MS = env.integer("WS_PING_INTERVAL")
 WS_PING_TIMEOUT_MS = env.integer("WS_PING_TIMEOUT")
 WS_MAX_CONNECTIONS = env.integer("WS_MAX_CONNECTIONS")
@@ -271,6 +284,8 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["common.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "common.exceptions.exception_handler",
+    "DEFAULT_THROTTLE_CLASSES": ["common.limits.RequestThrottle"],
+    "URL_FORMAT_OVERRIDE": None,
     "UNAUTHENTICATED_USER": None,
 }
 SPECTACULAR_SETTINGS: dict[str, Any] = {

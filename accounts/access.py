@@ -1,0 +1,25 @@
+"""The permission table as permission classes of views."""
+
+from typing import Any
+
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from accounts.permissions import Permission, role_permits
+
+
+class HasPermission(BasePermission):
+    """Base of what :func:`requires` returns."""
+
+    permission: Permission
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        """Return whether the user's role permits it."""
+        user: Any = request.user
+        return bool(user and user.is_authenticated and role_permits(user.role, self.permission))
+
+
+def requires(permission: Permission) -> type[HasPermission]:
+    """Return the permission class of a view for logged-in users with one permission."""
+    return type(f"Requires_{permission}", (HasPermission,), {"permission": permission})

@@ -1,0 +1,111 @@
+"""The RSA keys that sign and check tokens."""
+
+import hashlib
+import os
+import secrets
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.rsa import (
+    RSAPrivateKey,
+    RSAPublicKey,
+    generate_private_key,
+)
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+KEY_BITS = 2048
+_FILE_NAME = "jwt_private.pem"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRing:
+    """The key that signs, and every key whose signatures count, by key id."""
+
+    kid: str
+    private_key: RSAPrivateKey
+    public_keys: dict[str, RSAPublicKey]
+
+
+def key_id(public_key: RSAPublicKey) -> str:
+    """Return the id of a key: the start of the hash of its public half."""
+    der = public_key.public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return hashlib.sha256(der).hexdigest()[:16]
+
+
+def _parse_private(pem: bytes, origin: str) -> RSAPrivateKey:
+    try:
+        key = serialization.load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError) as error:
+        raise ImproperlyConfigured(f"{origin} is not an unencrypted PEM private key") from error
+    if not isinstance(key, RSAPrivateKey) or key.key_size < KEY_BITS:
+        raise ImproperlyConfigured(f"{origin} must be an RSA key of at least {KEY_BITS} bits")
+    return key
+
+
+def _parse_public(pem: bytes, origin: str) -> RSAPublicKey:
+    try:
+        key = serialization.load_pem_public_key(pem)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{origin} is not a PEM public key") from error
+    if not isinstance(key, RSAPublicKey) or key.key_size < KEY_BITS:
+        raise ImproperlyConfigured(f"{origin} must be an RSA key of at least {KEY_BITS} bits")
+    return key
+
+
+def _generated(path: Path) -> bytes:
+    """Return the installation's own key, made once however many processes start together."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        key = generate_private_key(public_exponent=65537, key_size=KEY_BITS)
+        pem = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(pem)
+            file.flush()
+            os.fsync(file.fileno())
+        # link, unlike rename, fails when another process was first: then theirs counts.
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_bytes()
+
+
+@lru_cache(maxsize=1)
+def key_ring() -> KeyRing:
+    """
+    Return the keys of this installation, parsed once per process.
+
+    From ``JWT_PRIVATE_KEY``; without it, outside production, from a file under ``var/keys``
+    that the first start makes. ``JWT_PUBLIC_KEY`` may name the key before the present one,
+    whose tokens then stay good until they expire.
+
+    Raises:
+        ImproperlyConfigured: if a key is missing in production or unusable.
+    """
+    if settings.JWT_PRIVATE_KEY:
+        private_key = _parse_private(settings.JWT_PRIVATE_KEY.encode(), "JWT_PRIVATE_KEY")
+    elif settings.PRODUCTION:
+        raise ImproperlyConfigured("JWT_PRIVATE_KEY must be set in production")
+    else:
+        path = settings.KEYS_DIR / _FILE_NAME
+        private_key = _parse_private(_generated(path), str(path))
+    own = private_key.public_key()
+    kid = key_id(own)
+    public_keys = {kid: own}
+    if settings.JWT_PUBLIC_KEY:
+        other = _parse_public(settings.JWT_PUBLIC_KEY.encode(), "JWT_PUBLIC_KEY")
+        public_keys.setdefault(key_id(other), other)
+    return KeyRing(kid=kid, private_key=private_key, public_keys=public_keys)

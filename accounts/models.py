@@ -1,0 +1,164 @@
+"""Users and their sessions; accounts and fee tiers of the exchange."""
+
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+
+from accounts.enums import Role
+from accounts.names import normalise_email, normalise_username
+from accounts.permissions import app_permits, is_staff_role, model_permits
+from common.fields import KeyField
+from common.ids import make_id
+from common.tiers import Tier
+from exchange.core.enums import AccountStatus, SelfTradeMode
+
+TIER_CHOICES = [(tier.value, tier.value) for tier in Tier if tier is not Tier.ANONYMOUS]
+
+
+class UserManager(BaseUserManager["User"]):
+    """Builds users in normal form."""
+
+    def build(self, *, username: str, email: str, **fields: Any) -> "User":
+        """
+        Return an unsaved user without a password.
+
+        Raises:
+            django.core.exceptions.ValidationError: for a bad name or address.
+        """
+        return self.model(
+            username=normalise_username(username), email=normalise_email(email), **fields
+        )
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        """Return the user with a name, in whatever form it is written."""
+        return self.get(username=normalise_username(username or ""))
+
+
+class User(AbstractBaseUser):
+    """
+    Somebody who logs in. A user is not an account: it *has* one, on the exchange.
+
+    ``email`` is what the user gave, ``verified_email`` what is known to be theirs ("" if
+    nothing is): only the latter is unique and logs in, so that registering tells nobody
+    whether an address is in use. ``session_epoch`` is part of every browser session; raising
+    it ends them all.
+    """
+
+    id = KeyField(default=make_id, editable=False)
+    username = models.CharField(max_length=32)
+    email = models.EmailField()
+    verified_email = models.EmailField(blank=True, default="")
+    role = models.CharField(max_length=16, choices=Role.choices, default=Role.TRADER)
+    account_id = models.BigIntegerField(default=make_id, editable=False)
+    limit_tier = models.CharField(max_length=16, choices=TIER_CHOICES, default=Tier.TRADER.value)
+    is_active = models.BooleanField("active", default=True)
+    session_epoch = models.IntegerField(default=0, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = UserManager()
+
+    USERNAME_FIELD = "username"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS = ["email"]
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["username"], name="user_username"),
+            models.UniqueConstraint(fields=["account_id"], name="user_account"),
+            models.UniqueConstraint(
+                fields=["verified_email"],
+                name="user_verified_email",
+                condition=Q(verified_email__gt=""),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        """Return the user name."""
+        return self.username
+
+    @property
+    def is_staff(self) -> bool:
+        """Return whether the user works in the back-office."""
+        return is_staff_role(self.role)
+
+    @property
+    def tier(self) -> Tier:
+        """Return the limit tier."""
+        return Tier(self.limit_tier)
+
+    def has_perm(self, perm: str, obj: Any = None) -> bool:
+        """Return whether the role includes one of Django's model permissions."""
+        return self.is_active and model_permits(self.role, perm)
+
+    def has_perms(self, perm_list: Any, obj: Any = None) -> bool:
+        """Return whether the role includes all of these permissions."""
+        return all(self.has_perm(perm, obj) for perm in perm_list)
+
+    def has_module_perms(self, app_label: str) -> bool:
+        """Return whether the role sees an app in the back-office."""
+        return self.is_active and app_permits(self.role, app_label)
+
+    def get_session_auth_hash(self) -> str:
+        """Return what a browser session must match: it ends with password or epoch."""
+        value = f"{self.password}:{self.session_epoch}"
+        return salted_hmac("accounts.User.session", value, algorithm="sha256").hexdigest()
+
+    def get_session_auth_fallback_hash(self) -> Any:
+        """Yield nothing: secrets are not rotated with a fallback here."""
+        yield from ()
+
+
+class Session(models.Model):
+    """
+    One login and the family of refresh tokens that descend from it.
+
+    ``refresh_hash`` is the SHA-256 of the only refresh token that is still good; rotating is
+    one conditional update of it. ``revoked_at`` ends the family for ever.
+    """
+
+    id = KeyField(default=make_id, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sessions")
+    refresh_hash = models.CharField(max_length=64)
+    created_at = models.DateTimeField()
+    refreshed_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    revoked_reason = models.CharField(max_length=32, blank=True, default="")
+    user_agent = models.CharField(max_length=200, blank=True, default="")
+    ip = models.CharField(max_length=45, blank=True, default="")
+
+    def __str__(self) -> str:
+        """Return whose session this is."""
+        return f"session {self.pk}"
+
+
+class Account(models.Model):
+    """An account as the exchange knows it; written by the exchange's store alone."""
+
+    id = KeyField(editable=False)
+    status = models.SmallIntegerField(choices=[(item.value, item.name) for item in AccountStatus])
+    fee_tier = models.IntegerField()
+    open_orders_max = models.IntegerField()
+    self_trade_mode = models.SmallIntegerField(
+        choices=[(item.value, item.name) for item in SelfTradeMode]
+    )
+
+    def __str__(self) -> str:
+        """Return the account number."""
+        return f"account {self.id}"
+
+
+class FeeTier(models.Model):
+    """Fee rates in 10^-8; written by the exchange's store alone. Maker may be a rebate."""
+
+    id = KeyField(editable=False)
+    maker_rate_e8 = models.BigIntegerField()
+    taker_rate_e8 = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        """Return the tier's number."""
+        return f"fee tier {self.id}"

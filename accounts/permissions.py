@@ -1,0 +1,86 @@
+"""
+Who may do what: one table, read by REST, WebSocket and the back-office alike.
+
+There are no groups and no permissions in the database: what a role may do is reviewed here.
+"""
+
+from enum import StrEnum
+
+from accounts.enums import STAFF_ROLES, Role
+
+
+class Permission(StrEnum):
+    """One thing a user may do."""
+
+    TRADE = "trade"
+    BACK_OFFICE = "back_office"
+    USERS_VIEW = "users_view"
+    USERS_MANAGE = "users_manage"
+    MONEY_VIEW = "money_view"
+    MONEY_MANAGE = "money_manage"
+    MARKETS_VIEW = "markets_view"
+    MARKETS_MANAGE = "markets_manage"
+    RISK_MANAGE = "risk_manage"
+    SYSTEM_VIEW = "system_view"
+    AUDIT_VIEW = "audit_view"
+
+
+_P = Permission
+_LOOK = frozenset({_P.BACK_OFFICE, _P.USERS_VIEW, _P.MONEY_VIEW, _P.MARKETS_VIEW, _P.SYSTEM_VIEW})
+
+ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
+    Role.TRADER: frozenset({_P.TRADE}),
+    Role.SUPPORT: frozenset({_P.BACK_OFFICE, _P.USERS_VIEW, _P.MONEY_VIEW, _P.MARKETS_VIEW}),
+    Role.RISK_MANAGER: _LOOK | {_P.MARKETS_MANAGE, _P.RISK_MANAGE},
+    Role.OPERATOR: _LOOK | {_P.TRADE, _P.USERS_MANAGE, _P.MONEY_MANAGE, _P.MARKETS_MANAGE},
+    Role.AUDITOR: _LOOK | {_P.AUDIT_VIEW},
+    Role.ADMIN: frozenset(Permission),
+}
+
+# What looking at and changing the models of an app in the back-office needs. Money, orders
+# and configuration change through commands, so most of them have nothing under "change".
+_APP_VIEW: dict[str, Permission] = {
+    "accounts": _P.USERS_VIEW,
+    "wallets": _P.MONEY_VIEW,
+    "orders": _P.MONEY_VIEW,
+    "markets": _P.MARKETS_VIEW,
+    "exchange": _P.SYSTEM_VIEW,
+    "admin": _P.AUDIT_VIEW,
+}
+_MODEL_CHANGE: dict[str, Permission] = {"accounts.user": _P.USERS_MANAGE}
+_CHANGES = frozenset({"add", "change"})
+
+
+def role_permits(role: str, permission: Permission) -> bool:
+    """Return whether a role may do one thing."""
+    try:
+        return permission in ROLE_PERMISSIONS[Role(role)]
+    except ValueError:
+        return False
+
+
+def is_staff_role(role: str) -> bool:
+    """Return whether a role works in the back-office."""
+    return role in STAFF_ROLES
+
+
+def model_permits(role: str, django_permission: str) -> bool:
+    """
+    Return whether a role has one of Django's model permissions, such as "orders.view_order".
+
+    Nobody deletes: rows are history, users are disabled.
+    """
+    app, _, name = django_permission.partition(".")
+    action, _, model = name.partition("_")
+    needed: Permission | None = None
+    if action == "view":
+        needed = _APP_VIEW.get(app)
+    elif action in _CHANGES:
+        needed = _MODEL_CHANGE.get(f"{app}.{model}")
+    return needed is not None and role_permits(role, needed)
+
+
+def app_permits(role: str, app: str) -> bool:
+    """Return whether a role sees an app in the back-office."""
+    needed = _APP_VIEW.get(app)
+    return needed is not None and role_permits(role, needed)

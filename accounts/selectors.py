@@ -1,0 +1,53 @@
+"""Reads of users, sessions and account settings."""
+
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from accounts.models import Account, FeeTier, Session, User
+from accounts.names import normalise_email, normalise_username
+
+
+def user_by_login(login: str) -> User | None:
+    """Return the user with a name or a verified e-mail address, in whatever form written."""
+    try:
+        if "@" in login:
+            return User.objects.filter(verified_email=normalise_email(login)).first()
+        return User.objects.filter(username=normalise_username(login)).first()
+    except ValidationError:
+        return None
+
+
+def user_by_id(user_id: int) -> User | None:
+    """Return a user."""
+    return User.objects.filter(id=user_id).first()
+
+
+def account_id_by_username(username: str) -> int | None:
+    """Return the account of an active user, None if there is none by that name."""
+    try:
+        normal = normalise_username(username)
+    except ValidationError:
+        return None
+    return (
+        User.objects.filter(username=normal, is_active=True)
+        .values_list("account_id", flat=True)
+        .first()
+    )
+
+
+def sessions_alive(user_id: int) -> QuerySet[Session]:
+    """Return the living sessions of a user, newest first."""
+    return Session.objects.filter(
+        user_id=user_id, revoked_at__isnull=True, expires_at__gt=timezone.now()
+    ).order_by("-id")
+
+
+def account_by_id(account_id: int) -> Account | None:
+    """Return an account as the exchange knows it, None before it is opened there."""
+    return Account.objects.filter(id=account_id).first()
+
+
+def fee_tier_by_number(number: int) -> FeeTier | None:
+    """Return a fee tier."""
+    return FeeTier.objects.filter(id=number).first()
