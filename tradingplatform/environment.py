@@ -20,6 +20,7 @@ FEED_MODES = ("auto", "live", "replay")
 SHEET: tuple[Variable, ...] = (
     Variable(
         name="NODE_ENV",
+        section="Server",
         kind=Kind.CHOICE,
         default="development",
         choices=("development", "test", "production"),
@@ -29,6 +30,7 @@ SHEET: tuple[Variable, ...] = (
     Variable(name="HOST", default="localhost", note="address to listen on; 0.0.0.0 is every one"),
     Variable(
         name="MONGODB_URI",
+        section="Database",
         secret=True,
         unused=True,
         note="not supported yet and refused when set; the database is SQLite",
@@ -38,6 +40,7 @@ SHEET: tuple[Variable, ...] = (
     Variable(name="DB_MIN_POOL_SIZE", kind=Kind.INTEGER, default="2", minimum=0, unused=True),
     Variable(
         name="REDIS_URL",
+        section="Redis",
         secret=True,
         example="redis://localhost:6379",
         note="empty: make run starts its own Redis on a unix socket under var/",
@@ -45,6 +48,7 @@ SHEET: tuple[Variable, ...] = (
     Variable(name="REDIS_PREFIX", default="crypto:"),
     Variable(
         name="JWT_SECRET",
+        section="JWT",
         secret=True,
         unused=True,
         note="tokens are always signed with RS256, so a shared secret is never used",
@@ -65,11 +69,22 @@ SHEET: tuple[Variable, ...] = (
         note="empty: made at the first start and kept under var/keys",
     ),
     Variable(name="JWT_PUBLIC_KEY", kind=Kind.KEY, note="empty: derived from the private key"),
-    Variable(name="BINANCE_API_KEY", secret=True, note="optional: raises the source's limits"),
+    Variable(
+        name="BINANCE_API_KEY",
+        section="API keys of price sources",
+        secret=True,
+        note="optional: raises the source's limits",
+    ),
     Variable(name="BINANCE_API_SECRET", secret=True),
     Variable(name="COINBASE_API_KEY", secret=True),
     Variable(name="KRAKEN_API_KEY", secret=True),
-    Variable(name="RATE_LIMIT_WINDOW_MS", kind=Kind.INTEGER, default="60000", minimum=1000),
+    Variable(
+        name="RATE_LIMIT_WINDOW_MS",
+        section="Rate limiting",
+        kind=Kind.INTEGER,
+        default="60000",
+        minimum=1000,
+    ),
     Variable(
         name="RATE_LIMIT_MAX_REQUESTS",
         kind=Kind.INTEGER,
@@ -77,7 +92,14 @@ SHEET: tuple[Variable, ...] = (
         minimum=1,
         note="requests per window and address without a login; a login raises it",
     ),
-    Variable(name="WS_PING_INTERVAL", kind=Kind.INTEGER, default="25000", minimum=1000, note="ms"),
+    Variable(
+        name="WS_PING_INTERVAL",
+        section="WebSocket",
+        kind=Kind.INTEGER,
+        default="25000",
+        minimum=1000,
+        note="ms",
+    ),
     Variable(name="WS_PING_TIMEOUT", kind=Kind.INTEGER, default="5000", minimum=500, note="ms"),
     Variable(name="WS_MAX_CONNECTIONS", kind=Kind.INTEGER, default="10000", minimum=1),
     Variable(name="WS_RATE_LIMIT_POINTS", kind=Kind.INTEGER, default="100", minimum=1),
@@ -86,9 +108,10 @@ SHEET: tuple[Variable, ...] = (
     ),
     Variable(
         name="LOG_LEVEL",
+        section="Logging",
         kind=Kind.CHOICE,
         default="info",
-        choices=("error", "warn", "warning", "info", "debug"),
+        choices=("error", "warn", "info", "debug"),
         note="the sheet says debug",
     ),
     Variable(name="LOG_DIR", default="var/log", note="the sheet says logs; empty: under VAR_DIR"),
@@ -102,10 +125,11 @@ SHEET: tuple[Variable, ...] = (
         minimum=86_400_000,
         note="how long rotated files stay",
     ),
-    Variable(name="CORS_ORIGIN", kind=Kind.LIST, default="http://localhost:3001"),
+    Variable(name="CORS_ORIGIN", section="CORS", kind=Kind.LIST, default="http://localhost:3001"),
     Variable(name="CORS_CREDENTIALS", kind=Kind.FLAG, default="true"),
     Variable(
         name="SESSION_SECRET",
+        section="Session",
         secret=True,
         default=DEVELOPMENT_SECRET,
         note="signs browser sessions of the back-office; production needs 32 characters",
@@ -113,10 +137,16 @@ SHEET: tuple[Variable, ...] = (
     Variable(
         name="SESSION_MAX_AGE", kind=Kind.INTEGER, default="86400000", minimum=60_000, note="ms"
     ),
-    Variable(name="ADMIN_EMAIL", default="admin@example.com", note="operator made by the seed"),
+    Variable(
+        name="ADMIN_EMAIL",
+        section="Admin",
+        default="admin@example.com",
+        note="operator made by the seed",
+    ),
     Variable(name="ADMIN_PASSWORD", secret=True, default=_SHEET_PASSWORD),
     Variable(
         name="DEFAULT_LEVERAGE",
+        section="Trading parameters",
         kind=Kind.INTEGER,
         default="10",
         minimum=1,

@@ -100,7 +100,7 @@ def logging_settings(
 
     Each kind of process writes its own file, so that no two rotate the same one.
     """
-    level = {"warn": "WARNING"}.get(level, level.upper())
+    level = level.upper()
     handlers: dict[str, Any] = {
         "console": {
             "class": "logging.StreamHandler",

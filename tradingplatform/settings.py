@@ -9,7 +9,7 @@ from csp.constants import NONE, SELF
 
 from tradingplatform.environment import load_or_exit
 from tradingplatform.log import configure_structlog, logging_settings
-from tradingplatform.redis_urls import celery_broker_url
+from tradingplatform.redis_urls import celery_broker_url, socket_path
 from tradingplatform.schedule import BEAT_SCHEDULE
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -135,7 +135,8 @@ DEMO_PASSWORD = env.text("DEMO_PASSWORD")
 MARKET_MAKER = env.flag("MARKET_MAKER")
 
 # --- Redis: transport, cache, channel layer, broker ----------------------------------------
-REDIS_URL = env.text("REDIS_URL") or f"unix://{VAR_DIR}/redis.sock"
+REDIS_IS_EXTERNAL = env.is_set("REDIS_URL")
+REDIS_URL = env.text("REDIS_URL") or f"unix://{socket_path(VAR_DIR)}"
 REDIS_PREFIX = env.text("REDIS_PREFIX")
 REDIS_FSYNC = env.choice("REDIS_FSYNC")
 
@@ -322,12 +323,14 @@ except OSError as error:
         " set VAR_DIR and LOG_DIR to directories that this user may write\n"
     )
     raise SystemExit(2) from None
-LOG_LEVEL = env.choice("LOG_LEVEL")
+LOG_LEVEL = {"warn": "warning"}.get(env.choice("LOG_LEVEL"), env.choice("LOG_LEVEL"))
+LOG_MAX_SIZE_BYTES = env.size_bytes("LOG_MAX_SIZE")
+LOG_MAX_AGE_MS = env.duration_ms("LOG_MAX_FILES")
 LOGGING = logging_settings(
     level=LOG_LEVEL,
     directory=LOG_DIR,
     process=PROCESS_NAME,
-    size_max_bytes=env.size_bytes("LOG_MAX_SIZE"),
-    age_max_ms=env.duration_ms("LOG_MAX_FILES"),
+    size_max_bytes=LOG_MAX_SIZE_BYTES,
+    age_max_ms=LOG_MAX_AGE_MS,
 )
 configure_structlog()

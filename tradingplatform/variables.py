@@ -46,8 +46,8 @@ class Variable:
     Declaration of one variable.
 
     ``default`` is the text used when the variable is absent or empty; ``example`` is what
-    ``.env.example`` shows when that is not the default. ``unused`` explains a variable of
-    the sheet that this platform accepts and ignores.
+    ``.env.example`` shows when that is not the default. ``unused`` marks a variable of the
+    sheet that this platform accepts and ignores. ``section`` opens a section of the example.
     """
 
     name: str
@@ -60,6 +60,7 @@ class Variable:
     secret: bool = False
     unused: bool = False
     note: str = ""
+    section: str = ""
 
     def fail(self, text: str, expected: str) -> ConfigurationError:
         """Return the error for a text that cannot be read."""

@@ -1,0 +1,104 @@
+# Everything goes through tools/bootstrap.sh: it finds Python, makes .venv and installs what the
+# command needs, once. Files of a run lie under var/.
+
+BOOT := @sh tools/bootstrap.sh
+DEV := $(BOOT) --dev
+MANAGE := $(BOOT) manage.py
+PYTEST_WORKERS ?= 2
+PYTEST := $(BOOT) --dev --redis python -m pytest -n $(PYTEST_WORKERS)
+CODE := accounts adminpanel common exchange markets orders wallets tradingplatform
+
+.DEFAULT_GOAL := help
+.PHONY: help run dev start build stop status reset doctor test test-unit test-watch test-coverage \
+	test-ws test-integration test-functional check bench prove seed migrate validate-env \
+	format lint lint-fix typecheck openapi requirements hooks
+
+help: ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' Makefile
+
+run: ## Run the whole platform until Ctrl-C (first time: installs, migrates, seeds)
+	$(BOOT) --redis manage.py run_all
+
+dev: ## As run, with debug logs and a web process that reloads changed code
+	@LOG_LEVEL=$${LOG_LEVEL:-debug} sh tools/bootstrap.sh --redis manage.py run_all --reload
+
+start: ## As run, in production mode (needs the variables that production needs)
+	@NODE_ENV=production sh tools/bootstrap.sh --redis manage.py run_all
+
+build: ## Collect static files and check the settings of a deployment
+	$(MANAGE) collectstatic --no-input --verbosity 0
+	$(MANAGE) check --deploy --fail-level WARNING
+
+stop: ## Stop what make run started
+	$(MANAGE) stop
+
+status: ## Show processes, restarts and readiness
+	$(MANAGE) status
+
+reset: ## Delete database, keys and logs (asks; YES=1 does not)
+	$(MANAGE) reset $(if $(YES),--yes)
+
+doctor: ## Check everything a run needs and print remedies
+	$(BOOT) manage.py doctor
+
+seed: ## Make demo markets, users and balances (the exchange must run)
+	$(MANAGE) seed
+
+migrate: ## Bring the database to this version
+	$(MANAGE) migrate
+
+validate-env: ## Check the environment variables
+	$(MANAGE) validate_env
+
+test: ## Run the tests
+	$(PYTEST)
+
+test-unit: ## Run the tests that need neither servers nor processes
+	$(PYTEST) tests/unit tests/property
+
+test-integration: ## Run the integration tests
+	$(PYTEST) tests/integration
+
+test-functional: ## Run the journeys through real processes
+	$(BOOT) --dev --redis python -m pytest tests/functional
+
+test-ws: ## Run the WebSocket tests
+	$(PYTEST) -k "ws or websocket or consumer or live"
+
+test-watch: ## Run the unit tests again whenever a file changes
+	$(DEV) watchfiles --filter python "python -m pytest -x -q tests/unit" $(CODE) tests
+
+test-coverage: ## Run the tests and report coverage
+	$(PYTEST) --cov --cov-report=term --cov-report=html
+
+check: ## Static checks: ruff, mypy, imports, migrations, OpenAPI drift
+	$(DEV) python tools/check.py
+
+lint: ## Lint
+	$(DEV) ruff check .
+
+lint-fix: ## Lint and repair
+	$(DEV) ruff check --fix .
+
+format: ## Format
+	$(DEV) ruff format .
+
+typecheck: ## Check types
+	$(DEV) mypy $(CODE)
+
+openapi: ## Write docs/openapi.yaml anew
+	$(DEV) manage.py spectacular --file docs/openapi.yaml --validate
+
+bench: ## Measure, with references in the same run
+	$(BOOT) --dev --redis python -m benchmarks
+
+prove: ## The long proofs: simulation, kills, replay
+	$(BOOT) --dev --redis python -m simulation
+
+requirements: ## Compile the pinned requirements from pyproject.toml
+	$(DEV) uv pip compile -q pyproject.toml --universal --python-version 3.11 -o requirements.txt
+	$(DEV) uv pip compile -q pyproject.toml --group dev --universal --python-version 3.11 \
+		-o requirements-dev.txt
+
+hooks: ## Install the pre-commit hooks
+	$(DEV) pre-commit install

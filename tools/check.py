@@ -1,0 +1,77 @@
+"""The static checks, one after the other; all of them run, the exit code is 1 if one failed."""
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OPENAPI = ROOT / "docs" / "openapi.yaml"
+CODE = [
+    "accounts",
+    "adminpanel",
+    "common",
+    "exchange",
+    "markets",
+    "orders",
+    "tradingplatform",
+    "wallets",
+]
+BIN = Path(sys.executable).parent
+CHECKS: dict[str, list[str]] = {
+    "ruff": [str(BIN / "ruff"), "check", "--quiet", "."],
+    "format": [str(BIN / "ruff"), "format", "--check", "--quiet", "."],
+    "imports": [str(BIN / "lint-imports"), "--no-cache"],
+    "types": [str(BIN / "mypy"), *CODE],
+    "migrations": [sys.executable, "manage.py", "makemigrations", "--check", "--dry-run"],
+}
+
+
+def run(name: str, command: list[str]) -> bool:
+    """Run one check; its output is shown only when it fails."""
+    started = time.monotonic()
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    passed = done.returncode == 0
+    if not passed:
+        sys.stdout.write(done.stdout + done.stderr)
+    report(name, passed, started)
+    return passed
+
+
+def openapi() -> bool:
+    """Check that docs/openapi.yaml is what the code describes."""
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "openapi.yaml"
+        command = [sys.executable, "manage.py", "spectacular", "--validate", "--fail-on-warn"]
+        done = subprocess.run(
+            [*command, "--file", str(path)], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        same = (
+            done.returncode == 0 and OPENAPI.exists() and path.read_bytes() == OPENAPI.read_bytes()
+        )
+    if done.returncode != 0:
+        sys.stdout.write(done.stdout + done.stderr)
+    elif not same:
+        sys.stdout.write("docs/openapi.yaml differs from the code: run make openapi\n")
+    report("openapi", same, started)
+    return same
+
+
+def report(name: str, passed: bool, started: float) -> None:
+    """Print the result of one check."""
+    seconds = time.monotonic() - started
+    sys.stdout.write(f"{name:<11} {'ok' if passed else 'FAILED':<7} {seconds:5.1f} s\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Run the named checks, or all."""
+    names = sys.argv[1:] or [*CHECKS, "openapi"]
+    results = [openapi() if name == "openapi" else run(name, CHECKS[name]) for name in names]
+    return 0 if all(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

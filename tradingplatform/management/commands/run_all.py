@@ -1,0 +1,155 @@
+"""Run the whole platform on this machine."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError, connections
+
+from tradingplatform.supervisor import preflight, redis_server
+from tradingplatform.supervisor import state as states
+from tradingplatform.supervisor.child import Child
+from tradingplatform.supervisor.output import Output
+from tradingplatform.supervisor.supervisor import Stage, Supervisor
+
+EXIT_REFUSED = 2
+
+
+class Command(BaseCommand):
+    """Check, migrate, start every process, keep them running until Ctrl-C."""
+
+    help = "Run the whole platform on this machine until Ctrl-C"
+    requires_system_checks: list[str] = []
+
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        """Run; exit code 2 and one line on stderr when the start is refused."""
+        try:
+            lock = states.lock(settings.VAR_DIR)
+        except states.AlreadyRunningError as error:
+            refuse(
+                f"already running from {settings.VAR_DIR} (process {error}):"
+                " use make status, or make stop first"
+            )
+        except OSError as error:
+            refuse(
+                f"directory {settings.VAR_DIR} cannot be written ({error.strerror}):"
+                " free space or correct its permissions, or set VAR_DIR"
+            )
+        with lock:
+            ended = states.end_leftovers(settings.VAR_DIR)
+            if ended:
+                self.stdout.write("ended processes of a run that was killed: " + ", ".join(ended))
+            prepare()
+            sys.exit(_supervisor().run())
+
+
+def refuse(line: str) -> None:
+    """End with one line on stderr and code 2."""
+    sys.stderr.write(line + "\n")
+    raise SystemExit(EXIT_REFUSED)
+
+
+def prepare() -> None:
+    """Check what the start needs, then bring the database to this version."""
+    try:
+        preflight.check_all()
+        call_command("migrate", interactive=False, verbosity=0)
+    except preflight.PreflightError as error:
+        refuse(str(error))
+    except (DatabaseError, OSError) as error:
+        refuse(
+            f"database {settings.DATABASES['default']['NAME']} could not be migrated ({error}):"
+            " run make doctor"
+        )
+    finally:
+        connections.close_all()
+
+
+def _supervisor() -> Supervisor:
+    url = f"http://{public_host(settings.HOST)}:{settings.PORT}"
+    return Supervisor(
+        stages=stages(url),
+        output=Output(
+            directory=settings.LOG_DIR,
+            size_max_bytes=settings.LOG_MAX_SIZE_BYTES,
+            age_max_ms=settings.LOG_MAX_AGE_MS,
+        ),
+        var_dir=settings.VAR_DIR,
+        url=url,
+        on_ready=lambda: banner(url),
+    )
+
+
+def public_host(host: str) -> str:
+    """Return a host that a browser on this machine can open."""
+    return "localhost" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 - compared only
+
+
+def stages(url: str) -> list[Stage]:
+    """Return the processes in the order of their start."""
+    found = []
+    if not settings.REDIS_IS_EXTERNAL:
+        binary = redis_server.find_binary()
+        if binary is None:
+            refuse(redis_server.MISSING)
+        else:
+            found.append(_redis_stage(binary))
+    found += [
+        Stage(_manage("exchange", "run_exchange")),
+        Stage(_manage("seed", "seed", once=True)),
+        Stage(_manage("projector", "run_projector")),
+        Stage(_manage("web", "run_web")),
+        Stage(
+            Child(
+                "worker",
+                [
+                    *(sys.executable, "-m", "celery", "-A", "tradingplatform", "worker"),
+                    *("--beat", "--pool", "threads", "--concurrency", "4"),
+                    *("--loglevel", settings.LOG_LEVEL, "--without-gossip", "--without-mingle"),
+                ],
+            )
+        ),
+        Stage(_manage("feed", "run_feed")),
+    ]
+    if settings.MARKET_MAKER:
+        found.append(Stage(_manage("maker", "run_market_maker", "--url", url)))
+    return found
+
+
+def _redis_stage(binary: str) -> Stage:
+    return Stage(
+        Child(
+            "redis",
+            redis_server.command(
+                binary, var_dir=Path(settings.VAR_DIR), fsync=settings.REDIS_FSYNC
+            ),
+        ),
+        ready=lambda: not redis_server.ping_problem(settings.REDIS_URL),
+    )
+
+
+def _manage(name: str, *words: str, once: bool = False) -> Child:
+    manage = str(settings.BASE_DIR / "manage.py")
+    return Child(name, [sys.executable, manage, *words], {"PYTHONUNBUFFERED": "1"}, once=once)
+
+
+def banner(url: str) -> str:
+    """Return what a newcomer wants to know once the platform answers."""
+    lines = [
+        "",
+        f"Ready. The exchange runs at {url}",
+        f"  front page    {url}/",
+        f"  API           {url}/api/docs",
+        f"  back-office   {url}/{settings.ADMIN_PATH}/   {settings.ADMIN_EMAIL}",
+        f"  health        {url}/api/health/ready",
+        f"  logs          {settings.LOG_DIR}",
+    ]
+    if not settings.PRODUCTION:
+        lines += [
+            f"  demo logins   alice, bob   password {settings.DEMO_PASSWORD}",
+            "Stop with Ctrl-C or make stop.",
+        ]
+    return "\n".join([*lines, ""])

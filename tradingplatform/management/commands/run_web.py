@@ -1,0 +1,38 @@
+"""Serve HTTP and WebSocket on one port."""
+
+from typing import Any
+
+import uvicorn
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+# A larger message is refused with 1009 before it is read into memory.
+MESSAGE_MAX_BYTES = 65_536
+STOP_TIMEOUT_S = 5
+
+
+class Command(BaseCommand):
+    """Run uvicorn in this process, with this project's limits and logging."""
+
+    help = "Serve HTTP and WebSocket on one port"
+
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        """Serve until a signal."""
+        uvicorn.run(
+            "tradingplatform.asgi:application",
+            host=settings.HOST,
+            port=settings.PORT,
+            # Django has no lifespan handler.
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            # Forwarded headers of strangers are not believed.
+            proxy_headers=False,
+            ws_max_size=MESSAGE_MAX_BYTES,
+            ws_ping_interval=settings.WS_PING_INTERVAL_MS / 1000,
+            ws_ping_timeout=settings.WS_PING_TIMEOUT_MS / 1000,
+            # A small frame could unpack to gigabytes.
+            ws_per_message_deflate=False,
+            timeout_graceful_shutdown=STOP_TIMEOUT_S,
+        )
