@@ -1,0 +1,285 @@
+"""Accounts, wallets and configuration of the naive exchange; orders are in ``naive``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from exchange.core import commands as c
+from exchange.core.enums import (
+    AccountStatus,
+    MarketStatus,
+    Side,
+    SystemAccount,
+    WalletKind,
+)
+from exchange.core.rejects import Code
+from simulation.naive_book import ATOMS, NaiveOrder
+
+AMOUNT_MAX = 2**62
+PAUSE_LONG_MS = 10_000
+CANCEL_ONLY_MS = 5_000
+POST_ONLY_MS = 10_000
+
+WalletKey = tuple[int, WalletKind, int]
+Fill = tuple[int, int, int, int, int, int]
+
+
+class Refused(Exception):
+    """A command ends with this code and changes nothing."""
+
+    def __init__(self, code: Code) -> None:
+        super().__init__(code.name)
+        self.code = code
+
+
+@dataclass
+class Answer:
+    """
+    What the naive exchange says to one command.
+
+    A fill is (price, quantity, taker order, maker order, taker fee, maker fee).
+    """
+
+    code: Code
+    reference_id: int = 0
+    repeated: bool = False
+    fills: list[Fill] = field(default_factory=list)
+
+
+class NaiveAccounts:
+    """The whole state as dictionaries and one list of orders in order of arrival."""
+
+    def __init__(self) -> None:
+        self.assets: dict[int, c.ConfigureAsset] = {}
+        self.markets: dict[int, c.ConfigureMarket] = {}
+        self.status: dict[int, MarketStatus] = {}
+        self.tiers: dict[int, tuple[int, int]] = {}
+        self.accounts: dict[int, c.ConfigureAccount] = {}
+        self.totals: dict[WalletKey, int] = {}
+        self.index: dict[int, int] = {}
+        self.orders: list[NaiveOrder] = []
+        self.ended: list[NaiveOrder] = []
+        self.last_order = 0
+        self.last_transfer = 0
+        self.cancel_only_until = 0
+        self.post_only_until = 0
+        self.now = 0
+
+    # -- reading ----------------------------------------------------------------------
+
+    def held(self, key: WalletKey) -> int:
+        """Return the sum of what open orders hold in one wallet."""
+        account_id, kind, asset_id = key
+        if kind is not WalletKind.SPOT:
+            return 0
+        return sum(
+            order.hold()
+            for order in self.orders
+            if order.account_id == account_id and self._hold_asset(order) == asset_id
+        )
+
+    def available(self, key: WalletKey) -> int:
+        """Return what the owner may use."""
+        return self.totals.get(key, 0) - self.held(key)
+
+    def balances(self) -> dict[tuple[int, int, int], tuple[int, int]]:
+        """Return total and held of every wallet that is not empty."""
+        held: dict[tuple[int, int, int], int] = {}
+        for order in self.orders:
+            key = (order.account_id, int(WalletKind.SPOT), self._hold_asset(order))
+            held[key] = held.get(key, 0) + order.hold()
+        totals = {(key[0], int(key[1]), key[2]): total for key, total in self.totals.items()}
+        return {key: (total, held.get(key, 0)) for key, total in totals.items() if total}
+
+    def levels(self, market_id: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """Return bids and asks as (price, quantity), best first."""
+        sides: dict[Side, dict[int, int]] = {Side.BUY: {}, Side.SELL: {}}
+        for order in self.orders:
+            if order.market_id == market_id:
+                level = sides[order.side]
+                level[order.price] = level.get(order.price, 0) + order.remaining
+        bids = sorted(sides[Side.BUY].items(), reverse=True)
+        return bids, sorted(sides[Side.SELL].items())
+
+    def _hold_asset(self, order: NaiveOrder) -> int:
+        market = self.markets[order.market_id]
+        return market.quote_asset_id if order.side is Side.BUY else market.base_asset_id
+
+    def active_account(self, account_id: int) -> c.ConfigureAccount:
+        """Return an account that may trade and move money."""
+        account = self.accounts.get(account_id)
+        if account is None:
+            raise Refused(Code.ACCOUNT_NOT_FOUND)
+        if account.status is AccountStatus.SUSPENDED:
+            raise Refused(Code.ACCOUNT_SUSPENDED)
+        if account.status is AccountStatus.CANCEL_ONLY:
+            raise Refused(Code.ACCOUNT_CANCEL_ONLY)
+        return account
+
+    def add(self, account_id: int, asset_id: int, amount: int) -> None:
+        """Change a spot wallet."""
+        key = (int(account_id), WalletKind.SPOT, asset_id)
+        self.totals[key] = self.totals.get(key, 0) + amount
+
+    # -- money ------------------------------------------------------------------------
+
+    def transfer(self, move: c.Transfer, finding: c.ClientIdFinding | None) -> Answer:
+        """Move an available amount between two wallets."""
+        if repeated := repeated_answer(finding, move.request_hash):
+            return repeated
+        self.active_account(move.account_id)
+        if move.target_account_id not in self.accounts:
+            raise Refused(Code.ACCOUNT_NOT_FOUND)
+        source = (move.account_id, move.wallet, move.asset_id)
+        target = (move.target_account_id, move.target_wallet, move.asset_id)
+        self._require_asset(move.asset_id)
+        short = move.amount_atoms > self.available(source)
+        return self._move(move, source, target, finding, short=short, same=source == target)
+
+    def credit(self, move: c.Credit, finding: c.ClientIdFinding | None) -> Answer:
+        """Deposit from outside."""
+        if repeated := repeated_answer(finding, move.request_hash):
+            return repeated
+        if move.account_id not in self.accounts:
+            raise Refused(Code.ACCOUNT_NOT_FOUND)
+        self._require_asset(move.asset_id)
+        source = (int(SystemAccount.EXTERNAL), WalletKind.SPOT, move.asset_id)
+        target = (move.account_id, move.wallet, move.asset_id)
+        return self._move(move, source, target, finding, short=False, same=False)
+
+    def debit(self, move: c.Debit, finding: c.ClientIdFinding | None) -> Answer:
+        """Withdraw an available amount to outside."""
+        if repeated := repeated_answer(finding, move.request_hash):
+            return repeated
+        if move.account_id not in self.accounts:
+            raise Refused(Code.ACCOUNT_NOT_FOUND)
+        self._require_asset(move.asset_id)
+        source = (move.account_id, move.wallet, move.asset_id)
+        target = (int(SystemAccount.EXTERNAL), WalletKind.SPOT, move.asset_id)
+        short = move.amount_atoms > self.available(source)
+        return self._move(move, source, target, finding, short=short, same=False)
+
+    def _require_asset(self, asset_id: int) -> None:
+        if asset_id not in self.assets:
+            raise Refused(Code.ASSET_NOT_FOUND)
+
+    def _move(
+        self,
+        move: c.Transfer | c.Credit | c.Debit,
+        source: WalletKey,
+        target: WalletKey,
+        finding: c.ClientIdFinding | None,
+        *,
+        short: bool,
+        same: bool,
+    ) -> Answer:
+        amount = move.amount_atoms
+        step = 10 ** (8 - self.assets[move.asset_id].decimals)
+        if short:
+            raise Refused(Code.INSUFFICIENT_BALANCE)
+        if amount <= 0 or amount % step:
+            raise Refused(Code.INVALID_AMOUNT)
+        if same:
+            raise Refused(Code.SAME_WALLET)
+        target_is_outside = target[0] == SystemAccount.EXTERNAL
+        if not target_is_outside and self.totals.get(target, 0) + amount > AMOUNT_MAX:
+            raise Refused(Code.BALANCE_LIMIT)
+        if finding:
+            raise Refused(Code.TRANSFER_ID_CONFLICT)
+        self.totals[source] = self.totals.get(source, 0) - amount
+        self.totals[target] = self.totals.get(target, 0) + amount
+        self.last_transfer += 1
+        return Answer(Code.OK, self.last_transfer)
+
+    # -- configuration ----------------------------------------------------------------
+
+    def configure_asset(self, asset: c.ConfigureAsset, _: object) -> Answer:
+        """Create or change an asset; decimals never fall."""
+        known = self.assets.get(asset.asset_id)
+        lowest = known.decimals if known else 0
+        if asset.asset_id <= 0 or not asset.code or not lowest <= asset.decimals <= 8:
+            raise Refused(Code.INVALID_CONFIGURATION)
+        self.assets[asset.asset_id] = asset
+        return Answer(Code.OK)
+
+    def configure_market(self, market: c.ConfigureMarket, _: object) -> Answer:
+        """Create or change a market."""
+        for asset_id in (market.base_asset_id, market.quote_asset_id):
+            self._require_asset(asset_id)
+        bounds = (
+            market.quantity_min_atoms,
+            market.quantity_max_atoms,
+            market.price_min_atoms,
+            market.price_max_atoms,
+            market.notional_min_atoms,
+            market.price_band_e8,
+            market.market_band_e8,
+        )
+        grid = market.tick_atoms > 0 and market.lot_atoms > 0
+        if (
+            market.market_id <= 0
+            or not grid
+            or market.tick_atoms * market.lot_atoms % ATOMS
+            or min(bounds) < 0
+            or market.base_asset_id == market.quote_asset_id
+        ):
+            raise Refused(Code.INVALID_CONFIGURATION)
+        known = self.markets.get(market.market_id)
+        if known and (
+            (known.base_asset_id, known.quote_asset_id, known.kind)
+            != (market.base_asset_id, market.quote_asset_id, market.kind)
+        ):
+            raise Refused(Code.CONFIGURATION_IN_USE)
+        resting = any(order.market_id == market.market_id for order in self.orders)
+        if (
+            known
+            and resting
+            and ((known.tick_atoms, known.lot_atoms) != (market.tick_atoms, market.lot_atoms))
+        ):
+            raise Refused(Code.CONFIGURATION_IN_USE)
+        self.markets[market.market_id] = market
+        self.status[market.market_id] = market.status
+        return Answer(Code.OK)
+
+    def set_market_status(self, change: c.SetMarketStatus, _: object) -> Answer:
+        """Halt, resume or restrict a market."""
+        if change.market_id not in self.markets:
+            raise Refused(Code.MARKET_NOT_FOUND)
+        self.status[change.market_id] = change.status
+        return Answer(Code.OK)
+
+    def configure_fee_tier(self, tier: c.ConfigureFeeTier, _: object) -> Answer:
+        """Set both rates; their sum is never negative."""
+        maker, taker = tier.maker_rate_e8, tier.taker_rate_e8
+        if tier.tier < 0 or maker + taker < 0 or max(maker, taker) > ATOMS:
+            raise Refused(Code.INVALID_CONFIGURATION)
+        self.tiers[tier.tier] = (maker, taker)
+        return Answer(Code.OK)
+
+    def configure_account(self, account: c.ConfigureAccount, _: object) -> Answer:
+        """Create or change an account."""
+        if account.account_id <= max(SystemAccount) or account.open_orders_max < 0:
+            raise Refused(Code.INVALID_CONFIGURATION)
+        self.accounts[account.account_id] = account
+        return Answer(Code.OK)
+
+    def update_index_prices(self, update: c.UpdateIndexPrices, _: object) -> Answer:
+        """Set the reference price of markets that exist."""
+        for market_id, price in update.prices:
+            if market_id in self.markets and price > 0:
+                self.index[market_id] = price
+        return Answer(Code.OK)
+
+    def start_leadership(self, start: c.StartLeadership, _: object) -> Answer:
+        """After a long pause only cancels are accepted, then only post-only orders."""
+        if start.down_ms >= PAUSE_LONG_MS:
+            self.cancel_only_until = self.now + CANCEL_ONLY_MS
+            self.post_only_until = self.cancel_only_until + POST_ONLY_MS
+        return Answer(Code.OK)
+
+
+def repeated_answer(finding: c.ClientIdFinding | None, request_hash: int) -> Answer | None:
+    """Return the first answer's reference when the same request came before."""
+    if finding is None or finding.request_hash != request_hash:
+        return None
+    return Answer(Code.OK, finding.reference_id, repeated=True)
