@@ -149,8 +149,12 @@ class CommandSource:
         """Return the opening and then ``count`` random commands."""
         makers, weights = zip(*self.kinds, strict=True)
         chosen = self.random.choices(makers, weights, k=count)
-        commands = [TimedCommand(self.random.choice((0, 1, 40)), make()) for make in chosen]
-        return [*opening(), *commands]
+        return [*opening(), *(self._timed(make()) for make in chosen)]
+
+    def _timed(self, command: c.AnyCommand) -> TimedCommand:
+        r = self.random
+        picked = isinstance(command, c.CancelOrder) and r.random() < 0.7
+        return TimedCommand(r.choice((0, 1, 40)), command, r.randrange(1000) if picked else None)
 
     def account_id(self) -> int:
         """Return one of the accounts, rarely one that does not exist."""

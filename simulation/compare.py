@@ -13,9 +13,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from exchange.core.engine import Exchange
+
 from exchange.core import commands as c
 from exchange.core import events as e
-from exchange.core.engine import Exchange
 from exchange.core.enums import FINAL_STATUSES, Lane, OrderStatus, Side
 from exchange.core.rejects import Code
 from simulation.commands import CommandSource, TimedCommand

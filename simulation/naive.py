@@ -18,6 +18,7 @@ from exchange.core.enums import (
     MarketStatus,
     OrderStatus,
     OrderType,
+    SelfTradeMode,
     Side,
     SystemAccount,
     TimeInForce,
@@ -30,7 +31,7 @@ from simulation.naive_accounts import (
     Fill,
     NaiveAccounts,
     Refused,
-    repeated_answer,
+    same_request,
 )
 from simulation.naive_book import (
     ATOMS,
@@ -82,13 +83,11 @@ class NaiveExchange(NaiveAccounts):
 
     def place(self, order: c.PlaceOrder, finding: c.ClientIdFinding | None) -> Answer:
         """Place one order: all checks in the order of the codes, then the dry run, then do it."""
-        if repeated := repeated_answer(finding, order.request_hash):
-            return repeated
+        if finding:
+            return same_request(finding, order.request_hash, Code.CLIENT_ORDER_ID_CONFLICT)
         self._require_open_for_orders(order)
         account = self.active_account(order.account_id)
         market = self._market_for_order(order)
-        if finding:
-            raise Refused(Code.CLIENT_ORDER_ID_CONFLICT)
         self._require_possible(order)
         self._require_quantity(order, market)
         if order.order_type is OrderType.LIMIT:
@@ -159,8 +158,12 @@ class NaiveExchange(NaiveAccounts):
                 or order.post_only
                 or order.time_in_force is TimeInForce.GTC
                 or (order.quantity_atoms != 0 and order.quote_quantity_atoms != 0)
-                or not 0 <= order.slippage_rate_e8 <= ATOMS
+                or not 0 <= order.slippage_rate_e8 < ATOMS
                 or (order.quote_quantity_atoms != 0 and order.time_in_force is TimeInForce.FOK)
+                or (
+                    order.quote_quantity_atoms != 0
+                    and order.self_trade_mode is SelfTradeMode.DECREMENT
+                )
             )
         if impossible:
             raise Refused(Code.INVALID_ORDER)
@@ -200,23 +203,33 @@ class NaiveExchange(NaiveAccounts):
             notional = order.quote_quantity_atoms
         elif order.order_type is OrderType.LIMIT:
             notional = value_of(order.price_atoms, order.quantity_atoms)
-        elif self.index.get(order.market_id):
-            notional = self.index[order.market_id] * order.quantity_atoms // ATOMS
         else:
-            return
+            best = self._best_opposite(order)
+            if best is None:
+                return
+            notional = value_of(best, order.quantity_atoms)
         if notional < market.notional_min_atoms:
             raise Refused(Code.MIN_NOTIONAL)
         if notional > AMOUNT_MAX:
             raise Refused(Code.NOTIONAL_TOO_LARGE)
 
+    def _best_opposite(self, order: c.PlaceOrder) -> int | None:
+        bids, asks = self.levels(order.market_id)
+        levels = asks if order.side is Side.BUY else bids
+        return levels[0][0] if levels else None
+
     def _cap(self, order: c.PlaceOrder, market: c.ConfigureMarket) -> int | None:
         if order.order_type is OrderType.LIMIT:
             return order.price_atoms
-        reference = self.index.get(order.market_id)
-        rates = [rate for rate in (order.slippage_rate_e8, market.market_band_e8) if rate]
-        if not reference or not rates:
+        caps = []
+        index, best = self.index.get(order.market_id), self._best_opposite(order)
+        if index and market.market_band_e8:
+            caps.append(price_cap(order.side, index, market.market_band_e8))
+        if best and order.slippage_rate_e8:
+            caps.append(price_cap(order.side, best, order.slippage_rate_e8))
+        if not caps:
             return None
-        return price_cap(order.side, reference, min(rates))
+        return min(caps) if order.side is Side.BUY else max(caps)
 
     def _require_plan(self, taker: NaiveOrder, run: DryRun) -> None:
         if taker.post_only:
@@ -229,25 +242,19 @@ class NaiveExchange(NaiveAccounts):
                 raise Refused(Code.POST_ONLY_WOULD_CROSS)
         if taker.time_in_force is TimeInForce.FOK and run.filled < taker.quantity:
             raise Refused(Code.FOK_NOT_FILLABLE)
-        nothing = not run.steps and run.stop is not EndReason.SELF_TRADE
-        if taker.order_type is OrderType.MARKET and nothing:
-            raise Refused(Code.NO_LIQUIDITY)
+        if run.stop is EndReason.QUOTE_SPENT and not run.steps:
+            raise Refused(Code.QUANTITY_TOO_SMALL)
 
     def _require_funds(self, taker: NaiveOrder, run: DryRun, market: c.ConfigureMarket) -> None:
-        rests = taker.order_type is OrderType.LIMIT and taker.time_in_force is TimeInForce.GTC
-        rest = (
-            run.remaining
-            if rests and run.stop in (EndReason.NONE, EndReason.PRICE_CAP, EndReason.NO_LIQUIDITY)
-            else 0
-        )
         if taker.side is Side.SELL:
-            needed = run.filled + rest
+            limit = taker.order_type is OrderType.LIMIT
+            needed = taker.quantity if limit else max(1, run.filled)
             asset_id = market.base_asset_id
+        elif taker.order_type is OrderType.LIMIT:
+            needed = taker.hold()
+            asset_id = market.quote_asset_id
         else:
-            notional = value_of(taker.price, rest)
-            rate = max(taker.maker_rate, taker.taker_rate)
-            fee = max(rounded_up(run.fee_e8), rounded_up(run.fee_e8 + notional * rate))
-            needed = run.quote_filled + notional + fee
+            needed = max(1, run.quote_filled + rounded_up(run.fee_e8))
             asset_id = market.quote_asset_id
         if needed > self.available((taker.account_id, WalletKind.SPOT, asset_id)):
             raise Refused(Code.INSUFFICIENT_BALANCE)
@@ -271,11 +278,7 @@ class NaiveExchange(NaiveAccounts):
         if run.stop is EndReason.QUOTE_SPENT or run.stop in (
             EndReason.SELF_TRADE,
             EndReason.MATCH_LIMIT,
-        ):
-            self._end(taker, OrderStatus.EXPIRED, run.stop)
-        elif not taker.quote_quantity and taker.remaining == 0:
-            self._end(taker, OrderStatus.FILLED, EndReason.NONE)
-        elif not limit:
+        ) or not limit:
             self._end(taker, OrderStatus.EXPIRED, run.stop)
         elif taker.time_in_force is not TimeInForce.GTC:
             self._end(taker, OrderStatus.EXPIRED, EndReason.IOC_REMAINDER)

@@ -125,8 +125,8 @@ class NaiveAccounts:
 
     def transfer(self, move: c.Transfer, finding: c.ClientIdFinding | None) -> Answer:
         """Move an available amount between two wallets."""
-        if repeated := repeated_answer(finding, move.request_hash):
-            return repeated
+        if finding:
+            return same_request(finding, move.request_hash, Code.TRANSFER_ID_CONFLICT)
         self.active_account(move.account_id)
         if move.target_account_id not in self.accounts:
             raise Refused(Code.ACCOUNT_NOT_FOUND)
@@ -134,30 +134,30 @@ class NaiveAccounts:
         target = (move.target_account_id, move.target_wallet, move.asset_id)
         self._require_asset(move.asset_id)
         short = move.amount_atoms > self.available(source)
-        return self._move(move, source, target, finding, short=short, same=source == target)
+        return self._move(move, source, target, short=short, same=source == target)
 
     def credit(self, move: c.Credit, finding: c.ClientIdFinding | None) -> Answer:
         """Deposit from outside."""
-        if repeated := repeated_answer(finding, move.request_hash):
-            return repeated
+        if finding:
+            return same_request(finding, move.request_hash, Code.TRANSFER_ID_CONFLICT)
         if move.account_id not in self.accounts:
             raise Refused(Code.ACCOUNT_NOT_FOUND)
         self._require_asset(move.asset_id)
         source = (int(SystemAccount.EXTERNAL), WalletKind.SPOT, move.asset_id)
         target = (move.account_id, move.wallet, move.asset_id)
-        return self._move(move, source, target, finding, short=False, same=False)
+        return self._move(move, source, target, short=False, same=False)
 
     def debit(self, move: c.Debit, finding: c.ClientIdFinding | None) -> Answer:
         """Withdraw an available amount to outside."""
-        if repeated := repeated_answer(finding, move.request_hash):
-            return repeated
+        if finding:
+            return same_request(finding, move.request_hash, Code.TRANSFER_ID_CONFLICT)
         if move.account_id not in self.accounts:
             raise Refused(Code.ACCOUNT_NOT_FOUND)
         self._require_asset(move.asset_id)
         source = (move.account_id, move.wallet, move.asset_id)
         target = (int(SystemAccount.EXTERNAL), WalletKind.SPOT, move.asset_id)
         short = move.amount_atoms > self.available(source)
-        return self._move(move, source, target, finding, short=short, same=False)
+        return self._move(move, source, target, short=short, same=False)
 
     def _require_asset(self, asset_id: int) -> None:
         if asset_id not in self.assets:
@@ -168,7 +168,6 @@ class NaiveAccounts:
         move: c.Transfer | c.Credit | c.Debit,
         source: WalletKey,
         target: WalletKey,
-        finding: c.ClientIdFinding | None,
         *,
         short: bool,
         same: bool,
@@ -184,8 +183,6 @@ class NaiveAccounts:
         target_is_outside = target[0] == SystemAccount.EXTERNAL
         if not target_is_outside and self.totals.get(target, 0) + amount > AMOUNT_MAX:
             raise Refused(Code.BALANCE_LIMIT)
-        if finding:
-            raise Refused(Code.TRANSFER_ID_CONFLICT)
         self.totals[source] = self.totals.get(source, 0) - amount
         self.totals[target] = self.totals.get(target, 0) + amount
         self.last_transfer += 1
@@ -278,8 +275,13 @@ class NaiveAccounts:
         return Answer(Code.OK)
 
 
-def repeated_answer(finding: c.ClientIdFinding | None, request_hash: int) -> Answer | None:
-    """Return the first answer's reference when the same request came before."""
-    if finding is None or finding.request_hash != request_hash:
-        return None
+def same_request(finding: c.ClientIdFinding, request_hash: int, conflict: Code) -> Answer:
+    """
+    Return the first answer's reference when the same request came before.
+
+    Raises:
+        Refused: if the client id was used for another request.
+    """
+    if finding.request_hash != request_hash:
+        raise Refused(conflict)
     return Answer(Code.OK, finding.reference_id, repeated=True)

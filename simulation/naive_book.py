@@ -150,21 +150,19 @@ def dry_run(orders: list[NaiveOrder], taker: NaiveOrder, *, cap: int | None, lot
     run = DryRun(remaining=taker.quantity)
     by_quote = taker.quote_quantity > 0
     for maker in opposite_in_turn(orders, taker):
-        if not by_quote and run.remaining == 0:
-            return run
         if cap is not None and (maker.price > cap if taker.side is Side.BUY else maker.price < cap):
             run.stop = EndReason.PRICE_CAP
             return run
         if len(run.steps) == STEPS_MAX:
             run.stop = EndReason.MATCH_LIMIT
             return run
-        if maker.account_id == taker.account_id and _prevent(run, taker, maker):
-            continue
-        if run.stop:
-            return run
         wanted = affordable(run, taker, maker.price, lot) if by_quote else run.remaining
         if wanted == 0:
             run.stop = EndReason.QUOTE_SPENT
+            return run
+        if maker.account_id == taker.account_id:
+            if _prevent(run, taker, maker):
+                continue
             return run
         quantity = min(wanted, maker.remaining)
         notional = value_of(maker.price, quantity)
@@ -173,11 +171,11 @@ def dry_run(orders: list[NaiveOrder], taker: NaiveOrder, *, cap: int | None, lot
         run.quote_filled += notional
         run.fee_e8 += notional * taker.taker_rate
         run.remaining -= 0 if by_quote else quantity
-        if by_quote and quantity < maker.remaining:
-            run.stop = EndReason.QUOTE_SPENT
+        if by_quote and affordable(run, taker, maker.price, lot) == 0:
             return run
-    if by_quote or run.remaining:
-        run.stop = EndReason.NO_LIQUIDITY
+        if not by_quote and run.remaining == 0:
+            return run
+    run.stop = EndReason.NO_LIQUIDITY
     return run
 
 
