@@ -94,7 +94,7 @@ def opening() -> Iterator[TimedCommand]:
         c.ConfigureAsset(asset_id=DUST, code="DUST", name="Dust", decimals=0),
         c.ConfigureFeeTier(tier=0, maker_rate_e8=100_000, taker_rate_e8=200_000),
         c.ConfigureFeeTier(tier=1, maker_rate_e8=-10_000, taker_rate_e8=40_003),
-        c.ConfigureFeeTier(tier=2, maker_rate_e8=3_333_333, taker_rate_e8=1),
+        c.ConfigureFeeTier(tier=2, maker_rate_e8=3_333_333, taker_rate_e8=10_001),
     ]
     setup += [configure_market(shape, MarketStatus.TRADING) for shape in MARKETS]
     for index, account_id in enumerate(ACCOUNTS):
@@ -130,6 +130,7 @@ class CommandSource:
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
         self.placed = 0
+        self.epoch = 0
         self.kinds = (
             (self.place_limit, 56),
             (self.place_market, 10),
@@ -335,10 +336,11 @@ class CommandSource:
         if kind == 0:
             asset_id = r.choice((GOLD, CASH, DUST))
             decimals = 0 if asset_id == DUST else r.choice((8, 8, 7, 9, -1))
-            return c.ConfigureAsset(asset_id, f"ASSET{asset_id}", "renamed", decimals)
+            code = {GOLD: "GOLD", CASH: "CASH", DUST: "DUST"}[asset_id]
+            return c.ConfigureAsset(asset_id, r.choice((code, code, "")), "renamed", decimals)
         if kind == 1:
             maker = r.choice((100_000, -10_000, 0, 3_333_333))
-            taker = self.rarely_strange(r.choice((200_000, 40_003, 0, 1)))
+            taker = self.rarely_strange(r.choice((200_000, 40_003, 10_001, 9_999)))
             return c.ConfigureFeeTier(r.randrange(3), maker, taker)
         shape = r.choice(MARKETS)
         if r.random() < 0.1:
@@ -347,4 +349,8 @@ class CommandSource:
 
     def leadership(self) -> c.StartLeadership:
         """Return the first command of a new leader after a short or a long pause."""
-        return c.StartLeadership(epoch=1, down_ms=self.random.choice((0, 9_999, 10_000)))
+        self.epoch += 1
+        return c.StartLeadership(
+            epoch=self.epoch - self.random.randrange(2),
+            down_ms=self.random.choice((0, 9_999, 10_000)),
+        )

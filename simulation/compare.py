@@ -13,11 +13,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from exchange.core.engine import Exchange
-
 from exchange.core import commands as c
 from exchange.core import events as e
-from exchange.core.enums import FINAL_STATUSES, Lane, OrderStatus, Side
+from exchange.core.engine import Exchange
+from exchange.core.enums import FINAL_STATUSES, Lane, OrderStatus, Side, SystemAccount
 from exchange.core.rejects import Code
 from simulation.commands import CommandSource, TimedCommand
 from simulation.naive import NaiveExchange
@@ -69,6 +68,46 @@ class EventMirror:
         return sorted(bids.items(), reverse=True), sorted(asks.items())
 
 
+@dataclass
+class LedgerMirror:
+    """What the ledger says: balances as sums of postings, and the chain of each account."""
+
+    sums: Counter[tuple[int, int, int]] = field(default_factory=Counter)
+    heads: dict[int, int] = field(default_factory=dict)
+    last_id: int = 0
+
+    def read(self, entry: e.LedgerPosted) -> None:
+        """
+        Take in one entry.
+
+        Raises:
+            Disagreement: if its number, its chain or the balance it states is wrong.
+        """
+        self.last_id += 1
+        head = self.heads.get(entry.account_id, 0)
+        _equal("entry and chain", (entry.entry_id, entry.previous_id), (self.last_id, head))
+        self.heads[entry.account_id] = entry.entry_id
+        parts = [(entry.asset_id, entry.amount_atoms, entry.balance_atoms)]
+        if entry.quote_asset_id:
+            quote = entry.quote_asset_id
+            parts.append((quote, entry.quote_amount_atoms, entry.quote_balance_atoms))
+            self.sums[int(SystemAccount.FEES), 1, quote] += entry.fee_atoms
+        for asset_id, amount, balance in parts:
+            key = (entry.account_id, int(entry.wallet), asset_id)
+            self.sums[key] += amount
+            _equal("balance of an entry", balance, self.sums[key])
+
+    def compare(self, balances: dict[tuple[int, int, int], tuple[int, int]]) -> None:
+        """
+        Compare the sums of all postings with balances.
+
+        Raises:
+            Disagreement: if a wallet differs.
+        """
+        totals = {key: total for key, (total, _) in balances.items() if total}
+        _equal("ledger", {key: total for key, total in self.sums.items() if total}, totals)
+
+
 class Comparison:
     """One engine and one naive exchange under the same commands."""
 
@@ -76,6 +115,7 @@ class Comparison:
         self.engine = Exchange()
         self.naive = NaiveExchange()
         self.mirror = EventMirror()
+        self.ledger = LedgerMirror()
         self.log: list[c.Envelope] = []
         self.findings: dict[tuple[str, int, str], c.ClientIdFinding] = {}
         self.now_ms = START_MS
@@ -117,6 +157,7 @@ class Comparison:
             Disagreement: if a hash differs.
         """
         self.engine.check_all()
+        self.ledger.compare(self.mirror.balances)
         live = self.engine.state_hash()
         loaded = Exchange.load(self.engine.image())
         loaded.check_all()
@@ -135,8 +176,11 @@ class Comparison:
         outcome = self.engine.apply(envelope)
         if outcome.code is not Code.OK and outcome.events:
             raise Disagreement("a refused command emitted events")
-        for event in self.engine.drain()[1]:
+        changes, coalesced = self.engine.drain()
+        for event in (*outcome.events, *coalesced):
             self.mirror.read(event)
+        for entry in changes.entries:
+            self.ledger.read(entry)
         return outcome
 
     def _envelope(self, command: c.AnyCommand, lane: Lane) -> c.Envelope:

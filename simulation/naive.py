@@ -242,7 +242,7 @@ class NaiveExchange(NaiveAccounts):
                 raise Refused(Code.POST_ONLY_WOULD_CROSS)
         if taker.time_in_force is TimeInForce.FOK and run.filled < taker.quantity:
             raise Refused(Code.FOK_NOT_FILLABLE)
-        if run.stop is EndReason.QUOTE_SPENT and not run.steps:
+        if run.spent and not run.steps:
             raise Refused(Code.QUANTITY_TOO_SMALL)
 
     def _require_funds(self, taker: NaiveOrder, run: DryRun, market: c.ConfigureMarket) -> None:
@@ -274,13 +274,15 @@ class NaiveExchange(NaiveAccounts):
         return fills
 
     def _settle_taker(self, taker: NaiveOrder, run: DryRun) -> None:
-        limit = taker.order_type is OrderType.LIMIT
-        if run.stop is EndReason.QUOTE_SPENT or run.stop in (
-            EndReason.SELF_TRADE,
-            EndReason.MATCH_LIMIT,
-        ) or not limit:
+        rests = taker.order_type is OrderType.LIMIT and taker.time_in_force is TimeInForce.GTC
+        hard_stop = run.stop in (EndReason.SELF_TRADE, EndReason.MATCH_LIMIT)
+        if run.spent and not run.filled:
+            self._end(taker, OrderStatus.EXPIRED, EndReason.NO_LIQUIDITY)
+        elif run.stop is EndReason.NONE:
+            self._end(taker, OrderStatus.FILLED, EndReason.NONE)
+        elif hard_stop or taker.order_type is OrderType.MARKET:
             self._end(taker, OrderStatus.EXPIRED, run.stop)
-        elif taker.time_in_force is not TimeInForce.GTC:
+        elif not rests:
             self._end(taker, OrderStatus.EXPIRED, EndReason.IOC_REMAINDER)
 
     def _trade(

@@ -64,6 +64,7 @@ class NaiveAccounts:
         self.cancel_only_until = 0
         self.post_only_until = 0
         self.now = 0
+        self.epoch = 0
 
     # -- reading ----------------------------------------------------------------------
 
@@ -174,14 +175,14 @@ class NaiveAccounts:
     ) -> Answer:
         amount = move.amount_atoms
         step = 10 ** (8 - self.assets[move.asset_id].decimals)
+        if amount <= 0 or amount > AMOUNT_MAX or amount % step:
+            raise Refused(Code.INVALID_AMOUNT)
         if short:
             raise Refused(Code.INSUFFICIENT_BALANCE)
-        if amount <= 0 or amount % step:
-            raise Refused(Code.INVALID_AMOUNT)
         if same:
             raise Refused(Code.SAME_WALLET)
-        target_is_outside = target[0] == SystemAccount.EXTERNAL
-        if not target_is_outside and self.totals.get(target, 0) + amount > AMOUNT_MAX:
+        outside = source[0] == SystemAccount.EXTERNAL
+        if outside and amount - self.totals.get(source, 0) > AMOUNT_MAX:
             raise Refused(Code.BALANCE_LIMIT)
         self.totals[source] = self.totals.get(source, 0) - amount
         self.totals[target] = self.totals.get(target, 0) + amount
@@ -192,10 +193,11 @@ class NaiveAccounts:
 
     def configure_asset(self, asset: c.ConfigureAsset, _: object) -> Answer:
         """Create or change an asset; decimals never fall."""
-        known = self.assets.get(asset.asset_id)
-        lowest = known.decimals if known else 0
-        if asset.asset_id <= 0 or not asset.code or not lowest <= asset.decimals <= 8:
+        if asset.asset_id <= 0 or not asset.code or not 0 <= asset.decimals <= 8:
             raise Refused(Code.INVALID_CONFIGURATION)
+        known = self.assets.get(asset.asset_id)
+        if known and (asset.code != known.code or asset.decimals < known.decimals):
+            raise Refused(Code.CONFIGURATION_IN_USE)
         self.assets[asset.asset_id] = asset
         return Answer(Code.OK)
 
@@ -218,6 +220,8 @@ class NaiveAccounts:
             or not grid
             or market.tick_atoms * market.lot_atoms % ATOMS
             or min(bounds) < 0
+            or max(bounds) > AMOUNT_MAX
+            or max(market.price_band_e8, market.market_band_e8) >= ATOMS
             or market.base_asset_id == market.quote_asset_id
         ):
             raise Refused(Code.INVALID_CONFIGURATION)
@@ -248,14 +252,25 @@ class NaiveAccounts:
     def configure_fee_tier(self, tier: c.ConfigureFeeTier, _: object) -> Answer:
         """Set both rates; their sum is never negative."""
         maker, taker = tier.maker_rate_e8, tier.taker_rate_e8
-        if tier.tier < 0 or maker + taker < 0 or max(maker, taker) > ATOMS:
+        if tier.tier < 0 or not 0 <= taker < ATOMS or maker >= ATOMS:
             raise Refused(Code.INVALID_CONFIGURATION)
+        # Any maker may meet any taker, so the sum must hold across all tiers.
+        tiers = {**self.tiers, tier.tier: (maker, taker)}.values()
+        lowest_taker = min(rates[1] for rates in tiers)
+        if min(rates[0] for rates in tiers) + lowest_taker < 0:
+            raise Refused(Code.INVALID_CONFIGURATION)
+        if any(order.maker_rate + lowest_taker < 0 for order in self.orders):
+            raise Refused(Code.CONFIGURATION_IN_USE)
         self.tiers[tier.tier] = (maker, taker)
         return Answer(Code.OK)
 
     def configure_account(self, account: c.ConfigureAccount, _: object) -> Answer:
         """Create or change an account."""
-        if account.account_id <= max(SystemAccount) or account.open_orders_max < 0:
+        if (
+            account.account_id < 1_000
+            or account.open_orders_max < 1
+            or account.fee_tier not in self.tiers
+        ):
             raise Refused(Code.INVALID_CONFIGURATION)
         self.accounts[account.account_id] = account
         return Answer(Code.OK)
@@ -263,12 +278,18 @@ class NaiveAccounts:
     def update_index_prices(self, update: c.UpdateIndexPrices, _: object) -> Answer:
         """Set the reference price of markets that exist."""
         for market_id, price in update.prices:
-            if market_id in self.markets and price > 0:
-                self.index[market_id] = price
+            if market_id not in self.markets:
+                raise Refused(Code.MARKET_NOT_FOUND)
+            if not 0 < price <= AMOUNT_MAX:
+                raise Refused(Code.INVALID_PRICE)
+        self.index.update(update.prices)
         return Answer(Code.OK)
 
     def start_leadership(self, start: c.StartLeadership, _: object) -> Answer:
         """After a long pause only cancels are accepted, then only post-only orders."""
+        if start.epoch <= self.epoch:
+            raise Refused(Code.STALE_EPOCH)
+        self.epoch = start.epoch
         if start.down_ms >= PAUSE_LONG_MS:
             self.cancel_only_until = self.now + CANCEL_ONLY_MS
             self.post_only_until = self.cancel_only_until + POST_ONLY_MS

@@ -94,7 +94,11 @@ class Step:
 
 @dataclass
 class DryRun:
-    """Everything that would happen; ``stop`` says why the taker went no further."""
+    """
+    Everything that would happen; ``stop`` says why the taker went no further.
+
+    ``spent`` says that the quote left of a quote-sized order buys no further lot.
+    """
 
     steps: list[Step] = field(default_factory=list)
     filled: int = 0
@@ -102,6 +106,7 @@ class DryRun:
     fee_e8: int = 0
     remaining: int = 0
     stop: EndReason = EndReason.NONE
+    spent: bool = False
 
 
 def opposite_in_turn(orders: list[NaiveOrder], taker: NaiveOrder) -> list[NaiveOrder]:
@@ -149,33 +154,35 @@ def dry_run(orders: list[NaiveOrder], taker: NaiveOrder, *, cap: int | None, lot
     """
     run = DryRun(remaining=taker.quantity)
     by_quote = taker.quote_quantity > 0
+    run.stop = EndReason.NO_LIQUIDITY
+    price_met = 0
     for maker in opposite_in_turn(orders, taker):
         if cap is not None and (maker.price > cap if taker.side is Side.BUY else maker.price < cap):
             run.stop = EndReason.PRICE_CAP
-            return run
+            break
         if len(run.steps) == STEPS_MAX:
             run.stop = EndReason.MATCH_LIMIT
             return run
-        wanted = affordable(run, taker, maker.price, lot) if by_quote else run.remaining
+        price_met = maker.price
+        wanted = affordable(run, taker, price_met, lot) if by_quote else run.remaining
         if wanted == 0:
-            run.stop = EndReason.QUOTE_SPENT
-            return run
+            run.spent = by_quote
+            break
         if maker.account_id == taker.account_id:
             if _prevent(run, taker, maker):
                 continue
             return run
         quantity = min(wanted, maker.remaining)
-        notional = value_of(maker.price, quantity)
+        notional = value_of(price_met, quantity)
         run.steps.append(Step(maker, filled=quantity))
         run.filled += quantity
         run.quote_filled += notional
         run.fee_e8 += notional * taker.taker_rate
         run.remaining -= 0 if by_quote else quantity
-        if by_quote and affordable(run, taker, maker.price, lot) == 0:
-            return run
-        if not by_quote and run.remaining == 0:
-            return run
-    run.stop = EndReason.NO_LIQUIDITY
+    if by_quote and run.filled and affordable(run, taker, price_met, lot) == 0:
+        run.spent = True
+    if run.spent or (not by_quote and run.remaining == 0):
+        run.stop = EndReason.NONE
     return run
 
 

@@ -159,7 +159,8 @@ class ConfigureFeeTier(Command, frozen=True, gc=False):
     """
     Set the rates (10^-8) of a fee tier.
 
-    Maker may be negative (a rebate); maker + taker never is. Open orders keep their rates.
+    Maker may be negative (a rebate); no tier's maker + any tier's taker ever is. Open orders
+    keep their rates.
     """
 
     tier: int

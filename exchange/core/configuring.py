@@ -160,13 +160,23 @@ def plan_market_status(memory: Memory, envelope: Envelope) -> MarketConfigured |
 
 
 def plan_fee_tier(memory: Memory, envelope: Envelope) -> FeeTierConfigured | Code:
-    """Return the tier; maker + taker is never below zero, no rate is above one."""
-    del memory
+    """
+    Return the tier; no rate is one or more, and maker + taker is never below zero.
+
+    Any maker may meet any taker, so the sum must hold across all tiers, and for the rates
+    that open orders froze.
+    """
     command = envelope.command
     assert isinstance(command, ConfigureFeeTier)
     maker, taker = command.maker_rate_e8, command.taker_rate_e8
-    if command.tier < 0 or not 0 <= taker < RATE_ONE or not -taker <= maker < RATE_ONE:
+    if command.tier < 0 or not 0 <= taker < RATE_ONE or maker >= RATE_ONE:
         return Code.INVALID_CONFIGURATION
+    others = [tier for tier in memory.fee_tiers.values() if tier.tier != command.tier]
+    taker_lowest = min([taker, *(tier.taker_rate_e8 for tier in others)])
+    if min([maker, *(tier.maker_rate_e8 for tier in others)]) < -taker_lowest:
+        return Code.INVALID_CONFIGURATION
+    if any(order.maker_rate_e8 < -taker_lowest for order in memory.orders.values()):
+        return Code.CONFIGURATION_IN_USE
     return FeeTierConfigured(command.tier, maker, taker)
 
 

@@ -54,12 +54,18 @@ def plan_match(
     Return the plan of a taker against one side of the book.
 
     ``limit_atoms`` is the worst acceptable price (0: any). The size is ``quantity_atoms``
-    in base, or, when that is 0, as many lots as ``quote_atoms_max`` of notional buys.
+    in base, or, when that is 0, as many lots as ``quote_atoms_max`` of notional buys. A size
+    in quote is used up when what is left of it buys no further lot: at the next maker, or,
+    when there is none, at the last price met; it cannot be decremented, so that mode
+    expires the taker.
     """
     steps: list[tuple[int, Order, int, int]] = []
     filled = quote = 0
     left = quantity_atoms
     quote_left = quote_atoms_max
+    price = 0
+    if not quantity_atoms and mode is SelfTradeMode.DECREMENT:
+        mode = SelfTradeMode.EXPIRE_TAKER
     for maker, size, price in _makers(opposite, limit_atoms):
         if len(steps) == STEPS_MAX:
             return Plan(steps, filled, quote, left, EndReason.MATCH_LIMIT)
@@ -85,6 +91,8 @@ def plan_match(
         left -= size
         if left == 0:
             return Plan(steps, filled, quote, 0, EndReason.NONE)
+    if not quantity_atoms and filled and quote_left < price * lot_atoms // ATOMS:
+        return Plan(steps, filled, quote, 0, EndReason.NONE)
     more = limit_atoms and opposite.keys and opposite.keys[0] < limit_atoms * opposite.sign
     stop = EndReason.PRICE_CAP if more else EndReason.NO_LIQUIDITY
     return Plan(steps, filled, quote, left, stop)

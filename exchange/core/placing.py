@@ -84,7 +84,11 @@ def plan_place(memory: Memory, envelope: Envelope) -> PlacePlan | Code | Outcome
     code = code or _check_value(command, market)
     if code:
         return code
-    if account.open_counts.get(command.market_id, 0) >= account.config.open_orders_max:
+    # What cannot rest is not counted: an account at its limit can still trade out.
+    if (
+        command.time_in_force is _GTC
+        and account.open_counts.get(command.market_id, 0) >= account.config.open_orders_max
+    ):
         return Code.TOO_MANY_OPEN_ORDERS
     return _plan_funds(memory, command, account, market)
 
