@@ -179,7 +179,7 @@ class NaiveExchange(NaiveAccounts):
             raise Refused(Code.LOT_SIZE)
         if order.quantity_atoms < market.quantity_min_atoms:
             raise Refused(Code.QUANTITY_TOO_SMALL)
-        if market.quantity_max_atoms and order.quantity_atoms > market.quantity_max_atoms:
+        if order.quantity_atoms > (market.quantity_max_atoms or AMOUNT_MAX):
             raise Refused(Code.QUANTITY_TOO_LARGE)
 
     def _require_price(self, order: c.PlaceOrder, market: c.ConfigureMarket) -> None:
@@ -190,7 +190,7 @@ class NaiveExchange(NaiveAccounts):
             raise Refused(Code.TICK_SIZE)
         if price < market.price_min_atoms:
             raise Refused(Code.PRICE_TOO_LOW)
-        if market.price_max_atoms and price > market.price_max_atoms:
+        if price > (market.price_max_atoms or AMOUNT_MAX):
             raise Refused(Code.PRICE_TOO_HIGH)
         reference = self.index.get(order.market_id)
         if reference and market.price_band_e8:
