@@ -73,7 +73,8 @@ ROOT_URLCONF = "tradingplatform.urls"
 WSGI_APPLICATION = "tradingplatform.wsgi.application"
 ASGI_APPLICATION = "tradingplatform.asgi.application"
 AUTH_USER_MODEL = "accounts.User"
-DEFAULT_AUTO_FIELD = "common.fields.KeyField"
+# Tables of the framework only: every model of ours names its own key.
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 APPEND_SLASH = False
 
 TEMPLATES = [
