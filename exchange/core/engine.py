@@ -34,7 +34,7 @@ from exchange.core.commands import (
 from exchange.core.events import AnyEvent, BalanceChanged, Outcome
 from exchange.core.memory import Memory
 from exchange.core.rejects import Code
-from exchange.core.state import Changes, Image, Sequences
+from exchange.core.state import CancelAllTask, Changes, Image, Sequences
 from exchange.core.units import check
 
 # Planners return a plan, a refusal, or (for a repeated client id) the finished outcome.
@@ -147,6 +147,31 @@ class Exchange:
     def time_ms(self) -> int:
         """Time of the last command."""
         return self._memory.time_ms
+
+    @property
+    def epoch(self) -> int:
+        """Epoch of the last leader that announced itself."""
+        return self._memory.epoch
+
+    @property
+    def cancel_only_until_ms(self) -> int:
+        """Until when only cancels are taken after a pause."""
+        return self._memory.cancel_only_until_ms
+
+    @property
+    def post_only_until_ms(self) -> int:
+        """Until when only post-only orders are taken after a pause."""
+        return self._memory.post_only_until_ms
+
+    @property
+    def tasks(self) -> list[CancelAllTask]:
+        """Unfinished internal work, oldest first."""
+        return self._memory.tasks
+
+    def market_of_order(self, order_id: int) -> int:
+        """Return the market of a resting order, 0 when there is no such order."""
+        order = self._memory.orders.get(order_id)
+        return order.market_id if order is not None else 0
 
     @property
     def market_ids(self) -> list[int]:

@@ -7,6 +7,8 @@ each command in the order in which things happened; ``BalanceChanged`` and
 ``LevelChanged`` are coalesced over a batch (absolute values, the last one counts).
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from exchange.core.enums import (
@@ -199,6 +201,6 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     code: Code
     reference_id: int
-    events: tuple[AnyEvent, ...] | list[AnyEvent]
+    events: Sequence[AnyEvent]
     repeated: bool = False
     detail: str = ""
