@@ -1,0 +1,142 @@
+"""One batch while it is being applied, and the rows it becomes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from exchange.core.commands import (
+    AnyCommand,
+    CancelAllOrders,
+    CancelOrder,
+    ConfigureAccount,
+    ConfigureAsset,
+    ConfigureFeeTier,
+    ConfigureMarket,
+    Credit,
+    Debit,
+    Envelope,
+    SetMarketStatus,
+)
+from exchange.core.enums import Lane
+from exchange.core.events import AnyEvent, Outcome
+from exchange.core.rejects import Code
+from exchange.projection import Row
+from exchange.store.base import Group
+from exchange.store.tables import BATCHES, OPERATOR_COMMANDS
+from exchange.wire import WIRE_VERSION, Answer, BatchPayload, Result, Submission, Unapplied, encode
+
+# Commands of operators and of the platform itself; each leaves an audit row.
+_AUDITED = (
+    Credit,
+    Debit,
+    ConfigureAsset,
+    ConfigureMarket,
+    SetMarketStatus,
+    ConfigureFeeTier,
+    ConfigureAccount,
+)
+_NOTE_LENGTH_MAX = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """
+    One submission whose turn has come.
+
+    ``verdict`` answers it without the core: void, superseded or not understood.
+    """
+
+    submission: Submission
+    lane: Lane
+    reply_to: str = ""
+    verdict: Code | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Offsets:
+    """How far both lanes are consumed; see ``exchange.models.LogPosition``."""
+
+    stream_epoch: int = 0
+    system_offset: str = "0-0"
+    system_taken: int = 0
+    orders_offset: str = "0-0"
+    orders_taken: int = 0
+
+
+@dataclass(slots=True)
+class OpenBatch:
+    """What has been applied since the last commit."""
+
+    envelopes: list[Envelope] = field(default_factory=list)
+    results: list[Result] = field(default_factory=list)
+    unapplied: list[Unapplied] = field(default_factory=list)
+    answers: dict[str, list[Answer]] = field(default_factory=dict)
+    events: list[AnyEvent] = field(default_factory=list)
+    operator_rows: list[Row] = field(default_factory=list)
+
+    def applied(self, item: Item, envelope: Envelope, outcome: Outcome) -> None:
+        """Record a command that went through the core."""
+        self.envelopes.append(envelope)
+        self.results.append(Result(outcome.code, outcome.reference_id, outcome.repeated))
+        self.events.extend(outcome.events)
+        self._answer(item, outcome)
+        if is_audited(envelope.command):
+            self.operator_rows.append(_operator_row(envelope, outcome.code))
+
+    def refused(self, item: Item, code: Code) -> None:
+        """Record a command that was answered without the core."""
+        self.unapplied.append(Unapplied(item.submission.command_id, code))
+        self._answer(item, Outcome(code, 0, ()))
+
+    def command_ids(self) -> list[str]:
+        """Return the ids of everything answered, applied or not."""
+        ids = [envelope.command_id for envelope in self.envelopes if envelope.command_id]
+        return ids + [unapplied.command_id for unapplied in self.unapplied]
+
+    def log_groups(
+        self, *, number: int, epoch: int, last_command: int, time_ms: int, offsets: Offsets
+    ) -> list[Group]:
+        """Return the row of the command log and the audit rows."""
+        envelopes = self.envelopes
+        payload = BatchPayload(WIRE_VERSION, envelopes, self.results, self.unapplied)
+        row = (
+            number,
+            epoch,
+            last_command - len(envelopes) + 1,
+            last_command,
+            envelopes[0].time_ms if envelopes else time_ms,
+            time_ms,
+            offsets.stream_epoch,
+            offsets.system_offset,
+            offsets.orders_offset,
+            encode(payload),
+        )
+        return [(BATCHES, [row]), (OPERATOR_COMMANDS, self.operator_rows)]
+
+    def _answer(self, item: Item, outcome: Outcome) -> None:
+        if item.submission.command_id:
+            answer = Answer(item.submission.command_id, outcome)
+            self.answers.setdefault(item.reply_to, []).append(answer)
+
+
+def is_audited(command: AnyCommand) -> bool:
+    """Tell whether a command leaves an audit row: operators' and the platform's own do."""
+    if isinstance(command, CancelOrder | CancelAllOrders):
+        return command.by_operator
+    return isinstance(command, _AUDITED)
+
+
+def _operator_row(envelope: Envelope, code: Code) -> Row:
+    command = envelope.command
+    return (
+        envelope.number,
+        type(command).__name__,
+        str(getattr(command, "actor", ""))[:_NOTE_LENGTH_MAX],
+        str(getattr(command, "reason", ""))[:_NOTE_LENGTH_MAX],
+        envelope.request_id,
+        msgspec.json.encode(msgspec.structs.asdict(command)).decode(),
+        int(code),
+        envelope.time_ms,
+    )

@@ -1,0 +1,220 @@
+"""
+Who leads: one row, one epoch, taken over only from a leader that is gone.
+
+A standby never trusts another machine's clock: it watches the heartbeat counter and takes
+over once that stood still for the whole lease on its own monotonic clock. On one host it
+first kills the recorded process, which may be stopped while it holds the database's lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from django.db import DatabaseError, connection
+from django.db.models import F
+
+from exchange.models import POSITION_ID, LogPosition
+from exchange.store.base import LeaseLostError, StoreUnusableError
+from exchange.wire import now_ms
+
+logger = structlog.get_logger(__name__)
+
+LEASE_S = 2.0
+RENEW_S = 0.5
+WATCH_S = 0.1
+KILL_WAIT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A process, told apart from a later one that got the same number."""
+
+    host: str
+    pid: int
+    started: str
+
+    @classmethod
+    def this_process(cls) -> Owner:
+        """Return who we are."""
+        pid = os.getpid()
+        return cls(_host(), pid, _process_started(pid))
+
+    def is_here(self) -> bool:
+        """Tell whether this process would be visible on this host."""
+        return bool(self.host) and self.host == _host()
+
+    def is_alive(self) -> bool:
+        """Tell whether the process still exists; only meaningful when it is here."""
+        return bool(self.started) and _process_started(self.pid) == self.started
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Leadership under an epoch; ``down_ms`` is how long nobody had led before."""
+
+    epoch: int
+    down_ms: int
+
+
+def acquire(stop: Callable[[], bool] = lambda: False) -> Lease | None:
+    """
+    Wait until nobody else leads, then lead; None when ``stop`` says so first.
+
+    Raises:
+        StoreUnusableError: if the position row cannot be written.
+    """
+    try:
+        LogPosition.objects.bulk_create([LogPosition(id=POSITION_ID)], ignore_conflicts=True)
+        seen: LogPosition | None = None
+        seen_at = 0.0
+        while not stop():
+            row = LogPosition.objects.get(id=POSITION_ID)
+            beat = (row.epoch, row.heartbeat)
+            if seen is None or beat != (seen.epoch, seen.heartbeat):
+                if seen is None and row.owner:
+                    logger.info("leader_recorded", owner=row.owner, epoch=row.epoch)
+                seen, seen_at = row, time.monotonic()
+            if _is_free(row, time.monotonic() - seen_at):
+                lease = _take(row)
+                if lease is not None:
+                    return lease
+                seen = None
+            time.sleep(WATCH_S)
+    except DatabaseError as error:
+        raise StoreUnusableError(f"database cannot be written: {error}") from error
+    return None
+
+
+def renew(epoch: int) -> None:
+    """
+    Move the heartbeat.
+
+    Raises:
+        LeaseLostError: if another process leads.
+    """
+    changed = LogPosition.objects.filter(id=POSITION_ID, epoch=epoch).update(
+        heartbeat=F("heartbeat") + 1, renewed_ms=now_ms()
+    )
+    if changed != 1:
+        raise LeaseLostError(f"epoch {epoch} no longer leads")
+
+
+def release(epoch: int) -> None:
+    """Give leadership back, so that the next leader need not wait."""
+    LogPosition.objects.filter(id=POSITION_ID, epoch=epoch).update(
+        owner="", owner_pid=0, owner_started="", renewed_ms=now_ms()
+    )
+
+
+class LeaseKeeper:
+    """Renews the lease from a thread while the main thread loads, with an optional beat."""
+
+    def __init__(self, epoch: int, beat: Callable[[], None] = lambda: None) -> None:
+        """Prepare; ``beat`` is called with each renewal."""
+        self._epoch = epoch
+        self._beat = beat
+        self._done = threading.Event()
+        self._lost: LeaseLostError | None = None
+        self._thread = threading.Thread(target=self._run, name="lease-keeper", daemon=True)
+
+    def __enter__(self) -> LeaseKeeper:
+        """Start renewing."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """
+        Stop renewing.
+
+        Raises:
+            LeaseLostError: if another process took over meanwhile.
+        """
+        self._done.set()
+        self._thread.join()
+        if self._lost is not None:
+            raise self._lost
+
+    def _run(self) -> None:
+        try:
+            while not self._done.wait(RENEW_S):
+                try:
+                    renew(self._epoch)
+                    self._beat()
+                except LeaseLostError as error:
+                    self._lost = error
+                    return
+                except DatabaseError as error:
+                    logger.warning("lease_not_renewed", error=str(error))
+        finally:
+            connection.close()
+
+
+def _is_free(row: LogPosition, still_s: float) -> bool:
+    """Tell whether leadership may be taken; ends a leader of this host that stood still."""
+    if not row.owner:
+        return True
+    owner = Owner(row.owner, row.owner_pid, row.owner_started)
+    if owner == Owner.this_process():
+        return True
+    if not owner.is_here():
+        return still_s >= LEASE_S
+    if not owner.is_alive():
+        return True
+    if still_s < LEASE_S:
+        return False
+    logger.warning("leader_killed", pid=owner.pid, epoch=row.epoch)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(owner.pid, signal.SIGKILL)
+    deadline = time.monotonic() + KILL_WAIT_S
+    while owner.is_alive() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return not owner.is_alive()
+
+
+def _take(row: LogPosition) -> Lease | None:
+    me = Owner.this_process()
+    taken = LogPosition.objects.filter(
+        id=POSITION_ID, epoch=row.epoch, heartbeat=row.heartbeat
+    ).update(
+        epoch=row.epoch + 1,
+        owner=me.host,
+        owner_pid=me.pid,
+        owner_started=me.started,
+        heartbeat=row.heartbeat + 1,
+        renewed_ms=now_ms(),
+    )
+    if taken != 1:
+        return None
+    down_ms = max(0, now_ms() - row.renewed_ms) if row.epoch else 0
+    return Lease(row.epoch + 1, down_ms)
+
+
+def _host() -> str:
+    """Return a name under which process numbers are comparable: host and pid namespace."""
+    with contextlib.suppress(OSError):
+        return f"{socket.gethostname()} {os.readlink('/proc/self/ns/pid')}"
+    return socket.gethostname()
+
+
+def _process_started(pid: int) -> str:
+    """Return when a process started, "" when there is none (or only its corpse)."""
+    if Path("/proc/self/stat").exists():
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return ""
+        return "" if fields[0] in "ZX" else fields[19]
+    listed = subprocess.run(
+        ["/bin/ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    return listed.stdout.strip()

@@ -1,0 +1,93 @@
+"""The position row in memory: who leads, and what the last committed batch was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import msgspec
+
+from exchange.core.state import CancelAllTask, Image, Sequences
+from exchange.store.tables import POSITION
+
+TASK_TYPES: dict[str, type[CancelAllTask]] = {"CancelAllTask": CancelAllTask}
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The columns of ``exchange.models.LogPosition``, in the order of ``POSITION.columns``."""
+
+    id: int = 1
+    epoch: int = 0
+    owner: str = ""
+    owner_pid: int = 0
+    owner_started: str = ""
+    heartbeat: int = 0
+    renewed_ms: int = 0
+    stream_epoch: int = 0
+    system_offset: str = "0-0"
+    system_taken: int = 0
+    orders_offset: str = "0-0"
+    orders_taken: int = 0
+    batch: int = 0
+    merged_batch: int = 0
+    last_command: int = 0
+    last_order: int = 0
+    last_trade: int = 0
+    last_entry: int = 0
+    last_wallet: int = 0
+    last_transfer: int = 0
+    time_ms: int = 0
+    core_epoch: int = 0
+    cancel_only_until_ms: int = 0
+    post_only_until_ms: int = 0
+    tasks: bytes = b""
+
+    def fence_values(self) -> dict[str, Any]:
+        """Return the columns that a batch writes; the lease's and the merge's stay as they are."""
+        return {name: getattr(self, name) for name in _BATCH_COLUMNS}
+
+    def sequences(self) -> Sequences:
+        """Return the numbers given out so far."""
+        return Sequences(
+            command=self.last_command,
+            order=self.last_order,
+            trade=self.last_trade,
+            entry=self.last_entry,
+            wallet=self.last_wallet,
+            transfer=self.last_transfer,
+        )
+
+    def fill(self, image: Image) -> None:
+        """Put this row's part of the state into an image."""
+        image.sequences = self.sequences()
+        image.tasks = decode_tasks(self.tasks)
+        image.time_ms = self.time_ms
+        image.epoch = self.core_epoch
+        image.cancel_only_until_ms = self.cancel_only_until_ms
+        image.post_only_until_ms = self.post_only_until_ms
+
+
+_KEPT = {"id", "epoch", "owner", "owner_pid", "owner_started", "merged_batch"}
+_BATCH_COLUMNS = tuple(name for name in POSITION.columns if name not in _KEPT)
+
+if tuple(field.name for field in fields(Position)) != POSITION.columns:
+    raise TypeError("Position must name the columns of the position row in their order")
+
+
+def encode_tasks(tasks: list[CancelAllTask]) -> bytes:
+    """Return unfinished tasks as bytes, each under the name of its type."""
+    return msgspec.msgpack.encode([(type(task).__name__, task) for task in tasks])
+
+
+def decode_tasks(data: bytes) -> list[CancelAllTask]:
+    """
+    Return the tasks that ``encode_tasks`` packed.
+
+    Raises:
+        KeyError: if a task has a type that this code does not know.
+    """
+    if not data:
+        return []
+    named = msgspec.msgpack.decode(data, type=list[tuple[str, msgspec.Raw]])
+    return [msgspec.msgpack.decode(raw, type=TASK_TYPES[name]) for name, raw in named]

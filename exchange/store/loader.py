@@ -1,0 +1,118 @@
+"""From rows to the live state, by one path for every start and every recovery."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from exchange.applied_ids import KEPT_MS, AppliedIds
+from exchange.client_ids import ClientIds, client_key, request_hash
+from exchange.core.commands import ClientIdFinding
+from exchange.core.engine import Exchange
+from exchange.core.rejects import Code
+from exchange.core.state import Image
+from exchange.core.units import InvariantError
+from exchange.position import Position
+from exchange.projection import Projection, Row, Table
+from exchange.store.base import Store, StoreReader, StoreUnusableError
+from exchange.store.tables import BATCHES, POSITION, QUARANTINE
+from exchange.wire import BatchPayload, decode_payload
+
+_BATCH_TIMES = Table(name=BATCHES.name, columns=("id", "last_ms"))
+_BATCH_PAYLOADS = Table(name=BATCHES.name, columns=("id", "last_ms", "payload"))
+
+# More batches than any database commits in the time that applied ids are kept.
+_RECENT_BATCHES_MAX = 20_000
+
+
+@dataclass(slots=True)
+class LoadedState:
+    """Everything a leader holds in memory, as of one consistent moment of the database."""
+
+    position: Position
+    exchange: Exchange
+    client_ids: ClientIds
+    applied_ids: AppliedIds
+    set_aside: dict[str, Code]
+
+
+def read_position(reader: StoreReader) -> Position:
+    """
+    Return the position row.
+
+    Raises:
+        StoreUnusableError: if there is none.
+    """
+    for row in reader.rows(POSITION):
+        return Position(*row)
+    raise StoreUnusableError("database has no position row: nobody has led yet")
+
+
+def load_image(reader: StoreReader, projections: Sequence[Projection]) -> tuple[Position, Image]:
+    """Return the position and the whole state as plain objects."""
+    position = read_position(reader)
+    image = Image()
+    for projection in projections:
+        projection.load(reader, image)
+    position.fill(image)
+    return position, image
+
+
+def load_state(store: Store, projections: Sequence[Projection]) -> LoadedState:
+    """
+    Return the live state that the database describes.
+
+    Raises:
+        StoreUnusableError: if the rows cannot be read or contradict each other.
+    """
+    with store.snapshot() as reader:
+        position, image = load_image(reader, projections)
+        try:
+            exchange = Exchange.load(image)
+        except (InvariantError, KeyError) as error:
+            raise StoreUnusableError(f"database rows contradict each other: {error}") from error
+        state = LoadedState(
+            position=position,
+            exchange=exchange,
+            client_ids=ClientIds(store),
+            applied_ids=AppliedIds(),
+            set_aside={row[1]: Code.QUARANTINED for row in reader.rows(QUARANTINE)},
+        )
+        for batch_ms, payload in _recent_batches(reader, position):
+            _remember(state, batch_ms, payload)
+    return state
+
+
+def _recent_batches(reader: StoreReader, position: Position) -> Iterator[tuple[int, BatchPayload]]:
+    """Yield the batches whose ids are not merged or are recent enough to be delivered again."""
+    times = list(reader.rows_from(_BATCH_TIMES, max(1, position.batch - _RECENT_BATCHES_MAX)))
+    newest_ms = times[-1][1] if times else 0
+    recent = next((key for key, last_ms in times if last_ms >= newest_ms - KEPT_MS), 1)
+    for _, last_ms, payload in reader.rows_from(
+        _BATCH_PAYLOADS, min(position.merged_batch + 1, recent)
+    ):
+        yield last_ms, decode_payload(payload)
+
+
+def _remember(state: LoadedState, batch_ms: int, payload: BatchPayload) -> None:
+    command_ids = [unapplied.command_id for unapplied in payload.unapplied]
+    for envelope, result in zip(payload.envelopes, payload.results, strict=True):
+        command_ids.append(envelope.command_id)
+        key = client_key(envelope.command)
+        if key is not None and result.code is Code.OK:
+            state.client_ids.remember(
+                key, ClientIdFinding(result.reference_id, request_hash(envelope.command))
+            )
+    state.applied_ids.add_batch(batch_ms, command_ids)
+
+
+def rows_hash(store: Store, projections: Sequence[Projection]) -> str:
+    """Return the state hash of what the rows describe."""
+    with store.snapshot() as reader:
+        _, image = load_image(reader, projections)
+    return Exchange.load(image).state_hash()
+
+
+def batch_rows(reader: StoreReader, first: int = 1) -> Iterator[Row]:
+    """Yield rows of the command log from a batch number on."""
+    return reader.rows_from(BATCHES, first)
