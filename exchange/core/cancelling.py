@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exchange.core.commands import CancelAllOrders, CancelOrder, ContinueTask, Envelope
+from exchange.core.commands import CancelAllOrders, CancelOrder, ContinueTask
 from exchange.core.enums import EndReason, OrderStatus
 from exchange.core.events import AnyEvent, Outcome
 from exchange.core.ledger import Account
@@ -12,10 +12,8 @@ from exchange.core.state import CancelAllTask, Order
 from exchange.core.units import check
 
 
-def plan_cancel(memory: Memory, envelope: Envelope) -> Order | Code:
+def plan_cancel(memory: Memory, command: CancelOrder) -> tuple[Order, EndReason] | Code:
     """Return the open order to cancel; another account's is as good as none."""
-    command = envelope.command
-    assert isinstance(command, CancelOrder)
     account = memory.ledger.accounts.get(command.account_id)
     if account is None:
         return Code.ACCOUNT_NOT_FOUND
@@ -23,22 +21,21 @@ def plan_cancel(memory: Memory, envelope: Envelope) -> Order | Code:
         order = account.open_orders.get(command.order_id)
     else:
         order = account.open_by_client_id.get(command.client_order_id)
-    return order if order is not None else Code.ORDER_NOT_FOUND
+    if order is None:
+        return Code.ORDER_NOT_FOUND
+    return order, _reason(command.by_operator)
 
 
-def cancel(memory: Memory, envelope: Envelope, plan: Order) -> Outcome:
+def cancel(memory: Memory, plan: tuple[Order, EndReason]) -> Outcome:
     """Cancel an open order."""
-    command = envelope.command
-    assert isinstance(command, CancelOrder)
-    market = memory.markets[plan.market_id]
-    event = memory.retire(market, plan, OrderStatus.CANCELLED, _reason(command.by_operator))
-    return Outcome(Code.OK, plan.order_id, [event])
+    order, reason = plan
+    market = memory.markets[order.market_id]
+    event = memory.retire(market, order, OrderStatus.CANCELLED, reason)
+    return Outcome(Code.OK, order.order_id, [event])
 
 
-def plan_cancel_all(memory: Memory, envelope: Envelope) -> CancelAllTask | Code:
+def plan_cancel_all(memory: Memory, command: CancelAllOrders) -> CancelAllTask | Code:
     """Return the task that cancels what is open now, not what is placed later."""
-    command = envelope.command
-    assert isinstance(command, CancelAllOrders)
     if command.account_id not in memory.ledger.accounts:
         return Code.ACCOUNT_NOT_FOUND
     if command.market_id and command.market_id not in memory.markets:
@@ -51,25 +48,23 @@ def plan_cancel_all(memory: Memory, envelope: Envelope) -> CancelAllTask | Code:
     )
 
 
-def cancel_all(memory: Memory, envelope: Envelope, plan: CancelAllTask) -> Outcome:
+def cancel_all(memory: Memory, plan: CancelAllTask) -> Outcome:
     """Cancel the first orders now; the rest continues as internal steps."""
-    del envelope
     events, finished = _cancel_step(memory, plan)
     if not finished:
         memory.tasks.append(plan)
     return Outcome(Code.OK, 0, events)
 
 
-def plan_continue(memory: Memory, envelope: Envelope) -> CancelAllTask | Code:
+def plan_continue(memory: Memory, command: ContinueTask) -> CancelAllTask | Code:
     """Return the oldest unfinished task."""
-    assert isinstance(envelope.command, ContinueTask)
+    del command
     check(bool(memory.tasks), "a task was continued but none is unfinished")
     return memory.tasks[0]
 
 
-def continue_task(memory: Memory, envelope: Envelope, plan: CancelAllTask) -> Outcome:
+def continue_task(memory: Memory, plan: CancelAllTask) -> Outcome:
     """Carry out one bounded step of a task."""
-    del envelope
     events, finished = _cancel_step(memory, plan)
     if finished:
         memory.tasks.pop(0)

@@ -7,7 +7,6 @@ from exchange.core.commands import (
     ConfigureAsset,
     ConfigureFeeTier,
     ConfigureMarket,
-    Envelope,
     SetMarketStatus,
     StartLeadership,
     UpdateIndexPrices,
@@ -38,10 +37,8 @@ POST_ONLY_MS = 10_000
 USER_ACCOUNT_MIN = 1_000
 
 
-def plan_asset(memory: Memory, envelope: Envelope) -> AssetConfigured | Code:
+def plan_asset(memory: Memory, command: ConfigureAsset) -> AssetConfigured | Code:
     """Return the asset as it will be; its code never changes and its decimals never fall."""
-    command = envelope.command
-    assert isinstance(command, ConfigureAsset)
     if command.asset_id < 1 or not command.code or not 0 <= command.decimals <= DECIMALS_MAX:
         return Code.INVALID_CONFIGURATION
     if any(
@@ -55,9 +52,8 @@ def plan_asset(memory: Memory, envelope: Envelope) -> AssetConfigured | Code:
     return AssetConfigured(command.asset_id, command.code, command.name, command.decimals)
 
 
-def configure_asset(memory: Memory, envelope: Envelope, plan: AssetConfigured) -> Outcome:
+def configure_asset(memory: Memory, plan: AssetConfigured) -> Outcome:
     """Create or change an asset."""
-    del envelope
     memory.assets[plan.asset_id] = plan
     memory.changes.assets[plan.asset_id] = plan
     # Contra and fee wallets exist from the start, in an order that replay repeats.
@@ -67,10 +63,8 @@ def configure_asset(memory: Memory, envelope: Envelope, plan: AssetConfigured) -
     return Outcome(Code.OK, plan.asset_id, [plan])
 
 
-def plan_market(memory: Memory, envelope: Envelope) -> MarketConfigured | Code:
+def plan_market(memory: Memory, command: ConfigureMarket) -> MarketConfigured | Code:
     """Return the market as it will be."""
-    command = envelope.command
-    assert isinstance(command, ConfigureMarket)
     for asset_id in (command.base_asset_id, command.quote_asset_id):
         if asset_id not in memory.assets:
             return Code.ASSET_NOT_FOUND
@@ -131,9 +125,8 @@ def _market_is_valid(memory: Memory, command: ConfigureMarket) -> bool:
     )
 
 
-def configure_market(memory: Memory, envelope: Envelope, plan: MarketConfigured) -> Outcome:
+def configure_market(memory: Memory, plan: MarketConfigured) -> Outcome:
     """Create or change a market."""
-    del envelope
     return Outcome(Code.OK, plan.market_id, [_take_market(memory, plan)])
 
 
@@ -148,10 +141,8 @@ def _take_market(memory: Memory, config: MarketConfigured) -> MarketConfigured:
     return config
 
 
-def plan_market_status(memory: Memory, envelope: Envelope) -> MarketConfigured | Code:
+def plan_market_status(memory: Memory, command: SetMarketStatus) -> MarketConfigured | Code:
     """Return the market with its new status."""
-    command = envelope.command
-    assert isinstance(command, SetMarketStatus)
     market = memory.markets.get(command.market_id)
     if market is None:
         return Code.MARKET_NOT_FOUND
@@ -159,15 +150,13 @@ def plan_market_status(memory: Memory, envelope: Envelope) -> MarketConfigured |
     return MarketConfigured(**{**fields, "status": command.status})
 
 
-def plan_fee_tier(memory: Memory, envelope: Envelope) -> FeeTierConfigured | Code:
+def plan_fee_tier(memory: Memory, command: ConfigureFeeTier) -> FeeTierConfigured | Code:
     """
     Return the tier; no rate is one or more, and maker + taker is never below zero.
 
     Any maker may meet any taker, so the sum must hold across all tiers, and for the rates
     that open orders froze.
     """
-    command = envelope.command
-    assert isinstance(command, ConfigureFeeTier)
     maker, taker = command.maker_rate_e8, command.taker_rate_e8
     if command.tier < 0 or not 0 <= taker < RATE_ONE or maker >= RATE_ONE:
         return Code.INVALID_CONFIGURATION
@@ -180,18 +169,15 @@ def plan_fee_tier(memory: Memory, envelope: Envelope) -> FeeTierConfigured | Cod
     return FeeTierConfigured(command.tier, maker, taker)
 
 
-def configure_fee_tier(memory: Memory, envelope: Envelope, plan: FeeTierConfigured) -> Outcome:
+def configure_fee_tier(memory: Memory, plan: FeeTierConfigured) -> Outcome:
     """Create or change a fee tier."""
-    del envelope
     memory.fee_tiers[plan.tier] = plan
     memory.changes.fee_tiers[plan.tier] = plan
     return Outcome(Code.OK, plan.tier, [plan])
 
 
-def plan_account(memory: Memory, envelope: Envelope) -> AccountConfigured | Code:
+def plan_account(memory: Memory, command: ConfigureAccount) -> AccountConfigured | Code:
     """Return the account as it will be."""
-    command = envelope.command
-    assert isinstance(command, ConfigureAccount)
     if (
         command.account_id < USER_ACCOUNT_MIN
         or command.open_orders_max < 1
@@ -207,9 +193,8 @@ def plan_account(memory: Memory, envelope: Envelope) -> AccountConfigured | Code
     )
 
 
-def configure_account(memory: Memory, envelope: Envelope, plan: AccountConfigured) -> Outcome:
+def configure_account(memory: Memory, plan: AccountConfigured) -> Outcome:
     """Create or change an account."""
-    del envelope
     accounts = memory.ledger.accounts
     account = accounts.get(plan.account_id)
     if account is None:
@@ -220,10 +205,10 @@ def configure_account(memory: Memory, envelope: Envelope, plan: AccountConfigure
     return Outcome(Code.OK, plan.account_id, [plan])
 
 
-def plan_index_prices(memory: Memory, envelope: Envelope) -> tuple[tuple[int, int], ...] | Code:
+def plan_index_prices(
+    memory: Memory, command: UpdateIndexPrices
+) -> tuple[tuple[int, int], ...] | Code:
     """Return the prices, all of known markets and possible values."""
-    command = envelope.command
-    assert isinstance(command, UpdateIndexPrices)
     for market_id, price in command.prices:
         if market_id not in memory.markets:
             return Code.MARKET_NOT_FOUND
@@ -232,11 +217,8 @@ def plan_index_prices(memory: Memory, envelope: Envelope) -> tuple[tuple[int, in
     return command.prices
 
 
-def update_index_prices(
-    memory: Memory, envelope: Envelope, plan: tuple[tuple[int, int], ...]
-) -> Outcome:
+def update_index_prices(memory: Memory, plan: tuple[tuple[int, int], ...]) -> Outcome:
     """Take over index prices."""
-    del envelope
     events: list[AnyEvent] = []
     for market_id, price in plan:
         event = IndexPriceChanged(market_id, price, memory.time_ms)
@@ -246,16 +228,13 @@ def update_index_prices(
     return Outcome(Code.OK, 0, events)
 
 
-def plan_leadership(memory: Memory, envelope: Envelope) -> StartLeadership | Code:
+def plan_leadership(memory: Memory, command: StartLeadership) -> StartLeadership | Code:
     """Return the command unless its epoch is not newer."""
-    command = envelope.command
-    assert isinstance(command, StartLeadership)
     return command if command.epoch > memory.epoch else Code.STALE_EPOCH
 
 
-def start_leadership(memory: Memory, envelope: Envelope, plan: StartLeadership) -> Outcome:
+def start_leadership(memory: Memory, plan: StartLeadership) -> Outcome:
     """Take the epoch over; after a noticed pause reopen in phases."""
-    del envelope
     memory.epoch = plan.epoch
     if plan.down_ms >= PAUSE_NOTICED_MS:
         memory.cancel_only_until_ms = memory.time_ms + CANCEL_ONLY_MS

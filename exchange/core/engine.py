@@ -16,6 +16,7 @@ from exchange.core.commands import (
     VERSION,
     CancelAllOrders,
     CancelOrder,
+    ClientIdFinding,
     Command,
     ConfigureAccount,
     ConfigureAsset,
@@ -37,9 +38,9 @@ from exchange.core.rejects import Code
 from exchange.core.state import CancelAllTask, Changes, Image, Sequences
 from exchange.core.units import check
 
-# Planners return a plan, a refusal, or (for a repeated client id) the finished outcome.
-Planner = Callable[[Memory, Envelope], Any]
-Carrier = Callable[[Memory, Envelope, Any], Outcome]
+# A planner returns a plan or a refusal; each pair agrees on the type of its plan.
+Planner = Callable[[Memory, Any], Any]
+Carrier = Callable[[Memory, Any], Outcome]
 
 HANDLERS: dict[type[Command], tuple[Planner, Carrier]] = {
     PlaceOrder: (placing.plan_place, placing.place),
@@ -99,18 +100,19 @@ class Exchange:
         memory.time_ms = envelope.time_ms
         if envelope.version != VERSION:
             return Outcome(Code.UNSUPPORTED_VERSION, 0, ())
-        planner, carrier = HANDLERS[type(envelope.command)]
+        command = envelope.command
+        if envelope.finding is not None:
+            return _answer_repeated(command, envelope.finding)
+        planner, carrier = HANDLERS[type(command)]
         try:
-            plan = planner(memory, envelope)
+            plan = planner(memory, command)
         except Exception as error:
             # Planning changes nothing, so whatever went wrong there refuses this command only.
             detail = f"{type(error).__name__}: {error}"
             return Outcome(Code.PLANNING_FAILED, 0, (), False, detail)
         if type(plan) is Code:
             return Outcome(plan, 0, ())
-        if type(plan) is Outcome:
-            return plan
-        return carrier(memory, envelope, plan)
+        return carrier(memory, plan)
 
     def drain(self) -> tuple[Changes, list[AnyEvent]]:
         """
@@ -196,3 +198,12 @@ class Exchange:
     def check_all(self) -> None:
         """Check every invariant in full."""
         imaging.check_all(self._memory)
+
+
+def _answer_repeated(command: Command, finding: ClientIdFinding) -> Outcome:
+    """Answer a command whose client id was used before: the first result, or a conflict."""
+    if finding.request_hash == getattr(command, "request_hash", None):
+        return Outcome(Code.OK, finding.reference_id, (), True)
+    if isinstance(command, PlaceOrder):
+        return Outcome(Code.CLIENT_ORDER_ID_CONFLICT, 0, ())
+    return Outcome(Code.TRANSFER_ID_CONFLICT, 0, ())

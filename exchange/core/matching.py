@@ -14,7 +14,7 @@ import msgspec
 from exchange.core.book import BookSide
 from exchange.core.enums import EndReason, SelfTradeMode
 from exchange.core.state import Order
-from exchange.core.units import ATOMS
+from exchange.core.units import AMOUNT_MAX, ATOMS
 
 # A taker meets at most this many makers; what is left of it expires (MATCH_LIMIT).
 STEPS_MAX = 500
@@ -56,46 +56,44 @@ def plan_match(
     ``limit_atoms`` is the worst acceptable price (0: any). The size is ``quantity_atoms``
     in base, or, when that is 0, as many lots as ``quote_atoms_max`` of notional buys. A size
     in quote is used up when what is left of it buys no further lot: at the next maker, or,
-    when there is none, at the last price met; it cannot be decremented, so that mode
-    expires the taker.
+    when there is none, at the last price met. It cannot be decremented.
     """
     steps: list[tuple[int, Order, int, int]] = []
-    filled = quote = 0
-    left = quantity_atoms
+    filled = quote = price = 0
+    left = quantity_atoms or AMOUNT_MAX
     quote_left = quote_atoms_max
-    price = 0
-    if not quantity_atoms and mode is SelfTradeMode.DECREMENT:
-        mode = SelfTradeMode.EXPIRE_TAKER
+    stop = EndReason.NONE
     for maker, size, price in _makers(opposite, limit_atoms):
         if len(steps) == STEPS_MAX:
-            return Plan(steps, filled, quote, left, EndReason.MATCH_LIMIT)
+            stop = EndReason.MATCH_LIMIT
+            break
         if not quantity_atoms:
-            lots = quote_left // (price * lot_atoms // ATOMS)
-            if lots == 0:
-                return Plan(steps, filled, quote, 0, EndReason.NONE)
-            size = min(size, lots * lot_atoms)
+            size = min(size, quote_left // (price * lot_atoms // ATOMS) * lot_atoms)
+            if not size:
+                break
         elif left < size:
             size = left
         if maker.account_id == account_id:
             left -= _plan_self_trade(steps, mode, maker, size)
-            if mode in _STOPPING_MODES or (quantity_atoms and not left):
-                return Plan(steps, filled, quote, left, EndReason.SELF_TRADE)
+            if mode in _STOPPING_MODES or not left:
+                stop = EndReason.SELF_TRADE
+                break
             continue
         notional = price * size // ATOMS
         steps.append((FILL, maker, size, notional))
         filled += size
         quote += notional
-        if not quantity_atoms:
-            quote_left -= notional
-            continue
+        quote_left -= notional
         left -= size
-        if left == 0:
-            return Plan(steps, filled, quote, 0, EndReason.NONE)
-    if not quantity_atoms and filled and quote_left < price * lot_atoms // ATOMS:
-        return Plan(steps, filled, quote, 0, EndReason.NONE)
-    more = limit_atoms and opposite.keys and opposite.keys[0] < limit_atoms * opposite.sign
-    stop = EndReason.PRICE_CAP if more else EndReason.NO_LIQUIDITY
-    return Plan(steps, filled, quote, left, stop)
+        # A maker that is not used up ends the walk: the size, or the budget, is.
+        if not left or size < maker.remaining_atoms:
+            break
+    else:
+        spent = not quantity_atoms and filled and quote_left < price * lot_atoms // ATOMS
+        if not spent:
+            more = limit_atoms and opposite.keys and opposite.keys[0] < limit_atoms * opposite.sign
+            stop = EndReason.PRICE_CAP if more else EndReason.NO_LIQUIDITY
+    return Plan(steps, filled, quote, left if quantity_atoms else 0, stop)
 
 
 def _makers(opposite: BookSide, limit_atoms: int) -> Iterator[tuple[Order, int, int]]:

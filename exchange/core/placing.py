@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from exchange.core.commands import Envelope, PlaceOrder
+from exchange.core.commands import PlaceOrder
 from exchange.core.enums import (
     AccountStatus,
     EndReason,
@@ -64,15 +64,8 @@ class PlacePlan(msgspec.Struct, gc=False):
     needed_atoms: int
 
 
-def plan_place(memory: Memory, envelope: Envelope) -> PlacePlan | Code | Outcome:
+def plan_place(memory: Memory, command: PlaceOrder) -> PlacePlan | Code:
     """Return what placing the order would do, or why it is refused. Changes nothing."""
-    command = envelope.command
-    assert isinstance(command, PlaceOrder)
-    finding = envelope.finding
-    if finding is not None:
-        if finding.request_hash == command.request_hash:
-            return Outcome(Code.OK, finding.reference_id, (), True)
-        return Code.CLIENT_ORDER_ID_CONFLICT
     account = memory.ledger.accounts.get(command.account_id)
     market = memory.markets.get(command.market_id)
     code = _check_open(memory, command, account, market)
@@ -278,7 +271,7 @@ def _new_order(
         command.order_type,
         command.time_in_force,
         command.post_only,
-        command.self_trade_mode or account.config.self_trade_mode,
+        _self_trade_mode(command, account),
         command.price_atoms,
         command.quantity_atoms,
         command.quote_quantity_atoms,
@@ -298,7 +291,15 @@ def _new_order(
     )
 
 
-def place(memory: Memory, envelope: Envelope, plan: PlacePlan) -> Outcome:
+def _self_trade_mode(command: PlaceOrder, account: Account) -> SelfTradeMode:
+    """Return the mode that rules; a size in quote cannot be decremented, its taker expires."""
+    mode = command.self_trade_mode or account.config.self_trade_mode
+    if mode is SelfTradeMode.DECREMENT and command.quote_quantity_atoms:
+        return SelfTradeMode.EXPIRE_TAKER
+    return mode
+
+
+def place(memory: Memory, plan: PlacePlan) -> Outcome:
     """Carry out a plan of :func:`plan_place`; cannot fail."""
     account, market, order = plan.account, plan.market, plan.order
     memory.sequences.order += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from exchange.core.commands import Credit, Debit, Envelope, Transfer
+from exchange.core.commands import Credit, Debit, Transfer
 from exchange.core.enums import AccountStatus, LedgerKind, WalletKind
 from exchange.core.events import Outcome
 from exchange.core.ledger import Account
@@ -27,20 +27,15 @@ class MovePlan(msgspec.Struct, gc=False):
     note: str
 
 
-def plan_transfer(memory: Memory, envelope: Envelope) -> MovePlan | Code | Outcome:
+def plan_transfer(memory: Memory, command: Transfer) -> MovePlan | Code:
     """Return the transfer, or why it is refused."""
-    command = envelope.command
-    assert isinstance(command, Transfer)
-    if envelope.finding is not None:
-        return _repeated(envelope, command.request_hash)
     source = _account(memory, command.account_id)
     target = _account(memory, command.target_account_id)
-    code = _check_account(source) or (Code.OK if target is not None else Code.ACCOUNT_NOT_FOUND)
-    code = code or _check_amount(memory, command.asset_id, command.amount_atoms)
+    if source is None or target is None:
+        return Code.ACCOUNT_NOT_FOUND
+    code = _check_account(source) or _check_amount(memory, command.asset_id, command.amount_atoms)
     if code:
         return code
-    assert source is not None
-    assert target is not None
     if _available(source.wallets(command.wallet).get(command.asset_id)) < command.amount_atoms:
         return Code.INSUFFICIENT_BALANCE
     if source is target and command.wallet is command.target_wallet:
@@ -57,12 +52,8 @@ def plan_transfer(memory: Memory, envelope: Envelope) -> MovePlan | Code | Outco
     )
 
 
-def plan_credit(memory: Memory, envelope: Envelope) -> MovePlan | Code | Outcome:
+def plan_credit(memory: Memory, command: Credit) -> MovePlan | Code:
     """Return the deposit, or why it is refused."""
-    command = envelope.command
-    assert isinstance(command, Credit)
-    if envelope.finding is not None:
-        return _repeated(envelope, command.request_hash)
     target = _account(memory, command.account_id)
     if target is None:
         return Code.ACCOUNT_NOT_FOUND
@@ -86,12 +77,8 @@ def plan_credit(memory: Memory, envelope: Envelope) -> MovePlan | Code | Outcome
     )
 
 
-def plan_debit(memory: Memory, envelope: Envelope) -> MovePlan | Code | Outcome:
+def plan_debit(memory: Memory, command: Debit) -> MovePlan | Code:
     """Return the withdrawal, or why it is refused."""
-    command = envelope.command
-    assert isinstance(command, Debit)
-    if envelope.finding is not None:
-        return _repeated(envelope, command.request_hash)
     source = _account(memory, command.account_id)
     if source is None:
         return Code.ACCOUNT_NOT_FOUND
@@ -112,9 +99,8 @@ def plan_debit(memory: Memory, envelope: Envelope) -> MovePlan | Code | Outcome:
     )
 
 
-def move(memory: Memory, envelope: Envelope, plan: MovePlan) -> Outcome:
+def move(memory: Memory, plan: MovePlan) -> Outcome:
     """Carry out a planned transfer, deposit or withdrawal; cannot fail."""
-    del envelope
     ledger = memory.ledger
     memory.sequences.transfer += 1
     number = memory.sequences.transfer
@@ -134,23 +120,13 @@ def move(memory: Memory, envelope: Envelope, plan: MovePlan) -> Outcome:
     return Outcome(Code.OK, number, ())
 
 
-def _repeated(envelope: Envelope, request_hash: int) -> Outcome | Code:
-    finding = envelope.finding
-    assert finding is not None
-    if finding.request_hash != request_hash:
-        return Code.TRANSFER_ID_CONFLICT
-    return Outcome(Code.OK, finding.reference_id, (), True)
-
-
 def _account(memory: Memory, account_id: int) -> Account | None:
     """Return a user's account; those of the exchange itself cannot be addressed."""
     account = memory.ledger.accounts.get(account_id)
     return account if account is not None and account.config.open_orders_max else None
 
 
-def _check_account(account: Account | None) -> Code:
-    if account is None:
-        return Code.ACCOUNT_NOT_FOUND
+def _check_account(account: Account) -> Code:
     if account.config.status is AccountStatus.SUSPENDED:
         return Code.ACCOUNT_SUSPENDED
     if account.config.status is AccountStatus.CANCEL_ONLY:
