@@ -107,7 +107,7 @@ def assets_all() -> list[AssetInfo]:
 
 def cache_clear() -> None:
     """Forget the cached metadata, so that the next read sees the database."""
-    global _cached  # noqa: PLW0603 - one process-wide cache, replaced as a whole
+    global _cached
     with _lock:
         _cached = None
 
@@ -121,7 +121,7 @@ def spellings(symbol: str) -> tuple[str, ...]:
 
 
 def _catalogue() -> _Catalogue:
-    global _cached  # noqa: PLW0603 - one process-wide cache, replaced as a whole
+    global _cached
     found = _cached
     if found is not None and (time.monotonic() - found.read_at) * 1_000 < CACHE_MS:
         return found
