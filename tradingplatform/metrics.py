@@ -98,23 +98,22 @@ def publish(client: redis.Redis, publication: Publication, *, member: str) -> No
 
 def read(client: redis.Redis) -> list[Publication]:
     """Return what the living processes published, forgetting those that have ended."""
-    names = client.smembers(_index_key())
-    members = sorted(
-        name.decode() if isinstance(name, bytes) else str(name)
-        for name in names  # type: ignore[union-attr]
-    )
+    members = sorted(_text(name) for name in client.smembers(_index_key()))[:PROCESSES_MAX]
     if not members:
         return []
-    values = client.mget([_key(member) for member in members[:PROCESSES_MAX]])
     found, ended = [], []
-    for member, value in zip(members, values, strict=False):  # type: ignore[arg-type]
-        if value is None:
-            ended.append(member)
-        else:
+    for member, value in zip(members, client.mget([_key(name) for name in members]), strict=True):
+        if isinstance(value, bytes):
             found.append(_decoder.decode(value))
+        else:
+            ended.append(member)
     if ended:
         client.srem(_index_key(), *ended)
     return found
+
+
+def _text(name: bytes | str) -> str:
+    return name.decode() if isinstance(name, bytes) else name
 
 
 class _Merged(Collector):

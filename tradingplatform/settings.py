@@ -7,7 +7,7 @@ from typing import Any
 
 from csp.constants import NONE, SELF
 
-from tradingplatform.environment import load_or_exit
+from tradingplatform.configuration import load_or_exit
 from tradingplatform.log import configure_structlog, logging_settings
 from tradingplatform.redis_urls import celery_broker_url, socket_path
 from tradingplatform.schedule import BEAT_SCHEDULE
