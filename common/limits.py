@@ -53,12 +53,10 @@ class Caller(Protocol):
     @property
     def account_id(self) -> int:
         """Return the account that is counted."""
-        ...
 
     @property
     def tier(self) -> Tier:
         """Return the account's limit tier."""
-        ...
 
 
 UNLIMITED = Rate(limit=0, remaining=0)

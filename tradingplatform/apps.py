@@ -1,7 +1,5 @@
 """Registration of the project itself: supervisor, health, front page."""
 
-import os
-
 from django.apps import AppConfig
 
 
@@ -11,8 +9,5 @@ class TradingplatformConfig(AppConfig):
     name = "tradingplatform"
 
     def ready(self) -> None:
-        """Prepare what every process has: the Celery application and its own figures."""
-        from tradingplatform import celery, metrics  # noqa: F401 - imported for its effect
-
-        if os.environ.get("PROCESS_NAME"):
-            metrics.start_publisher()
+        """Make the Celery application the default one of every process that enqueues."""
+        from tradingplatform import celery  # noqa: F401 - imported for its effect

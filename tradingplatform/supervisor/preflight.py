@@ -88,7 +88,7 @@ def check_port() -> str:
 
 def check_database() -> str:
     """Check that the database file is whole, writable and not of a newer version."""
-    path = Path(str(settings.DATABASES["default"]["NAME"]))
+    path = Path(settings.DATABASES["default"]["NAME"])
     if not path.exists():
         return f"{path} will be made"
     _check_file(path)
