@@ -1,12 +1,14 @@
 """The permission table as permission classes of views."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from accounts.permissions import Permission, role_permits
+from accounts.types import Identity
 
 
 class HasPermission(BasePermission):
@@ -23,3 +25,13 @@ class HasPermission(BasePermission):
 def requires(permission: Permission) -> type[HasPermission]:
     """Return the permission class of a view for logged-in users with one permission."""
     return type(f"Requires_{permission}", (HasPermission,), {"permission": permission})
+
+
+def caller_of(request: Request) -> Identity:
+    """Return who sent an authenticated request."""
+    return cast(Identity, request.user)
+
+
+def body_of(request: Request) -> Mapping[str, Any]:
+    """Return the object in a request's body; the strict parser lets nothing else through."""
+    return cast(Mapping[str, Any], request.data)

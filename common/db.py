@@ -1,6 +1,7 @@
 """The one way to a transaction, whatever the database."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from django.db import connections, transaction
@@ -17,3 +18,30 @@ def atomic(using: str = "default") -> AbstractContextManager[Any]:
 
         return mongodb_transaction.atomic(using=using)  # type: ignore[no-any-return]
     return transaction.atomic(using=using)
+
+
+@contextmanager
+def read_snapshot(using: str = "default") -> Iterator[None]:
+    """
+    Let the reads inside see one committed state, without keeping the exchange from writing.
+
+    On SQLite ``atomic`` would take the write lock; a deferred transaction does not. Inside
+    another transaction (a test's) it adds nothing.
+    """
+    connection = connections[using]
+    if connection.in_atomic_block:
+        yield
+        return
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("BEGIN DEFERRED")
+            try:
+                yield
+            finally:
+                cursor.execute("ROLLBACK")
+        return
+    with atomic(using):
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield
