@@ -32,7 +32,7 @@ class FakeReader:
 def make_wallet() -> Wallet:
     """Return a wallet whose every field has a value of its own."""
     wallet = Wallet()
-    for value, name in enumerate(sorted(Wallet.__slots__), start=100):
+    for value, name in enumerate(sorted(Wallet.__struct_fields__), start=100):
         setattr(wallet, name, value)
     wallet.kind = WalletKind.MARGIN
     return wallet
@@ -48,14 +48,14 @@ class TestWalletProjection:
         projection.load(FakeReader(rows), image)
 
         (loaded,) = image.wallets
-        for name in Wallet.PERSISTED:
+        for name in Wallet.__struct_fields__:
             assert getattr(loaded, name) == getattr(wallet, name), name
         assert {type(value) for value in rows[0]} == {int}
 
     def test_every_persisted_field_has_a_column(self) -> None:
         columns = set(BALANCES.columns) - {"id", "wallet"} | {"wallet_id", "kind"}
 
-        assert columns == Wallet.PERSISTED
+        assert columns == set(Wallet.__struct_fields__)
 
     def test_a_ledger_entry_becomes_a_row_in_the_order_of_the_columns(self) -> None:
         entry = LedgerPosted(

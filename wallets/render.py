@@ -1,0 +1,76 @@
+"""How balances and ledger entries look outside: one form for REST and WebSocket."""
+
+from typing import Any
+
+from exchange.core.enums import LedgerKind, WalletKind
+from exchange.core.events import BalanceChanged, LedgerPosted
+from exchange.core.units import format_atoms
+from markets.selectors import asset_by_id
+from wallets.types import TransferResult
+
+WALLET_NAMES = {kind: kind.name.lower() for kind in WalletKind}
+WALLETS_BY_NAME = {name: kind for kind, name in WALLET_NAMES.items()}
+LEDGER_KIND_NAMES = {kind: kind.name.lower() for kind in LedgerKind}
+LEDGER_KINDS_BY_NAME = {name: kind for kind, name in LEDGER_KIND_NAMES.items()}
+
+
+def render_balance(balance: BalanceChanged) -> dict[str, Any]:
+    """Return a balance with amounts as decimal strings in the asset's decimals."""
+    asset = asset_by_id(balance.asset_id)
+    available_atoms = balance.total_atoms - balance.held_atoms
+    return {
+        "currency": asset.code,
+        "wallet": WALLET_NAMES[balance.wallet],
+        "total": format_atoms(balance.total_atoms, asset.decimals),
+        "available": format_atoms(available_atoms, asset.decimals),
+        "held": format_atoms(balance.held_atoms, asset.decimals),
+    }
+
+
+def render_entry(entry: LedgerPosted) -> dict[str, Any]:
+    """
+    Return a ledger entry with one line per asset that changed hands.
+
+    A trade has two lines, base and quote, the latter net of ``fee``.
+    """
+    changes = [_change(entry.asset_id, entry.amount_atoms, entry.balance_atoms)]
+    fee = None
+    if entry.quote_asset_id:
+        changes.append(
+            _change(entry.quote_asset_id, entry.quote_amount_atoms, entry.quote_balance_atoms)
+        )
+        quote = asset_by_id(entry.quote_asset_id)
+        fee = {"currency": quote.code, "amount": format_atoms(entry.fee_atoms, quote.decimals)}
+    return {
+        "id": str(entry.entry_id),
+        "kind": LEDGER_KIND_NAMES[entry.kind],
+        "wallet": WALLET_NAMES[entry.wallet],
+        "reference_id": str(entry.reference_id),
+        "changes": changes,
+        "fee": fee,
+        "note": entry.note,
+        "created_at": entry.time_ms,
+    }
+
+
+def _change(asset_id: int, amount_atoms: int, balance_atoms: int) -> dict[str, str]:
+    asset = asset_by_id(asset_id)
+    return {
+        "currency": asset.code,
+        "amount": format_atoms(amount_atoms, asset.decimals),
+        "balance": format_atoms(balance_atoms, asset.decimals),
+    }
+
+
+def render_transfer(transfer: TransferResult) -> dict[str, Any]:
+    """Return a transfer as its sender sees it."""
+    asset = asset_by_id(transfer.asset_id)
+    return {
+        "id": str(transfer.transfer_id),
+        "currency": asset.code,
+        "amount": format_atoms(transfer.amount_atoms, asset.decimals),
+        "from_wallet": WALLET_NAMES[transfer.wallet],
+        "to_wallet": WALLET_NAMES[transfer.target_wallet],
+        "to_username": transfer.username or None,
+        "client_transfer_id": transfer.client_transfer_id or None,
+    }
