@@ -1,5 +1,7 @@
 """Registration of the project itself: supervisor, health, front page."""
 
+import os
+
 from django.apps import AppConfig
 
 
@@ -9,5 +11,8 @@ class TradingplatformConfig(AppConfig):
     name = "tradingplatform"
 
     def ready(self) -> None:
-        """Make the Celery application the default one of every process that enqueues."""
-        from tradingplatform import celery  # noqa: F401 - imported for its effect
+        """Prepare what every process has: the Celery application and its own figures."""
+        from tradingplatform import celery, metrics  # noqa: F401 - imported for its effect
+
+        if os.environ.get("PROCESS_NAME"):
+            metrics.start_publisher()

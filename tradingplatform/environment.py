@@ -5,16 +5,11 @@ Settings, ``manage.py validate_env``, ``.env.example`` and its test all read thi
 Standard library only, so that the bootstrap can use it before anything is installed.
 """
 
-import os
-import sys
-from collections.abc import Mapping
-from pathlib import Path
-
-from tradingplatform.variables import ConfigurationError, Kind, Variable
+from tradingplatform.variables import Kind, Variable
 
 DEVELOPMENT_SECRET = "development-only-session-secret"  # noqa: S105 - refused in production
-_SHEET_SECRETS = frozenset({DEVELOPMENT_SECRET, "your-session-secret"})
-_SHEET_PASSWORD = "changeme123"  # noqa: S105 - the sheet's example, refused in production
+SHEET_SECRETS = frozenset({DEVELOPMENT_SECRET, "your-session-secret"})
+SHEET_PASSWORD = "changeme123"  # noqa: S105 - the sheet's example, refused in production
 FEED_MODES = ("auto", "live", "replay")
 
 SHEET: tuple[Variable, ...] = (
@@ -143,7 +138,7 @@ SHEET: tuple[Variable, ...] = (
         default="admin@example.com",
         note="operator made by the seed",
     ),
-    Variable(name="ADMIN_PASSWORD", secret=True, default=_SHEET_PASSWORD),
+    Variable(name="ADMIN_PASSWORD", secret=True, default=SHEET_PASSWORD),
     Variable(
         name="DEFAULT_LEVERAGE",
         section="Trading parameters",
@@ -226,21 +221,6 @@ OWN: tuple[Variable, ...] = (
         note="new users per hour and address",
     ),
     Variable(
-        name="REPLAY_SPEED",
-        kind=Kind.RATE,
-        default="1",
-        minimum=10**6,
-        maximum=100 * 10**8,
-        note="how much faster than recorded a replay runs, 0.01 to 100",
-    ),
-    Variable(
-        name="BINANCE_URL",
-        note="address of the price source, for a mirror such as"
-        " https://data-api.binance.vision; empty: the venue's own",
-    ),
-    Variable(name="COINBASE_URL", note="as BINANCE_URL"),
-    Variable(name="KRAKEN_URL", note="as BINANCE_URL"),
-    Variable(
         name="DEMO_PASSWORD", secret=True, default="demo-pass-2024", note="of the seed's users"
     ),
     Variable(
@@ -248,6 +228,14 @@ OWN: tuple[Variable, ...] = (
         kind=Kind.FLAG,
         default="true",
         note="make run starts a market maker on the public API",
+    ),
+    Variable(
+        name="ORDER_RETENTION_DAYS",
+        kind=Kind.INTEGER,
+        default="30",
+        minimum=0,
+        maximum=36500,
+        note="never-filled orders that ended longer ago are removed; 0 keeps all",
     ),
     Variable(
         name="REDIS_FSYNC",
@@ -259,179 +247,3 @@ OWN: tuple[Variable, ...] = (
 )
 
 VARIABLES = SHEET + OWN
-_BY_NAME = {variable.name: variable for variable in VARIABLES}
-
-
-class Environment:
-    """Typed access to the declared variables; an undeclared name is a KeyError."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        """Keep the texts; nothing is read yet."""
-        self._environ = environ
-
-    def _pair(self, name: str) -> tuple[Variable, str]:
-        variable = _BY_NAME[name]
-        return variable, variable.text(self._environ)
-
-    def is_set(self, name: str) -> bool:
-        """Return whether the variable was given rather than left to its default."""
-        return bool(self._environ.get(_BY_NAME[name].name, "").strip())
-
-    def text(self, name: str) -> str:
-        """Return a text; empty when absent."""
-        variable, text = self._pair(name)
-        return variable.plain(text)
-
-    def key(self, name: str) -> str:
-        """Return a PEM key with real line breaks; empty when absent."""
-        return self.text(name).replace("\\n", "\n")
-
-    def integer(self, name: str) -> int:
-        """Return an integer."""
-        variable, text = self._pair(name)
-        return variable.integer(text)
-
-    def flag(self, name: str) -> bool:
-        """Return a truth value."""
-        variable, text = self._pair(name)
-        return variable.flag(text)
-
-    def choice(self, name: str) -> str:
-        """Return one of the declared choices."""
-        variable, text = self._pair(name)
-        return variable.choice(text)
-
-    def items(self, name: str) -> list[str]:
-        """Return the parts of a comma separated list."""
-        return [part.strip() for part in self.text(name).split(",") if part.strip()]
-
-    def duration_ms(self, name: str) -> int:
-        """Return a duration in milliseconds."""
-        variable, text = self._pair(name)
-        return variable.duration_ms(text)
-
-    def size_bytes(self, name: str) -> int:
-        """Return a size in bytes."""
-        variable, text = self._pair(name)
-        return variable.size_bytes(text)
-
-    def rate_e8(self, name: str) -> int:
-        """Return a rate as an integer of 10^-8."""
-        variable, text = self._pair(name)
-        return variable.rate_e8(text)
-
-    def validate(self) -> None:
-        """
-        Check every variable and what they mean together.
-
-        Raises:
-            ConfigurationError: naming the first variable that cannot be used.
-        """
-        for variable in VARIABLES:
-            variable.check(self._environ)
-        self._validate_database()
-        self._validate_addresses()
-        if self.rate_e8("MAKER_FEE") + self.rate_e8("TAKER_FEE") < 0:
-            raise ConfigurationError(
-                "MAKER_FEE and TAKER_FEE must not be negative together: raise one of them"
-            )
-        if self.choice("NODE_ENV") == "production":
-            self._validate_production()
-
-    def _validate_database(self) -> None:
-        if self.text("MONGODB_URI") and self.text("DATABASE_URL"):
-            raise ConfigurationError("DATABASE_URL and MONGODB_URI are both set: unset one of them")
-        if self.text("MONGODB_URI"):
-            raise ConfigurationError(
-                "MONGODB_URI is not supported by this version: unset it to use SQLite"
-            )
-        url = self.text("DATABASE_URL")
-        if url and not url.startswith("sqlite:///"):
-            raise ConfigurationError(
-                "DATABASE_URL must begin with sqlite:/// in this version: correct or unset it"
-            )
-
-    def _validate_addresses(self) -> None:
-        url = self.text("REDIS_URL")
-        if url and not url.startswith(("redis://", "rediss://", "unix://")):
-            raise ConfigurationError(
-                "REDIS_URL must begin with redis://, rediss:// or unix://: correct or unset it"
-            )
-        for origin in self.items("CORS_ORIGIN"):
-            if origin != "*" and not origin.startswith(("http://", "https://")):
-                raise ConfigurationError(
-                    "CORS_ORIGIN must list origins such as http://localhost:3001: correct it"
-                )
-        if "*" in self.items("CORS_ORIGIN") and self.flag("CORS_CREDENTIALS"):
-            raise ConfigurationError(
-                "CORS_ORIGIN=* is unsafe with CORS_CREDENTIALS=true: name the origins"
-            )
-        path = self.text("ADMIN_PATH")
-        if not path.replace("-", "").replace("_", "").isalnum() or path in {"api", "ws", "static"}:
-            raise ConfigurationError(
-                f"ADMIN_PATH must be one word of letters, digits, - and _, was {path!r}: correct it"
-            )
-
-    def _validate_production(self) -> None:
-        secret = self.text("SESSION_SECRET")
-        if secret in _SHEET_SECRETS or len(secret) < 32:
-            raise ConfigurationError(
-                "SESSION_SECRET must be a random text of 32 characters or more in production:"
-                " set it, for example from `openssl rand -hex 32`"
-            )
-        if self.text("ADMIN_PASSWORD") == _SHEET_PASSWORD:
-            raise ConfigurationError(
-                "ADMIN_PASSWORD must not be the example in production: set another one"
-            )
-        if self.choice("FEED_MODE") != "live":
-            raise ConfigurationError("FEED_MODE must be live in production: set FEED_MODE=live")
-        if not self.items("ALLOWED_HOSTS") or "*" in self.items("ALLOWED_HOSTS"):
-            raise ConfigurationError(
-                "ALLOWED_HOSTS must name the hosts to answer in production: set it"
-            )
-        if "*" in self.items("CORS_ORIGIN"):
-            raise ConfigurationError("CORS_ORIGIN=* is refused in production: name the origins")
-
-
-def read_env_file(path: Path) -> dict[str, str]:
-    """
-    Return the variables of a ``.env`` file; an absent file has none.
-
-    Lines are ``NAME=value``; quotes around a value and a leading ``export`` are dropped.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} cannot be read ({error}): correct or remove it") from None
-    found = {}
-    for line in lines:
-        name, equals, value = line.strip().removeprefix("export ").partition("=")
-        if equals and name.strip() and not name.startswith("#"):
-            value = value.strip()
-            if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
-                value = value[1:-1]
-            found[name.strip()] = value
-    return found
-
-
-def load(base_dir: Path) -> Environment:
-    """
-    Return the validated environment: the process's variables, then those of ``.env``.
-
-    ``ENV_FILE`` names another file; tests point it at nothing.
-    """
-    path = Path(os.environ.get("ENV_FILE") or base_dir / ".env")
-    environment = Environment({**read_env_file(path), **os.environ})
-    environment.validate()
-    return environment
-
-
-def load_or_exit(base_dir: Path) -> Environment:
-    """Return the validated environment, or end the process: one line on stderr, code 2."""
-    try:
-        return load(base_dir)
-    except ConfigurationError as error:
-        sys.stderr.write(f"configuration: {error}\n")
-        raise SystemExit(2) from None

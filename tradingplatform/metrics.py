@@ -1,0 +1,168 @@
+"""
+Figures of every process on one page.
+
+Each process counts with prometheus-client as usual, and a thread publishes its samples to Redis
+each second under a key that expires. ``/api/metrics`` merges what all processes published, with
+the process's name as a label. Labels never carry accounts, orders or addresses: their number
+must stay bounded.
+"""
+
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from functools import cache
+
+import msgspec
+import redis
+from django.conf import settings
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client.core import Metric
+from prometheus_client.registry import REGISTRY, Collector
+
+from common.redis import client as redis_client
+
+logger = logging.getLogger(__name__)
+
+PUBLISH_EVERY_S = 1.0
+# A process that has not published for this long has ended.
+EXPIRES_S = 5
+# Beyond this something publishes without bound; the page shows no more.
+PROCESSES_MAX = 200
+
+HTTP_SECONDS = Histogram(
+    "http_request_duration_seconds",
+    "Time to answer an HTTP request, by route pattern and status.",
+    ["method", "route", "status"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+
+
+class Sample(msgspec.Struct, frozen=True, array_like=True):
+    """One figure: its full name, labels and value."""
+
+    name: str
+    labels: dict[str, str]
+    value: float
+
+
+class Family(msgspec.Struct, frozen=True, array_like=True):
+    """The figures of one name."""
+
+    name: str
+    documentation: str
+    kind: str
+    samples: list[Sample]
+
+
+class Publication(msgspec.Struct, frozen=True, array_like=True):
+    """What one process publishes."""
+
+    process: str
+    families: list[Family]
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Publication)
+
+
+def _index_key() -> str:
+    return f"{settings.REDIS_PREFIX}metrics"
+
+
+def _key(member: str) -> str:
+    return f"{settings.REDIS_PREFIX}metrics:{member}"
+
+
+def collect(process: str, registry: Collector) -> Publication:
+    """Return the present figures of a registry; creation times are left out."""
+    families = []
+    for metric in registry.collect():
+        samples = [
+            Sample(sample.name, dict(sample.labels), float(sample.value))
+            for sample in metric.samples
+            if not sample.name.endswith("_created")
+        ]
+        if samples:
+            families.append(Family(metric.name, metric.documentation, metric.type, samples))
+    return Publication(process, families)
+
+
+def publish(client: redis.Redis, publication: Publication, *, member: str) -> None:
+    """Write one process's figures; they expire when it publishes no more."""
+    pipeline = client.pipeline(transaction=False)
+    pipeline.set(_key(member), _encoder.encode(publication), ex=EXPIRES_S)
+    pipeline.sadd(_index_key(), member)
+    pipeline.execute()
+
+
+def read(client: redis.Redis) -> list[Publication]:
+    """Return what the living processes published, forgetting those that have ended."""
+    members = sorted(_text(name) for name in client.smembers(_index_key()))[:PROCESSES_MAX]
+    if not members:
+        return []
+    found, ended = [], []
+    for member, value in zip(members, client.mget([_key(name) for name in members]), strict=True):
+        if isinstance(value, bytes):
+            found.append(_decoder.decode(value))
+        else:
+            ended.append(member)
+    if ended:
+        client.srem(_index_key(), *ended)
+    return found
+
+
+def _text(name: bytes | str) -> str:
+    return name.decode() if isinstance(name, bytes) else name
+
+
+class _Merged(Collector):
+    """The figures of several processes, each with its process's name."""
+
+    def __init__(self, publications: list[Publication]) -> None:
+        self._publications = publications
+
+    def collect(self) -> Iterator[Metric]:
+        merged: dict[str, Metric] = {}
+        for publication in self._publications:
+            for family in publication.families:
+                metric = merged.get(family.name)
+                if metric is None:
+                    metric = Metric(family.name, family.documentation, family.kind)
+                    merged[family.name] = metric
+                for sample in family.samples:
+                    labels = {**sample.labels, "process": publication.process}
+                    metric.add_sample(sample.name, labels, sample.value)
+        yield from merged.values()
+
+
+def render(publications: list[Publication]) -> bytes:
+    """Return the page of Prometheus' text format."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Merged(publications))
+    return generate_latest(registry)
+
+
+@cache
+def start_publisher() -> threading.Thread:
+    """Start this process's publishing thread, once."""
+    thread = threading.Thread(target=_publish_forever, name="metrics", daemon=True)
+    thread.start()
+    return thread
+
+
+def _publish_forever() -> None:
+    process = settings.PROCESS_NAME
+    member = f"{process}:{os.getpid()}"
+    client = redis_client()
+    waiting = threading.Event()
+    failing = False
+    while True:
+        try:
+            publish(client, collect(process, REGISTRY), member=member)
+            failing = False
+        except (redis.RedisError, OSError) as error:
+            if not failing:
+                logger.warning("metrics not published: %s", error)
+            failing = True
+        waiting.wait(PUBLISH_EVERY_S)

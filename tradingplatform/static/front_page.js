@@ -1,0 +1,240 @@
+"use strict";
+// Live figures of the front page over /ws/prices; the protocol is in docs/WEBSOCKET.md.
+(() => {
+  const LEVELS = 9;
+  const TRADES = 20;
+  const CANDLES = 120;
+  const byId = (id) => document.getElementById(id);
+  const rows = new Map();
+  for (const row of document.querySelectorAll("#markets tr[data-symbol]")) rows.set(row.dataset.symbol, row);
+  const symbols = [...rows.keys()];
+  let selected = symbols[0];
+  let socket = null;
+  let delayMs = 500;
+  let nextId = 1;
+  let book = null;
+  let trades = [];
+  let candles = [];
+
+  function setState(text, state) {
+    const pill = byId("connection");
+    pill.textContent = text;
+    pill.dataset.state = state;
+  }
+
+  function send(op, channels) {
+    if (socket && socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ op, id: String(nextId++), channels }));
+  }
+
+  const detailChannels = (symbol) => [`book:${symbol}`, `trade:${symbol}`, `kline:${symbol}:1m`];
+
+  function connect() {
+    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+    socket = new WebSocket(`${scheme}//${location.host}/ws/prices`);
+    socket.onopen = () => {
+      delayMs = 500;
+      setState("live", "ok");
+      send("subscribe", symbols.map((symbol) => `ticker:${symbol}`));
+      if (selected) send("subscribe", detailChannels(selected));
+    };
+    socket.onmessage = (message) => receive(JSON.parse(message.data));
+    socket.onclose = () => {
+      setState("reconnecting", "bad");
+      setTimeout(connect, delayMs);
+      delayMs = Math.min(delayMs * 2, 15000);
+    };
+  }
+
+  function receive(frame) {
+    if (!frame.channel || !frame.data) return;
+    const [kind, symbol] = frame.channel.split(":");
+    if (kind === "ticker") showTicker(symbol, frame.data);
+    else if (symbol !== selected) return;
+    else if (kind === "book") takeBook(frame);
+    else if (kind === "trade") takeTrades(frame);
+    else if (kind === "kline") takeCandle(frame.data);
+  }
+
+  function showTicker(symbol, data) {
+    const row = rows.get(symbol);
+    if (!row) return;
+    for (const cell of row.querySelectorAll("[data-field]")) {
+      const field = cell.dataset.field;
+      let text = data[field] ?? (field === "last" ? data.index_price : null) ?? "–";
+      if (field === "change_percent" && data[field] !== null && data[field] !== undefined) {
+        const change = Number(data[field]);
+        cell.className = `number ${change > 0 ? "up" : change < 0 ? "down" : ""}`;
+        text = `${change > 0 ? "+" : ""}${data[field]} %`;
+      }
+      if (cell.textContent === text) continue;
+      if (field === "last") {
+        delete cell.dataset.moved;
+        void cell.offsetWidth; // Lets the animation begin anew.
+        cell.dataset.moved = Number(text) >= Number(cell.textContent) ? "up" : "down";
+      }
+      cell.textContent = text;
+    }
+  }
+
+  function takeBook(frame) {
+    const data = frame.data;
+    if (frame.type === "snapshot") {
+      book = { seq: frame.seq, bids: new Map(data.bids), asks: new Map(data.asks) };
+    } else if (book) {
+      if (frame.prev !== undefined && frame.prev > book.seq) return resubscribe();
+      if (frame.seq <= book.seq) return;
+      for (const side of ["bids", "asks"]) {
+        for (const [price, quantity] of data[side] || []) {
+          if (Number(quantity) === 0) book[side].delete(price);
+          else book[side].set(price, quantity);
+        }
+      }
+      book.seq = frame.seq;
+    }
+    bookDirty = true;
+  }
+
+  function resubscribe() {
+    book = null;
+    send("unsubscribe", [`book:${selected}`]);
+    send("subscribe", [`book:${selected}`]);
+  }
+
+  function takeTrades(frame) {
+    const fresh = frame.data.trades || [];
+    trades = frame.type === "snapshot" ? fresh.slice(0, TRADES) : [...fresh].reverse().concat(trades).slice(0, TRADES);
+    if (frame.type !== "snapshot") trades.sort((one, two) => Number(BigInt(two.id) - BigInt(one.id)));
+    tradesDirty = true;
+  }
+
+  function takeCandle(data) {
+    if (!data.open_time) return;
+    const bar = { time: data.open_time, open: Number(data.open), high: Number(data.high), low: Number(data.low), close: Number(data.close) };
+    const last = candles[candles.length - 1];
+    if (last && last.time === bar.time) candles[candles.length - 1] = bar;
+    else if (!last || bar.time > last.time) candles.push(bar);
+    candles = candles.slice(-CANDLES);
+    chartDirty = true;
+  }
+
+  let bookDirty = false;
+  let tradesDirty = false;
+  let chartDirty = false;
+
+  function cells(body, lines) {
+    const fragment = document.createDocumentFragment();
+    for (const line of lines) {
+      const row = document.createElement("tr");
+      for (const [text, style] of line) {
+        const cell = document.createElement("td");
+        cell.textContent = text;
+        if (style) cell.className = style;
+        row.append(cell);
+      }
+      fragment.append(row);
+    }
+    body.replaceChildren(fragment);
+  }
+
+  function draw() {
+    if (bookDirty) {
+      bookDirty = false;
+      const sorted = (side, sign) => (book ? [...book[side]].sort((one, two) => sign * (Number(one[0]) - Number(two[0]))).slice(0, LEVELS) : []);
+      const asks = sorted("asks", 1);
+      const bids = sorted("bids", -1);
+      cells(byId("asks"), asks.reverse().map(([price, quantity]) => [[price, "down"], [quantity]]));
+      cells(byId("bids"), bids.map(([price, quantity]) => [[price, "up"], [quantity]]));
+      const ask = asks[asks.length - 1];
+      byId("spread").textContent = ask && bids[0] ? `spread ${(Number(ask[0]) - Number(bids[0][0])).toFixed((ask[0].split(".")[1] || "").length)}` : "empty";
+    }
+    if (tradesDirty) {
+      tradesDirty = false;
+      cells(byId("trades"), trades.map((trade) => [
+        [trade.price, (trade.side || trade.taker_side) === "buy" ? "up" : "down"],
+        [trade.quantity],
+        [new Date(trade.time).toLocaleTimeString([], { hour12: false }), "number muted"],
+      ]));
+    }
+    if (chartDirty) {
+      chartDirty = false;
+      drawChart();
+    }
+    requestAnimationFrame(draw);
+  }
+
+  function drawChart() {
+    const canvas = byId("chart");
+    const ratio = window.devicePixelRatio || 1;
+    const width = canvas.clientWidth;
+    const height = canvas.clientHeight;
+    canvas.width = width * ratio;
+    canvas.height = height * ratio;
+    const context = canvas.getContext("2d");
+    context.scale(ratio, ratio);
+    context.clearRect(0, 0, width, height);
+    if (!candles.length) return;
+    const style = getComputedStyle(document.documentElement);
+    const color = (name) => style.getPropertyValue(name).trim();
+    const low = Math.min(...candles.map((bar) => bar.low));
+    const high = Math.max(...candles.map((bar) => bar.high));
+    const range = high - low || high * 0.001 || 1;
+    const right = 74;
+    const y = (price) => 8 + (height - 16) * (1 - (price - low) / range);
+    const step = (width - right) / CANDLES;
+    context.font = "11px system-ui, sans-serif";
+    context.textBaseline = "middle";
+    for (let line = 0; line <= 4; line++) {
+      const price = low + (range * line) / 4;
+      context.strokeStyle = color("--line");
+      context.beginPath();
+      context.moveTo(0, Math.round(y(price)) + 0.5);
+      context.lineTo(width - right, Math.round(y(price)) + 0.5);
+      context.stroke();
+      context.fillStyle = color("--muted");
+      context.fillText(price >= 100 ? price.toFixed(2) : price.toPrecision(6), width - right + 6, y(price));
+    }
+    candles.forEach((bar, index) => {
+      const x = width - right - (candles.length - index) * step + step / 2;
+      context.strokeStyle = context.fillStyle = color(bar.close >= bar.open ? "--up" : "--down");
+      context.beginPath();
+      context.moveTo(x, y(bar.high));
+      context.lineTo(x, y(bar.low));
+      context.stroke();
+      const top = y(Math.max(bar.open, bar.close));
+      context.fillRect(x - step * 0.35, top, step * 0.7, Math.max(1, y(Math.min(bar.open, bar.close)) - top));
+    });
+  }
+
+  async function loadCandles(symbol) {
+    const response = await fetch(`/api/markets/${symbol}/klines?interval=1m&limit=${CANDLES}`);
+    if (!response.ok) return;
+    const body = await response.json();
+    if (symbol !== selected) return;
+    const list = body.klines || body.results || body.candles || (Array.isArray(body) ? body : []);
+    const live = candles;
+    candles = [];
+    for (const data of [...list].sort((one, two) => one.open_time - two.open_time)) takeCandle(data);
+    for (const bar of live) if (!candles.length || bar.time > candles[candles.length - 1].time) candles.push(bar);
+    chartDirty = true;
+  }
+
+  function select(symbol) {
+    if (selected && selected !== symbol) send("unsubscribe", detailChannels(selected));
+    const changed = selected !== symbol;
+    selected = symbol;
+    for (const [name, row] of rows) row.setAttribute("aria-selected", String(name === symbol));
+    byId("selected").textContent = symbol || "";
+    book = null;
+    trades = [];
+    candles = [];
+    bookDirty = tradesDirty = chartDirty = true;
+    if (changed) send("subscribe", detailChannels(symbol));
+    if (symbol) loadCandles(symbol).catch(() => {});
+  }
+
+  for (const [symbol, row] of rows) row.querySelector("button").addEventListener("click", () => select(symbol));
+  window.addEventListener("resize", () => { chartDirty = true; });
+  select(selected);
+  connect();
+  requestAnimationFrame(draw);
+})();

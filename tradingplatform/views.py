@@ -1,0 +1,51 @@
+"""Pages for people: the front page and the guides."""
+
+from pathlib import Path
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+from markdown_it import MarkdownIt
+
+from markets.selectors import markets_all
+
+# Guides under docs/ that are shown as pages: address, file, title.
+GUIDES = {
+    "websocket": ("WEBSOCKET.md", "WebSocket guide"),
+    "api": ("API.md", "REST guide"),
+    "architecture": ("ARCHITECTURE.md", "Architecture"),
+}
+
+
+@require_safe
+def front_page(request: HttpRequest) -> HttpResponse:
+    """Show what runs: markets with live prices, and where everything is."""
+    context = {
+        "markets": [
+            {"symbol": market.symbol, "base": market.base, "quote": market.quote}
+            for market in markets_all()
+        ],
+        "admin_path": settings.ADMIN_PATH,
+        "production": settings.PRODUCTION,
+        "guides": {name: title for name, (_, title) in GUIDES.items()},
+    }
+    return render(request, "front_page.html", context)
+
+
+@require_safe
+def guide(request: HttpRequest, name: str) -> HttpResponse:
+    """Show a guide of docs/ as a page."""
+    if name not in GUIDES:
+        raise Http404
+    file_name, title = GUIDES[name]
+    path = Path(settings.BASE_DIR, "docs", file_name)
+    if not path.exists():
+        raise Http404
+    # Raw HTML inside the text is shown as text.
+    html = (
+        MarkdownIt("commonmark", {"html": False})
+        .enable("table")
+        .render(path.read_text(encoding="utf-8"))
+    )
+    return render(request, "guide.html", {"title": title, "html": html})
