@@ -6,6 +6,7 @@ from django.contrib.auth.backends import BaseBackend
 from django.http import HttpRequest
 
 from accounts.models import User
+from accounts.services import credentials_check
 
 
 class LoginBackend(BaseBackend):
@@ -19,8 +20,6 @@ class LoginBackend(BaseBackend):
         **kwargs: Any,
     ) -> User | None:
         """Return the user if the password is right and the user is active."""
-        from accounts.services import credentials_check
-
         if username is None or password is None:
             return None
         return credentials_check(login=username, password=password, request=request)

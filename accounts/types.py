@@ -1,9 +1,19 @@
 """What other apps and the consumers may know of a logged-in user."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from accounts.permissions import is_staff_role
 from common.tiers import Tier
+
+
+class AccountOwner(Protocol):
+    """A user or an identity: whoever has an account."""
+
+    @property
+    def account_id(self) -> int:
+        """Return the account's id."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

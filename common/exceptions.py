@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from common.errors import ApiError, error_body, not_found
 from common.parsers import body_too_large
 from common.request_id import current_request_id
+from exchange.errors import ExchangeError
 
 # The framework's code of a field error -> ours; any other is upper-cased.
 _FIELD_CODES = {
@@ -96,8 +97,6 @@ def to_api_error(error: BaseException) -> ApiError | None:
 
 
 def _from_exchange(error: BaseException) -> ApiError | None:
-    from exchange.gateway import ExchangeError
-
     if not isinstance(error, ExchangeError):
         return None
     return ApiError(error.code, str(error), error.http_status, retry_after_s=error.retry_after_s)

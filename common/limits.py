@@ -53,10 +53,12 @@ class Caller(Protocol):
     @property
     def account_id(self) -> int:
         """Return the account that is counted."""
+        ...
 
     @property
     def tier(self) -> Tier:
         """Return the account's limit tier."""
+        ...
 
 
 UNLIMITED = Rate(limit=0, remaining=0)

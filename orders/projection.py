@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from exchange.core.enums import (
+    FINAL_STATUSES,
     EndReason,
     OrderStatus,
     OrderType,
@@ -105,7 +106,7 @@ class OrderProjection:
                 order.taker_rate_e8,
                 order.status.real,
                 order.reason.real,
-                1 if order.status.real < OrderStatus.FILLED.real else 0,
+                0 if order.status in FINAL_STATUSES else 1,
                 order.priority,
                 order.previous_id,
                 order.created_ms,

@@ -179,6 +179,10 @@ def dry_run(orders: list[NaiveOrder], taker: NaiveOrder, *, cap: int | None, lot
         run.quote_filled += notional
         run.fee_e8 += notional * taker.taker_rate
         run.remaining -= 0 if by_quote else quantity
+        if by_quote and quantity < maker.remaining:
+            # What is left buys no lot here; passing a better price by would be wrong.
+            run.spent = True
+            break
     if by_quote and run.filled and affordable(run, taker, price_met, lot) == 0:
         run.spent = True
     if run.spent or (not by_quote and run.remaining == 0):

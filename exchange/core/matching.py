@@ -55,8 +55,9 @@ def plan_match(
 
     ``limit_atoms`` is the worst acceptable price (0: any). The size is ``quantity_atoms``
     in base, or, when that is 0, as many lots as ``quote_atoms_max`` of notional buys. A size
-    in quote is used up when what is left of it buys no further lot: at the next maker, or,
-    when there is none, at the last price met. It cannot be decremented.
+    in quote is used up when what is left of it buys no lot of a maker that still has some (a
+    seller does not go on to a worse price), or, at the end of the book, none at the last
+    price met. It cannot be decremented.
     """
     steps: list[tuple[int, Order, int, int]] = []
     filled = quote = price = 0

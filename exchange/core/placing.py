@@ -252,7 +252,7 @@ def _plan_taker(command: PlaceOrder, order: Order, market: Market) -> Plan | Cod
     )
     if command.time_in_force is _FOK and match.filled_atoms < command.quantity_atoms:
         return Code.FOK_NOT_FILLABLE
-    if budget and not match.filled_atoms and match.stop is _NO_REASON:
+    if command.quote_quantity_atoms and not match.filled_atoms and match.stop is _NO_REASON:
         return Code.QUANTITY_TOO_SMALL
     return match
 

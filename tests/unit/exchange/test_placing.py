@@ -225,12 +225,24 @@ class TestMarketOrder:
 
         assert order.quote_filled_atoms == units(50)
 
-    def test_quote_size_below_one_lot_is_refused(self) -> None:
+    @pytest.mark.parametrize("quote_quantity_atoms", [1, units("0.009")])
+    def test_quote_size_below_one_lot_is_refused(self, quote_quantity_atoms: int) -> None:
         bench = Bench.funded(notional_min_atoms=0)
         bench.sell(ALICE, "1", "100")
-        command = bench.market_order(BOB, BUY, "0", quote_quantity_atoms=units("0.009"))
+        command = bench.market_order(BOB, BUY, "0", quote_quantity_atoms=quote_quantity_atoms)
 
         bench.refused(command, Code.QUANTITY_TOO_SMALL)
+
+    def test_sell_sized_in_quote_does_not_pass_a_better_bid_by(self) -> None:
+        bench = Bench.funded()
+        bench.buy(ALICE, "1", "100")
+        bench.buy(ALICE, "1", "99.98")
+        command = bench.market_order(BOB, SELL, "0", quote_quantity_atoms=units("50.00999"))
+
+        outcome = bench.ok(command)
+
+        assert [trade.price_atoms for trade in trades(outcome)] == [units(100)]
+        assert last_order(outcome).status is OrderStatus.FILLED
 
     def test_band_against_the_index_caps_it(self) -> None:
         bench = Bench.funded(market_band_e8=5_000_000)

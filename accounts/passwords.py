@@ -1,0 +1,67 @@
+"""Password hashing, bounded: a hash costs a fifth of a second of a whole core."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+
+from django.conf import settings
+from django.contrib.auth.hashers import check_password, make_password
+from django.contrib.auth.password_validation import validate_password
+
+from accounts.models import User
+from common.errors import ApiError
+
+# How long a login waits for its turn before it is asked to come back.
+WAIT_S = 2.0
+
+
+@lru_cache(maxsize=1)
+def _slots() -> threading.BoundedSemaphore:
+    return threading.BoundedSemaphore(settings.PASSWORD_HASHES_AT_ONCE)
+
+
+@contextmanager
+def _hash_slot() -> Iterator[None]:
+    slots = _slots()
+    if not slots.acquire(timeout=WAIT_S):
+        raise ApiError("LOGIN_BUSY", "Too many logins at the moment.", 503)
+    try:
+        yield
+    finally:
+        slots.release()
+
+
+def password_matches(user: User | None, password: str) -> bool:
+    """
+    Return whether a password is the user's; an unknown user costs the same one hash.
+
+    Raises:
+        ApiError: 503 ``LOGIN_BUSY`` when no turn came up in time.
+    """
+    with _hash_slot():
+        if user is None or not user.has_usable_password():
+            make_password(password)
+            return False
+        return check_password(password, user.password)
+
+
+def password_hash(password: str) -> str:
+    """
+    Return the stored form of a password.
+
+    Raises:
+        ApiError: 503 ``LOGIN_BUSY`` when no turn came up in time.
+    """
+    with _hash_slot():
+        return make_password(password)
+
+
+def password_check_strength(password: str, user: User) -> None:
+    """
+    Do nothing for a password that Django's validators accept for this user.
+
+    Raises:
+        django.core.exceptions.ValidationError: with the codes of what is wrong.
+    """
+    validate_password(password, user=user)

@@ -1,0 +1,104 @@
+"""
+Brakes on guessing passwords and on mass registration; they work before any hash is made.
+
+Without Redis nothing can be counted, and logging in stops rather than be guessed at.
+"""
+
+import hashlib
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.conf import settings
+from redis.exceptions import RedisError
+
+from common import limits
+from common.errors import ApiError
+from common.network import limit_key
+
+WINDOW_S = 900
+FAILURES_PER_LOGIN_AND_IP = 5
+FAILURES_PER_IP = 20
+# From here on every attempt on one login is slowed, from wherever it comes; never refused,
+# so that strangers cannot lock anybody out.
+FAILURES_PER_LOGIN = 100
+SLOWED_BY_S = 1.0
+_HOUR_S = 3_600
+
+_PAIR, _IP, _LOGIN, _REGISTER = "login-pair", "login-ip", "login-name", "register"
+
+
+@contextmanager
+def _counting() -> Iterator[None]:
+    try:
+        yield
+    except RedisError as error:
+        raise ApiError(
+            "LOGIN_UNAVAILABLE", "Logging in is not possible at the moment.", 503
+        ) from error
+
+
+def _too_many(bucket: str, who: str, *, window_s: int) -> ApiError:
+    left = limits.seconds_left(bucket, who, window_s=window_s)
+    return ApiError("TOO_MANY_ATTEMPTS", "Too many attempts.", 429, retry_after_s=left)
+
+
+class LoginAttempt:
+    """
+    One try at a login.
+
+    The try is counted before the password is looked at and given back when it was right, so
+    parallel guesses cannot slip through between look and count.
+    """
+
+    def __init__(self, *, login: str, ip: str) -> None:
+        """Name what is counted; the login only as a hash."""
+        self._ip = limit_key(ip)
+        self._login = hashlib.sha256(login.strip().casefold().encode()).hexdigest()[:32]
+        self._pair = f"{self._login}/{self._ip}"
+
+    def begin(self) -> None:
+        """
+        Count the try.
+
+        Raises:
+            ApiError: 429 ``TOO_MANY_ATTEMPTS``, also for the right password; 503 without Redis.
+        """
+        with _counting():
+            if limits.counted(_IP, self._ip) >= FAILURES_PER_IP:
+                raise _too_many(_IP, self._ip, window_s=WINDOW_S)
+            tries = limits.count(_PAIR, self._pair, window_s=WINDOW_S)
+            if tries > FAILURES_PER_LOGIN_AND_IP:
+                raise _too_many(_PAIR, self._pair, window_s=WINDOW_S)
+            slow = limits.counted(_LOGIN, self._login) >= FAILURES_PER_LOGIN
+        if slow:
+            time.sleep(SLOWED_BY_S)
+
+    def failed(self) -> None:
+        """Count a wrong password against the address and the login as well."""
+        with _counting():
+            limits.count(_IP, self._ip, window_s=WINDOW_S)
+            limits.count(_LOGIN, self._login, window_s=WINDOW_S)
+
+    def given_back(self) -> None:
+        """Undo the count of a try that never got to the password."""
+        with _counting():
+            limits.count(_PAIR, self._pair, window_s=WINDOW_S, amount=-1)
+
+    def succeeded(self) -> None:
+        """Forget the failures of this login from this address."""
+        with _counting():
+            limits.forget(_PAIR, self._pair)
+
+
+def take_registration(ip: str) -> None:
+    """
+    Count a registration.
+
+    Raises:
+        ApiError: 429 ``TOO_MANY_ATTEMPTS``; 503 without Redis.
+    """
+    who = limit_key(ip)
+    with _counting():
+        if limits.count(_REGISTER, who, window_s=_HOUR_S) > settings.REGISTER_LIMIT_PER_HOUR:
+            raise _too_many(_REGISTER, who, window_s=_HOUR_S)

@@ -1,0 +1,244 @@
+"""Registration, login, sessions, profile and account settings."""
+
+from typing import Any, cast
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts import selectors, serializers, services, tickets
+from accounts.authentication import token_error_response
+from accounts.models import User
+from accounts.types import Identity, TokenError
+from common.errors import not_found
+from common.network import client_ip
+from common.query import read_query
+from common.serializers import validated
+
+
+def _identity(request: Request) -> Identity:
+    return cast("Identity", request.user)
+
+
+def _user(request: Request) -> User:
+    user = selectors.user_by_id(_identity(request).user_id)
+    if user is None:
+        raise token_error_response(TokenError("TOKEN_REVOKED"))
+    return user
+
+
+class RegisterView(APIView):
+    """New users."""
+
+    authentication_classes = []
+    permission_classes = [AllowAny]
+
+    @extend_schema(
+        operation_id="auth_register",
+        tags=["auth"],
+        auth=[],
+        request=serializers.RegisterInput,
+        responses={201: serializers.LoginOutput},
+    )
+    def post(self, request: Request) -> Response:
+        """Create a trader and log it in."""
+        read_query(request)
+        data = validated(serializers.RegisterInput, request.data)
+        user, pair = services.user_register(**data, caller=services.caller_of(request._request))
+        body = {**serializers.render_tokens(pair), "user": serializers.render_user(user)}
+        return Response(body, status=201)
+
+
+class LoginView(APIView):
+    """Logging in."""
+
+    authentication_classes = []
+    permission_classes = [AllowAny]
+
+    @extend_schema(
+        operation_id="auth_login",
+        tags=["auth"],
+        auth=[],
+        request=serializers.LoginInput,
+        responses={200: serializers.LoginOutput},
+    )
+    def post(self, request: Request) -> Response:
+        """Open a session with a user name (or a verified e-mail address) and a password."""
+        read_query(request)
+        data = validated(serializers.LoginInput, request.data)
+        user, pair = services.user_login(
+            login=data.get("username") or data.get("email", ""),
+            password=data["password"],
+            request=request._request,
+        )
+        return Response({**serializers.render_tokens(pair), "user": serializers.render_user(user)})
+
+
+class RefreshView(APIView):
+    """Renewing tokens."""
+
+    authentication_classes = []
+    permission_classes = [AllowAny]
+
+    @extend_schema(
+        operation_id="auth_refresh",
+        tags=["auth"],
+        auth=[],
+        request=serializers.RefreshInput,
+        responses={200: serializers.TokensOutput},
+    )
+    def post(self, request: Request) -> Response:
+        """Exchange a refresh token, which works once, for a new pair."""
+        read_query(request)
+        data = validated(serializers.RefreshInput, request.data)
+        try:
+            pair = services.session_refresh(refresh_token=data["refresh_token"])
+        except TokenError as error:
+            raise token_error_response(error) from error
+        return Response(serializers.render_tokens(pair))
+
+
+class LogoutView(APIView):
+    """Logging out."""
+
+    @extend_schema(
+        operation_id="auth_logout",
+        tags=["auth"],
+        request=None,
+        responses={204: None},
+    )
+    def post(self, request: Request) -> Response:
+        """End the session of the access token."""
+        read_query(request)
+        validated(serializers.LogoutInput, request.data)
+        identity = _identity(request)
+        services.session_revoke(user_id=identity.user_id, session_id=identity.session_id)
+        return Response(status=204)
+
+
+class ProfileView(APIView):
+    """The user itself."""
+
+    @extend_schema(
+        operation_id="auth_profile",
+        tags=["auth"],
+        responses={200: serializers.ProfileOutput},
+    )
+    def get(self, request: Request) -> Response:
+        """Return the user."""
+        read_query(request)
+        return Response(serializers.render_user(_user(request)))
+
+    @extend_schema(
+        operation_id="auth_profile_update",
+        tags=["auth"],
+        request=serializers.ProfileInput,
+        responses={200: serializers.ProfileOutput},
+    )
+    def put(self, request: Request) -> Response:
+        """
+        Change e-mail address or password.
+
+        A new password ends every session; the answer holds the tokens of a new one.
+        """
+        read_query(request)
+        data = validated(serializers.ProfileInput, request.data)
+        user = _user(request)
+        pair = services.user_update(
+            user=user,
+            current_password=data["current_password"],
+            new_password=data.get("new_password"),
+            email=data.get("email"),
+            caller=services.caller_of(request._request),
+        )
+        body: dict[str, Any] = serializers.render_user(user)
+        if pair is not None:
+            body["tokens"] = serializers.render_tokens(pair)
+        return Response(body)
+
+
+class SessionsView(APIView):
+    """All sessions of the user."""
+
+    @extend_schema(
+        operation_id="auth_sessions",
+        tags=["auth"],
+        responses={200: serializers.SessionListOutput},
+    )
+    def get(self, request: Request) -> Response:
+        """List the user's living sessions, newest first."""
+        read_query(request)
+        identity = _identity(request)
+        alive = selectors.sessions_alive(identity.user_id)[: services.SESSIONS_MAX]
+        items = [
+            serializers.render_session(session, current_id=identity.session_id) for session in alive
+        ]
+        return Response({"items": items})
+
+    @extend_schema(
+        operation_id="auth_sessions_revoke_all",
+        tags=["auth"],
+        responses={200: serializers.RevokedOutput},
+    )
+    def delete(self, request: Request) -> Response:
+        """End every session of the user, this one included."""
+        read_query(request)
+        ended = services.sessions_revoke_all(
+            user_id=_identity(request).user_id, reason="logout_everywhere"
+        )
+        return Response({"revoked": ended})
+
+
+class SessionView(APIView):
+    """One session of the user."""
+
+    @extend_schema(
+        operation_id="auth_session_revoke",
+        tags=["auth"],
+        responses={204: None},
+    )
+    def delete(self, request: Request, session_id: int) -> Response:
+        """End one of the user's sessions."""
+        read_query(request)
+        if not services.session_revoke(user_id=_identity(request).user_id, session_id=session_id):
+            raise not_found()
+        return Response(status=204)
+
+
+class TicketView(APIView):
+    """One-time tickets."""
+
+    @extend_schema(
+        operation_id="auth_ws_ticket",
+        tags=["auth"],
+        request=None,
+        responses={201: serializers.TicketOutput},
+    )
+    def post(self, request: Request) -> Response:
+        """Return a ticket that opens one WebSocket from this address within 30 seconds."""
+        read_query(request)
+        validated(serializers.LogoutInput, request.data)
+        ticket = tickets.ticket_create(identity=_identity(request), ip=client_ip(request._request))
+        return Response({"ticket": ticket, "expires_in": tickets.LIFETIME_S}, status=201)
+
+
+class AccountView(APIView):
+    """The user's account on the exchange."""
+
+    @extend_schema(
+        operation_id="account",
+        tags=["account"],
+        responses={200: serializers.AccountOutput},
+    )
+    def get(self, request: Request) -> Response:
+        """Return settings, fees and limits of the account."""
+        read_query(request)
+        identity = _identity(request)
+        account = selectors.account_by_id(identity.account_id)
+        fee_tier = selectors.fee_tier_by_number(account.fee_tier if account else 0)
+        body = serializers.render_account(
+            account_id=identity.account_id, account=account, fee_tier=fee_tier, tier=identity.tier
+        )
+        return Response(body)

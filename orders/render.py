@@ -1,0 +1,95 @@
+"""How orders and fills look outside: one form for REST and WebSocket."""
+
+from typing import Any
+
+from exchange.core.enums import (
+    EndReason,
+    OrderStatus,
+    OrderType,
+    SelfTradeMode,
+    Side,
+    TimeInForce,
+)
+from exchange.core.events import OrderChanged, TradeExecuted
+from exchange.core.units import ATOMS, floor_div, format_atoms
+from markets.selectors import market_by_id
+
+SIDE_NAMES = {side: side.name.lower() for side in Side}
+ORDER_TYPE_NAMES = {kind: kind.name.lower() for kind in OrderType}
+TIME_IN_FORCE_NAMES = {value: value.name.lower() for value in TimeInForce}
+SELF_TRADE_NAMES = {mode: mode.name.lower() for mode in SelfTradeMode}
+STATUS_NAMES = {status: status.name.lower() for status in OrderStatus}
+REASON_NAMES = {
+    reason: None if reason is EndReason.NONE else reason.name.lower() for reason in EndReason
+}
+
+
+def render_order(order: OrderChanged) -> dict[str, Any]:
+    """
+    Return an order with amounts as decimal strings in its market's decimals.
+
+    What does not apply is null: the price of a market order, the size that was not given,
+    the average price before the first fill (rounded down), the reason while nothing ended it.
+    """
+    market = market_by_id(order.market_id)
+    filled_atoms = order.filled_atoms
+    price_decimals, quote_decimals = market.price_decimals, market.quote_decimals
+    average = None
+    if filled_atoms:
+        average_atoms = floor_div(order.quote_filled_atoms * ATOMS, filled_atoms)
+        average = format_atoms(average_atoms, price_decimals)
+    quantity_atoms, quote_quantity_atoms = order.quantity_atoms, order.quote_quantity_atoms
+    return {
+        "id": str(order.order_id),
+        "client_order_id": order.client_order_id or None,
+        "symbol": market.symbol,
+        "side": SIDE_NAMES[order.side],
+        "type": ORDER_TYPE_NAMES[order.order_type],
+        "time_in_force": TIME_IN_FORCE_NAMES[order.time_in_force],
+        "post_only": order.post_only,
+        "self_trade_prevention": SELF_TRADE_NAMES[order.self_trade_mode],
+        "price": format_atoms(order.price_atoms, price_decimals) if order.price_atoms else None,
+        "quantity": (
+            format_atoms(quantity_atoms, market.quantity_decimals) if quantity_atoms else None
+        ),
+        "quote_quantity": (
+            format_atoms(quote_quantity_atoms, quote_decimals) if quote_quantity_atoms else None
+        ),
+        "filled_quantity": format_atoms(filled_atoms, market.quantity_decimals),
+        "filled_quote": format_atoms(order.quote_filled_atoms, quote_decimals),
+        "average_price": average,
+        "fee": format_atoms(order.fee_atoms, quote_decimals),
+        "fee_currency": market.quote,
+        "status": STATUS_NAMES[order.status],
+        "reason": REASON_NAMES[order.reason],
+        "created_at": order.created_ms,
+        "updated_at": order.updated_ms,
+    }
+
+
+def render_fill(trade: TradeExecuted, account_id: int) -> dict[str, Any]:
+    """
+    Return a trade as one of its two accounts sees it: own order, own side, own fee.
+
+    ``trade_id`` is the same on both sides and on the public tape. Self-trades never
+    happen, so an account has one side of a trade.
+    """
+    market = market_by_id(trade.market_id)
+    is_taker = trade.taker_account_id == account_id
+    side = trade.taker_side
+    if not is_taker:
+        side = Side.SELL if side is Side.BUY else Side.BUY
+    fee_atoms = trade.taker_fee_atoms if is_taker else trade.maker_fee_atoms
+    return {
+        "trade_id": str(trade.trade_id),
+        "order_id": str(trade.taker_order_id if is_taker else trade.maker_order_id),
+        "symbol": market.symbol,
+        "side": SIDE_NAMES[side],
+        "role": "taker" if is_taker else "maker",
+        "price": format_atoms(trade.price_atoms, market.price_decimals),
+        "quantity": format_atoms(trade.quantity_atoms, market.quantity_decimals),
+        "quote_quantity": format_atoms(trade.quote_atoms, market.quote_decimals),
+        "fee": format_atoms(fee_atoms, market.quote_decimals),
+        "fee_currency": market.quote,
+        "executed_at": trade.time_ms,
+    }

@@ -1,0 +1,148 @@
+"""OpenAPI schemas of orders and fills; a test holds them equal to what is rendered."""
+
+from typing import Any
+
+from common.openapi import (
+    BOOLEAN,
+    DECIMAL,
+    DECIMAL_OR_NULL,
+    FRESHNESS,
+    IDENTIFIER,
+    MILLISECONDS,
+    TEXT,
+    TEXT_OR_NULL,
+    list_of,
+    names,
+    object_of,
+    page_of,
+)
+from orders.fields import schema_of
+from orders.render import (
+    ORDER_TYPE_NAMES,
+    REASON_NAMES,
+    SELF_TRADE_NAMES,
+    SIDE_NAMES,
+    STATUS_NAMES,
+    TIME_IN_FORCE_NAMES,
+)
+from orders.requests import BATCH_MAX, CANCEL_FIELDS, ORDER_FIELDS
+
+ORDER_PROPERTIES: dict[str, Any] = {
+    "id": IDENTIFIER,
+    "client_order_id": TEXT_OR_NULL,
+    "symbol": {**TEXT, "example": "BTC-USDT"},
+    "side": names(SIDE_NAMES),
+    "type": names(ORDER_TYPE_NAMES),
+    "time_in_force": names(TIME_IN_FORCE_NAMES),
+    "post_only": BOOLEAN,
+    "self_trade_prevention": names(SELF_TRADE_NAMES),
+    "price": DECIMAL_OR_NULL,
+    "quantity": DECIMAL_OR_NULL,
+    "quote_quantity": DECIMAL_OR_NULL,
+    "filled_quantity": DECIMAL,
+    "filled_quote": DECIMAL,
+    "average_price": DECIMAL_OR_NULL,
+    "fee": DECIMAL,
+    "fee_currency": {**TEXT, "example": "USDT"},
+    "status": names(STATUS_NAMES),
+    "reason": {**names(REASON_NAMES), "description": "Why it ended without being filled."},
+    "created_at": MILLISECONDS,
+    "updated_at": MILLISECONDS,
+}
+
+FILL_PROPERTIES: dict[str, Any] = {
+    "trade_id": IDENTIFIER,
+    "order_id": IDENTIFIER,
+    "symbol": {**TEXT, "example": "BTC-USDT"},
+    "side": names(SIDE_NAMES),
+    "role": {"type": "string", "enum": ["maker", "taker"]},
+    "price": DECIMAL,
+    "quantity": DECIMAL,
+    "quote_quantity": DECIMAL,
+    "fee": DECIMAL,
+    "fee_currency": {**TEXT, "example": "USDT"},
+    "executed_at": MILLISECONDS,
+}
+
+ORDER = object_of(ORDER_PROPERTIES)
+FILL = object_of(FILL_PROPERTIES)
+PLACED_ORDER = object_of({**ORDER_PROPERTIES, "fills": list_of(FILL)})
+ORDER_DETAIL = object_of(
+    {
+        **ORDER_PROPERTIES,
+        "fills": {**list_of(FILL), "description": "Newest first."},
+        "fills_next_cursor": {
+            **TEXT_OR_NULL,
+            "description": "Cursor for /api/fills?order_id= where not all fills are shown.",
+        },
+        **FRESHNESS,
+    },
+    optional=tuple(FRESHNESS),
+)
+ORDER_PAGE = page_of(ORDER)
+FILL_PAGE = page_of(FILL)
+CANCELLED_ALL = object_of(
+    {
+        "orders": list_of(ORDER),
+        "complete": {
+            **BOOLEAN,
+            "description": "False while the exchange goes on with more than this answer shows.",
+        },
+    }
+)
+
+_ITEM_ERROR = object_of(
+    {
+        "code": TEXT,
+        "message": TEXT,
+        "fields": {"type": "object", "additionalProperties": TEXT},
+    },
+    optional=("fields",),
+)
+
+
+def _batch_of(items: dict[str, Any]) -> dict[str, Any]:
+    bounded = {**list_of(items), "minItems": 1, "maxItems": BATCH_MAX}
+    return {**object_of({"orders": bounded}), "additionalProperties": False}
+
+
+def _results_of(order: dict[str, Any]) -> dict[str, Any]:
+    item = object_of(
+        {
+            "status": {"type": "integer", "description": "What HTTP would answer it alone."},
+            "order": order,
+            "error": _ITEM_ERROR,
+        },
+        optional=("order", "error"),
+    )
+    return object_of({"results": list_of(item)})
+
+
+ORDER_REQUEST = schema_of(ORDER_FIELDS)
+PLACE_BATCH_REQUEST = _batch_of(ORDER_REQUEST)
+CANCEL_BATCH_REQUEST = _batch_of(schema_of(CANCEL_FIELDS))
+PLACE_BATCH_RESULT = _results_of(PLACED_ORDER)
+CANCEL_BATCH_RESULT = _results_of(ORDER)
+
+# Business refusals of an order, 422.
+PLACE_REFUSALS = (
+    "ACCOUNT_SUSPENDED",
+    "ACCOUNT_CANCEL_ONLY",
+    "MARKET_HALTED",
+    "MARKET_CANCEL_ONLY",
+    "MARKET_POST_ONLY",
+    "INVALID_ORDER",
+    "LOT_SIZE",
+    "QUANTITY_TOO_SMALL",
+    "QUANTITY_TOO_LARGE",
+    "TICK_SIZE",
+    "PRICE_TOO_LOW",
+    "PRICE_TOO_HIGH",
+    "PRICE_BAND",
+    "MIN_NOTIONAL",
+    "NOTIONAL_TOO_LARGE",
+    "TOO_MANY_OPEN_ORDERS",
+    "POST_ONLY_WOULD_CROSS",
+    "FOK_NOT_FILLABLE",
+    "INSUFFICIENT_BALANCE",
+)

@@ -1,0 +1,278 @@
+"""Reads of orders and fills, always scoped by account."""
+
+from collections.abc import Iterator
+
+from exchange.client_lookup import find_client_order_id
+from exchange.core.enums import (
+    EndReason,
+    OrderStatus,
+    OrderType,
+    SelfTradeMode,
+    Side,
+    TimeInForce,
+)
+from exchange.core.events import OrderChanged, TradeExecuted
+from exchange.core.ledger import hold_needed
+from exchange.core.state import Order as CoreOrder
+from exchange.core.units import notional_quote_atoms
+from markets.selectors import market_by_id
+from markets.types import MarketInfo
+from orders.models import Order, Trade
+from orders.types import FillPage, OrderPage
+from wallets.chains import Row, seek_chain, walk_chain
+from wallets.selectors import chain_heads, trade_entries_page
+
+# Rows that one page of a filtered history reads at most.
+SCAN_ROWS_MAX = 2_000
+
+# Orders that may be looked through for an id that is in no table yet; the exchange puts ids
+# into the table before so many wait.
+RECENT_ROWS_MAX = 200_000
+
+# Rows fetched at once when all open orders are read.
+HOLD_ROWS_CHUNK = 2_000
+
+# The fields of an OrderChanged, in its order; enums are rebuilt by position.
+_EVENT_COLUMNS = (
+    "id",
+    "account_id",
+    "market_id",
+    "client_order_id",
+    "side",
+    "order_type",
+    "time_in_force",
+    "post_only",
+    "price_atoms",
+    "quantity_atoms",
+    "quote_quantity_atoms",
+    "filled_atoms",
+    "quote_filled_atoms",
+    "fee_atoms",
+    "status",
+    "reason",
+    "self_trade_mode",
+    "created_ms",
+    "updated_ms",
+)
+_ENUMS = (
+    (_EVENT_COLUMNS.index("side"), Side),
+    (_EVENT_COLUMNS.index("order_type"), OrderType),
+    (_EVENT_COLUMNS.index("time_in_force"), TimeInForce),
+    (_EVENT_COLUMNS.index("post_only"), bool),
+    (_EVENT_COLUMNS.index("status"), OrderStatus),
+    (_EVENT_COLUMNS.index("reason"), EndReason),
+    (_EVENT_COLUMNS.index("self_trade_mode"), SelfTradeMode),
+)
+# A chain row: the two links first, then what is needed to choose, then the order.
+_CHAIN_COLUMNS = ("id", "previous_id", "is_open", "market_id", *_EVENT_COLUMNS)
+_TRADE_COLUMNS = (
+    "id",
+    "market_id",
+    "price_atoms",
+    "quantity_atoms",
+    "quote_atoms",
+    "taker_side",
+    "taker_order_id",
+    "maker_order_id",
+    "taker_account_id",
+    "maker_account_id",
+    "taker_fee_atoms",
+    "maker_fee_atoms",
+    "time_ms",
+)
+
+
+def order_of(account_id: int, order_id: int) -> OrderChanged | None:
+    """Return an order of this account, or None: another's looks like one that never was."""
+    row = (
+        Order.objects.filter(id=order_id, account_id=account_id)
+        .values_list(*_EVENT_COLUMNS)
+        .first()
+    )
+    return None if row is None else _order_from_row(row)
+
+
+def order_of_client_id(account_id: int, client_order_id: str) -> OrderChanged | None:
+    """
+    Return the order that this account placed under a client id, None if there is none.
+
+    The newest ids are in no table yet; their orders are the newest of the account.
+    """
+    lookup = find_client_order_id(account_id, client_order_id)
+    if lookup.reference_id:
+        return order_of(account_id, lookup.reference_id)
+    if lookup.unmerged_since_ms is None:
+        return None
+    rows = walk_chain(
+        Order,
+        start_id=chain_heads(account_id).order_id,
+        account_id=account_id,
+        columns=("id", "previous_id", "client_order_id", "created_ms"),
+        rows_max=RECENT_ROWS_MAX,
+    )
+    for order_id, _previous_id, row_client_order_id, created_ms in rows:
+        if created_ms < lookup.unmerged_since_ms:
+            break
+        if row_client_order_id == client_order_id:
+            return order_of(account_id, order_id)
+    return None
+
+
+def orders_open(
+    account_id: int, *, limit: int, market_id: int | None = None, below_id: int | None = None
+) -> OrderPage:
+    """Return a page of an account's open orders, newest first."""
+    rows = Order.objects.filter(account_id=account_id, is_open=1)
+    if market_id is not None:
+        rows = rows.filter(market_id=market_id)
+    if below_id is not None:
+        rows = rows.filter(id__lte=below_id)
+    values = list(rows.order_by("-id").values_list(*_EVENT_COLUMNS)[: limit + 1])
+    next_id = values[limit][0] if len(values) > limit else 0
+    return OrderPage(orders=[_order_from_row(row) for row in values[:limit]], next_id=next_id)
+
+
+def orders_finished(
+    account_id: int, *, limit: int, market_id: int | None = None, from_id: int | None = None
+) -> OrderPage:
+    """
+    Return a page of an account's finished orders, newest first, read along its chain.
+
+    A page reads at most ``SCAN_ROWS_MAX`` orders, so it may be short and have a next one.
+    """
+    start_id = chain_heads(account_id).order_id
+    if from_id is not None:
+        start_id = seek_chain(Order, head_id=start_id, account_id=account_id, below_id=from_id)
+    orders: list[OrderChanged] = []
+    next_id = start_id
+    rows = walk_chain(
+        Order,
+        start_id=start_id,
+        account_id=account_id,
+        columns=_CHAIN_COLUMNS,
+        rows_max=SCAN_ROWS_MAX,
+    )
+    for _id, previous_id, is_open, row_market_id, *row in rows:
+        next_id = previous_id
+        if not is_open and market_id in (None, row_market_id):
+            orders.append(_order_from_row(tuple(row)))
+            if len(orders) == limit:
+                break
+    return OrderPage(orders=orders, next_id=next_id)
+
+
+def fills_of(
+    account_id: int,
+    *,
+    limit: int,
+    from_entry_id: int | None = None,
+    market: MarketInfo | None = None,
+) -> FillPage:
+    """
+    Return a page of an account's trades, newest first, of one market where asked.
+
+    Trades have no account index: the account's ledger entries name them.
+    """
+    page = trade_entries_page(
+        account_id,
+        limit=limit,
+        from_id=from_entry_id,
+        assets=(market.base_asset_id, market.quote_asset_id) if market else None,
+    )
+    trades = trades_by_id([entry.reference_id for entry in page.entries])
+    return FillPage(trades=trades, next_id=page.next_id)
+
+
+def fills_of_order(
+    account_id: int, *, order: OrderChanged, limit: int, from_entry_id: int | None = None
+) -> FillPage:
+    """
+    Return the trades of an order of this account, newest first, at most ``limit``.
+
+    Reads a bounded part of the account's ledger entries since the order was placed, so the
+    page may be short and have a next one.
+    """
+    market = market_by_id(order.market_id)
+    page = trade_entries_page(
+        account_id,
+        limit=SCAN_ROWS_MAX,
+        from_id=from_entry_id,
+        assets=(market.base_asset_id, market.quote_asset_id),
+        since_ms=order.created_ms,
+    )
+    entries = {entry.reference_id: entry for entry in page.entries}
+    trades = [
+        trade
+        for trade in trades_by_id(list(entries))
+        if order.order_id in (trade.taker_order_id, trade.maker_order_id)
+    ]
+    next_id = page.next_id
+    if len(trades) > limit:
+        trades = trades[:limit]
+        next_id = entries[trades[-1].trade_id].previous_id
+    if sum(trade.quantity_atoms for trade in trades) == order.filled_atoms:
+        next_id = 0
+    return FillPage(trades=trades, next_id=next_id)
+
+
+def trades_by_id(trade_ids: list[int]) -> list[TradeExecuted]:
+    """Return trades in the order of the given ids, which must exist."""
+    rows = Trade.objects.filter(id__in=trade_ids).values_list(*_TRADE_COLUMNS)
+    found = {row[0]: _trade_from_row(row) for row in rows}
+    return [found[trade_id] for trade_id in trade_ids]
+
+
+def holds_needed() -> dict[tuple[int, int], int]:
+    """Return what the open orders of each (account, asset) need to be held, in atoms."""
+    needs: dict[tuple[int, int], int] = {}
+    for order in _open_orders_holding():
+        market = market_by_id(order.market_id)
+        is_buy = order.side is Side.BUY
+        asset_id = market.quote_asset_id if is_buy else market.base_asset_id
+        value_atoms = notional_quote_atoms(
+            price_atoms=order.price_atoms, quantity_atoms=order.remaining_atoms
+        )
+        key = (order.account_id, asset_id)
+        needs[key] = needs.get(key, 0) + hold_needed(order, value_atoms)
+    return needs
+
+
+def _open_orders_holding() -> Iterator[CoreOrder]:
+    """Yield every open order with just the fields that decide what it holds."""
+    rows = Order.objects.filter(is_open=1).values_list(
+        "account_id",
+        "market_id",
+        "side",
+        "price_atoms",
+        "remaining_atoms",
+        "fee_remainder",
+        "maker_rate_e8",
+        "taker_rate_e8",
+    )
+    for account, market, side, price, remaining, remainder, maker, taker in rows.iterator(
+        chunk_size=HOLD_ROWS_CHUNK
+    ):
+        yield CoreOrder(
+            account_id=account,
+            market_id=market,
+            side=Side(side),
+            price_atoms=price,
+            remaining_atoms=remaining,
+            fee_remainder=remainder,
+            maker_rate_e8=maker,
+            taker_rate_e8=taker,
+        )
+
+
+def _order_from_row(row: Row) -> OrderChanged:
+    values = list(row)
+    for index, kind in _ENUMS:
+        values[index] = kind(values[index])
+    return OrderChanged(*values)
+
+
+def _trade_from_row(row: Row) -> TradeExecuted:
+    values = list(row)
+    side = _TRADE_COLUMNS.index("taker_side")
+    values[side] = Side(values[side])
+    return TradeExecuted(*values)

@@ -1,0 +1,224 @@
+"""Placing and cancelling: submit a command, answer with what it left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from accounts.opening import account_open
+from common.errors import ApiError, not_found, raise_for_outcome
+from common.exceptions import to_api_error
+from common.request_id import current_request_id
+from exchange import gateway
+from exchange.core.commands import CancelAllOrders, CancelOrder, PlaceOrder
+from exchange.core.events import OrderChanged, Outcome, TradeExecuted
+from exchange.core.memory import CANCELS_PER_STEP
+from exchange.core.rejects import MESSAGES, Code
+from orders import selectors
+from orders.types import CancelledOrders, OrderFailure, OrderResult
+
+OrderCommand = PlaceOrder | CancelOrder | CancelAllOrders
+Parsed = TypeVar("Parsed", PlaceOrder, CancelOrder)
+
+ORDER_NOT_OPEN = "ORDER_NOT_OPEN"
+ORDER_NOT_OPEN_MESSAGE = "The order has ended and can no longer be cancelled."
+
+
+def order_place(*, command: PlaceOrder) -> OrderResult:
+    """
+    Place an order and return it as the command left it, with that command's fills.
+
+    Raises:
+        ApiError: the exchange's refusal.
+        ExchangeError: if the exchange cannot take or has not answered it.
+    """
+    (outcome,) = _submit([command])
+    return placed_result(outcome, account_id=command.account_id)
+
+
+def orders_place(*, commands: Sequence[PlaceOrder]) -> list[OrderResult | OrderFailure]:
+    """Place several orders in one hop; each has its own result, in order."""
+    outcomes = _submit(commands)
+    return [
+        _result_or_failure(placed_result, outcome, account_id=command.account_id)
+        for command, outcome in zip(commands, outcomes, strict=True)
+    ]
+
+
+def order_cancel(*, command: CancelOrder) -> OrderResult:
+    """
+    Cancel an open order of the account.
+
+    Raises:
+        ApiError: ``NOT_FOUND`` (404) for a missing order and for another's alike,
+            ``ORDER_NOT_OPEN`` (422) for an own order that has ended.
+        ExchangeError: if the exchange cannot take or has not answered it.
+    """
+    (outcome,) = _submit([command])
+    return cancelled_result(outcome, command=command)
+
+
+def orders_cancel(*, commands: Sequence[CancelOrder]) -> list[OrderResult | OrderFailure]:
+    """Cancel several orders in one hop; each has its own result, in order."""
+    outcomes = _submit(commands)
+    return [
+        _result_or_failure(cancelled_result, outcome, command=command)
+        for command, outcome in zip(commands, outcomes, strict=True)
+    ]
+
+
+def orders_cancel_all(*, account_id: int, market_id: int = 0) -> CancelledOrders:
+    """
+    Cancel all open orders of an account, in one market or (0) in all.
+
+    Very many are cancelled in bounded steps: those of the first step are returned, and
+    ``complete`` is false while the exchange goes on with the rest.
+    """
+    (outcome,) = _submit([CancelAllOrders(account_id=account_id, market_id=market_id)])
+    raise_for_outcome(outcome)
+    orders = [event for event in outcome.events if type(event) is OrderChanged]
+    return CancelledOrders(orders=orders, complete=len(orders) < CANCELS_PER_STEP)
+
+
+def order_by_client_id(*, account_id: int, client_order_id: str) -> OrderChanged:
+    """
+    Return the order that the account placed under a client id.
+
+    Waits until everything submitted before is committed, so "not found" is final.
+
+    Raises:
+        ApiError: ``NOT_FOUND`` (404).
+        ExchangeError: if the exchange does not catch up in time.
+    """
+    gateway.wait_until_caught_up()
+    order = selectors.order_of_client_id(account_id, client_order_id)
+    if order is None:
+        raise not_found()
+    return order
+
+
+def batch_run(
+    items: Sequence[Mapping[str, Any]],
+    *,
+    parse: Callable[[Mapping[str, Any]], Parsed],
+    run: Callable[[list[Parsed]], list[OrderResult | OrderFailure]],
+) -> list[OrderResult | OrderFailure]:
+    """
+    Parse every item, run those that are well-formed in one hop, return all results in order.
+
+    A malformed item is refused alone; its neighbours are carried out.
+    """
+    results: list[OrderResult | OrderFailure | None] = []
+    commands: list[Parsed] = []
+    for item in items:
+        try:
+            commands.append(parse(item))
+            results.append(None)
+        except ApiError as error:
+            results.append(failure_of(error))
+    ran = iter(run(commands) if commands else [])
+    return [next(ran) if result is None else result for result in results]
+
+
+def placed_result(outcome: Outcome, *, account_id: int) -> OrderResult:
+    """
+    Return what placing led to.
+
+    Raises:
+        ApiError: the exchange's refusal.
+    """
+    raise_for_outcome(outcome)
+    if outcome.repeated:
+        order = selectors.order_of(account_id, outcome.reference_id)
+        if order is None:
+            # The id is taken for ever, but its never-filled order was cleaned up.
+            code = Code.CLIENT_ORDER_ID_CONFLICT
+            raise ApiError(code.name, MESSAGES[code], 409)
+        return OrderResult(order=order, repeated=True)
+    return OrderResult(
+        order=_last_state(outcome.events, outcome.reference_id),
+        fills=[event for event in outcome.events if type(event) is TradeExecuted],
+    )
+
+
+def cancelled_result(outcome: Outcome, *, command: CancelOrder) -> OrderResult:
+    """
+    Return what cancelling led to.
+
+    Raises:
+        ApiError: as :func:`order_cancel`.
+    """
+    if outcome.code in (Code.ORDER_NOT_FOUND, Code.ACCOUNT_NOT_FOUND):
+        raise _why_not_cancelled(command)
+    raise_for_outcome(outcome)
+    return OrderResult(order=_last_state(outcome.events, outcome.reference_id))
+
+
+def _submit(commands: Sequence[OrderCommand]) -> list[Outcome]:
+    """
+    Submit commands of one account; open it on the exchange where that does not know it.
+
+    Registration opens accounts; the second try heals what failed then.
+    """
+    request_id = current_request_id()
+    outcomes = _send(commands, request_id)
+    unknown = [
+        index
+        for index, outcome in enumerate(outcomes)
+        if outcome.code == Code.ACCOUNT_NOT_FOUND and not isinstance(commands[index], CancelOrder)
+    ]
+    if unknown:
+        account_open(commands[unknown[0]].account_id)
+        again = _send([commands[index] for index in unknown], request_id)
+        for index, outcome in zip(unknown, again, strict=True):
+            outcomes[index] = outcome
+    return outcomes
+
+
+def _send(commands: Sequence[OrderCommand], request_id: str) -> list[Outcome]:
+    if len(commands) == 1:
+        return [gateway.submit(commands[0], request_id=request_id)]
+    return list(gateway.submit_many(commands, request_id=request_id))
+
+
+def _last_state(events: Iterable[Any], order_id: int) -> OrderChanged:
+    for event in reversed(list(events)):
+        if type(event) is OrderChanged and event.order_id == order_id:
+            return event
+    raise LookupError(f"expected a last state of order {order_id}, there was none")
+
+
+def _why_not_cancelled(command: CancelOrder) -> ApiError:
+    if command.order_id:
+        order = selectors.order_of(command.account_id, command.order_id)
+    else:
+        order = selectors.order_of_client_id(command.account_id, command.client_order_id)
+    if order is None:
+        return not_found()
+    return ApiError(ORDER_NOT_OPEN, ORDER_NOT_OPEN_MESSAGE, 422)
+
+
+def _result_or_failure(result: Any, outcome: Outcome, **scope: Any) -> OrderResult | OrderFailure:
+    try:
+        found: OrderResult = result(outcome, **scope)
+    except ApiError as error:
+        return failure_of(error)
+    return found
+
+
+def failure_of(error: Exception) -> OrderFailure:
+    """
+    Return an expected error as the result of one request of a batch.
+
+    Raises:
+        Exception: the error itself, if it is a bug.
+    """
+    answer = to_api_error(error)
+    if answer is None:
+        raise error
+    return OrderFailure(
+        code=answer.code,
+        message=answer.message,
+        http_status=answer.status_code,
+        fields=answer.fields,
+    )

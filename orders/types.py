@@ -1,0 +1,57 @@
+"""What other layers receive from the orders app; orders and trades are the exchange's events."""
+
+from dataclasses import dataclass, field
+
+from exchange.core.events import OrderChanged, TradeExecuted
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPage:
+    """A page of orders, newest first; ``next_id`` is where to go on from, 0 at the end."""
+
+    orders: list[OrderChanged]
+    next_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class FillPage:
+    """
+    A page of an account's trades, newest first.
+
+    ``next_id`` is the *ledger entry* to go on from, 0 at the end: fills are found through it.
+    """
+
+    trades: list[TradeExecuted]
+    next_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderResult:
+    """
+    An order as a command left it.
+
+    ``fills`` are the trades of that very command; ``repeated`` says that the order had been
+    placed before under the same client id, and this is its current state.
+    """
+
+    order: OrderChanged
+    fills: list[TradeExecuted] = field(default_factory=list)
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFailure:
+    """Why one request of a batch was refused, as the API says it."""
+
+    code: str
+    message: str
+    http_status: int
+    fields: dict[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CancelledOrders:
+    """Orders that a cancel-all ended so far; not ``complete`` while it goes on."""
+
+    orders: list[OrderChanged]
+    complete: bool

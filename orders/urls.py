@@ -1,0 +1,18 @@
+"""Addresses of orders and fills."""
+
+from django.urls import path
+
+from orders import views
+
+urlpatterns = [
+    path("orders", views.OrdersView.as_view(), name="orders"),
+    path("orders/history", views.OrderHistoryView.as_view(), name="orders-history"),
+    path("orders/batch", views.OrderBatchView.as_view(), name="orders-batch"),
+    path(
+        "orders/by-client-id/<str:client_order_id>",
+        views.OrderByClientIdView.as_view(),
+        name="order-by-client-id",
+    ),
+    path("orders/<str:order_id>", views.OrderView.as_view(), name="order"),
+    path("fills", views.FillsView.as_view(), name="fills"),
+]
