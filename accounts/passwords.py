@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 
 from django.conf import settings
 from django.contrib.auth.hashers import check_password, make_password
@@ -11,14 +10,13 @@ from django.contrib.auth.password_validation import validate_password
 
 from accounts.models import User
 from common.errors import ApiError
+from common.once import Once
 
 # How long a login waits for its turn before it is asked to come back.
 WAIT_S = 2.0
 
 
-@lru_cache(maxsize=1)
-def _slots() -> threading.BoundedSemaphore:
-    return threading.BoundedSemaphore(settings.PASSWORD_HASHES_AT_ONCE)
+_slots = Once(lambda: threading.BoundedSemaphore(settings.PASSWORD_HASHES_AT_ONCE))
 
 
 @contextmanager

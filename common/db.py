@@ -16,7 +16,7 @@ def atomic(using: str = "default") -> AbstractContextManager[Any]:
     if connections[using].vendor == "mongodb":
         from django_mongodb_backend import transaction as mongodb_transaction
 
-        return mongodb_transaction.atomic(using=using)  # type: ignore[no-any-return]
+        return mongodb_transaction.atomic(using=using)
     return transaction.atomic(using=using)
 
 

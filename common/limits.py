@@ -10,7 +10,6 @@ import asyncio
 import threading
 import time
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
@@ -24,6 +23,7 @@ from rest_framework.throttling import BaseThrottle
 from common import redis as common_redis
 from common.errors import ApiError
 from common.network import client_ip, limit_key
+from common.once import Once
 from common.tiers import Tier, limits_of
 
 if TYPE_CHECKING:
@@ -64,8 +64,7 @@ class Caller(Protocol):
 UNLIMITED = Rate(limit=0, remaining=0)
 
 
-@lru_cache(maxsize=1)
-def _storage() -> Any:
+def _make_storage() -> Any:
     if settings.LIMITS_STORAGE == "memory":
         return MemoryStorage()
     return RedisStorage(
@@ -73,6 +72,9 @@ def _storage() -> Any:
         connection_pool=common_redis.shared_pool(),
         key_prefix=common_redis.key("limit"),
     )
+
+
+_storage = Once(_make_storage)
 
 
 class _Leases:
@@ -119,7 +121,7 @@ def reset() -> None:
     global _redis_failed_at
     _redis_failed_at = float("-inf")
     _leases.clear()
-    _storage.cache_clear()
+    _storage.clear()
 
 
 def count(bucket: str, who: str, *, window_s: int, amount: int = 1) -> int:
@@ -305,4 +307,4 @@ class RequestThrottle(BaseThrottle):
 def show_rate(request: HttpRequest | Request, rate: Rate) -> None:
     """Let the answer carry ``X-RateLimit-Limit`` and ``X-RateLimit-Remaining``."""
     plain = request._request if isinstance(request, Request) else request
-    plain.rate_limit = rate  # type: ignore[union-attr]
+    plain.rate_limit = rate  # type: ignore[attr-defined]

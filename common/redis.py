@@ -5,14 +5,14 @@ redis-py retries a command up to ten times by default and would so send one XADD
 times: every client here sends a command once. A caller that may retry does it knowingly.
 """
 
-from functools import lru_cache
-
 import redis
 import redis.asyncio
 from django.conf import settings
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+from common.once import Once
 
 # Longer than any command here takes; a stuck server is noticed, not waited for.
 SOCKET_TIMEOUT_S = 2.0
@@ -37,26 +37,26 @@ def _connection_pool(socket_timeout_s: float) -> redis.ConnectionPool:
     )
 
 
-@lru_cache(maxsize=1)
+_pool = Once(lambda: _connection_pool(SOCKET_TIMEOUT_S))
+_client = Once(lambda: redis.Redis(connection_pool=_pool()))
+
+
 def shared_pool() -> redis.ConnectionPool:
     """Return this process's connection pool for short commands; safe after fork."""
-    return _connection_pool(SOCKET_TIMEOUT_S)
+    return _pool()
 
 
-@lru_cache(maxsize=1)
-def client() -> "redis.Redis[bytes]":
+def client() -> redis.Redis:
     """Return this process's client for short commands, answers as bytes."""
-    return redis.Redis(connection_pool=shared_pool())
+    return _client()
 
 
-def blocking_client(block_s: float) -> "redis.Redis[bytes]":
+def blocking_client(block_s: float) -> redis.Redis:
     """Return a client of its own for commands that block up to ``block_s`` seconds."""
     return redis.Redis(connection_pool=_connection_pool(block_s + BLOCK_MARGIN_S))
 
 
-def async_client(
-    *, socket_timeout_s: float | None = SOCKET_TIMEOUT_S
-) -> "redis.asyncio.Redis[bytes]":
+def async_client(*, socket_timeout_s: float | None = SOCKET_TIMEOUT_S) -> redis.asyncio.Redis:
     """
     Return a new client for the running event loop; the caller closes it.
 
@@ -73,5 +73,5 @@ def async_client(
 
 def reset_clients() -> None:
     """Forget the shared client; for tests that change ``REDIS_URL``."""
-    client.cache_clear()
-    shared_pool.cache_clear()
+    _client.clear()
+    _pool.clear()
