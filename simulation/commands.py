@@ -8,7 +8,7 @@ shrunk by leaving commands out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 
@@ -86,7 +86,7 @@ def configure_market(shape: MarketShape, status: MarketStatus) -> c.ConfigureMar
     )
 
 
-def opening() -> Iterator[TimedCommand]:
+def opening(open_orders_max: int) -> Iterator[TimedCommand]:
     """Yield what makes an empty exchange tradable."""
     setup: list[c.AnyCommand] = [
         c.ConfigureAsset(asset_id=GOLD, code="GOLD", name="Gold", decimals=8),
@@ -102,7 +102,7 @@ def opening() -> Iterator[TimedCommand]:
             c.ConfigureAccount(
                 account_id=account_id,
                 fee_tier=index % 3,
-                open_orders_max=12,
+                open_orders_max=open_orders_max,
                 self_trade_mode=list(SelfTradeMode)[index % 4],
             )
         )
@@ -125,23 +125,29 @@ def credit(account_id: int, asset_id: int, amount: int) -> c.Credit:
 
 
 class CommandSource:
-    """An endless stream of commands that one seed decides."""
+    """
+    An endless stream of commands that one seed decides.
 
-    def __init__(self, seed: int) -> None:
+    A ``crowded`` one lets books grow by many tiny orders and then meets them with a few
+    huge ones, so that the limits on work (fills of a taker, cancels of a step) are reached.
+    """
+
+    def __init__(self, seed: int, *, crowded: bool = False) -> None:
         self.random = Random(seed)
+        self.crowded = crowded
         self.placed = 0
         self.epoch = 0
-        self.kinds = (
+        self.kinds: tuple[tuple[Callable[[], c.AnyCommand], float], ...] = (
             (self.place_limit, 56),
-            (self.place_market, 10),
-            (self.cancel, 18),
-            (self.cancel_all, 2),
+            (self.place_market, 0.2 if crowded else 10),
+            (self.cancel, 2 if crowded else 18),
+            (self.cancel_all, 0.1 if crowded else 2),
             (self.transfer, 3),
             (self.deposit, 3),
             (self.withdraw, 3),
-            (self.index_prices, 3),
-            (self.market_status, 2),
-            (self.account, 2),
+            (self.index_prices, 0.1 if crowded else 3),
+            (self.market_status, 0.1 if crowded else 2),
+            (self.account, 0 if crowded else 2),
             (self.configuration, 1),
             (self.leadership, 0.01),
         )
@@ -150,7 +156,8 @@ class CommandSource:
         """Return the opening and then ``count`` random commands."""
         makers, weights = zip(*self.kinds, strict=True)
         chosen = self.random.choices(makers, weights, k=count)
-        return [*opening(), *(self._timed(make()) for make in chosen)]
+        first = opening(2_000 if self.crowded else 12)
+        return [*first, *(self._timed(make()) for make in chosen)]
 
     def _timed(self, command: c.AnyCommand) -> TimedCommand:
         r = self.random
@@ -231,6 +238,8 @@ class CommandSource:
     def quantity(self, shape: MarketShape) -> int:
         """Return a quantity on the lot; mostly small, so that books stay short."""
         most = self.random.choice((5, 50, 500, 4_000))
+        if self.crowded:
+            most = 100_000 if self.random.random() < 0.003 else 4
         return shape.lot * self.random.randint(1, most)
 
     def cancel(self) -> c.CancelOrder:
@@ -314,7 +323,7 @@ class CommandSource:
         """Return a change of status; trading is the likeliest."""
         return c.SetMarketStatus(
             market_id=self.rarely_strange(self.random.choice(MARKETS).market_id),
-            status=self.random.choices(list(MarketStatus), (20, 1, 1, 1))[0],
+            status=self.random.choices(list(MarketStatus), (60, 1, 1, 1))[0],
             reason="simulation",
         )
 
@@ -323,7 +332,7 @@ class CommandSource:
         r = self.random
         return c.ConfigureAccount(
             account_id=r.choice(ACCOUNTS),
-            status=r.choices(list(AccountStatus), (20, 1, 1))[0],
+            status=r.choices(list(AccountStatus), (60, 1, 1))[0],
             fee_tier=r.randrange(3),
             open_orders_max=self.rarely_strange(r.choice((3, 12, 20))),
             self_trade_mode=r.choice(list(SelfTradeMode)),

@@ -242,7 +242,7 @@ class NaiveExchange(NaiveAccounts):
                 raise Refused(Code.POST_ONLY_WOULD_CROSS)
         if taker.time_in_force is TimeInForce.FOK and run.filled < taker.quantity:
             raise Refused(Code.FOK_NOT_FILLABLE)
-        if run.spent and not run.steps:
+        if run.spent and not run.filled:
             raise Refused(Code.QUANTITY_TOO_SMALL)
 
     def _require_funds(self, taker: NaiveOrder, run: DryRun, market: c.ConfigureMarket) -> None:
@@ -276,9 +276,7 @@ class NaiveExchange(NaiveAccounts):
     def _settle_taker(self, taker: NaiveOrder, run: DryRun) -> None:
         rests = taker.order_type is OrderType.LIMIT and taker.time_in_force is TimeInForce.GTC
         hard_stop = run.stop in (EndReason.SELF_TRADE, EndReason.MATCH_LIMIT)
-        if run.spent and not run.filled:
-            self._end(taker, OrderStatus.EXPIRED, EndReason.NO_LIQUIDITY)
-        elif run.stop is EndReason.NONE:
+        if run.stop is EndReason.NONE:
             self._end(taker, OrderStatus.FILLED, EndReason.NONE)
         elif hard_stop or taker.order_type is OrderType.MARKET:
             self._end(taker, OrderStatus.EXPIRED, run.stop)

@@ -26,7 +26,8 @@ STEPS_MAX = 500
 def value_of(price: int, quantity: int) -> int:
     """Return price times quantity, which never has a remainder."""
     value, remainder = divmod(price * quantity, ATOMS)
-    assert remainder == 0, "a trade never rounds"
+    if remainder:
+        raise ValueError(f"price {price} x quantity {quantity} has a remainder")
     return value
 
 
