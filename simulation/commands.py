@@ -107,7 +107,7 @@ def opening(open_orders_max: int) -> Iterator[TimedCommand]:
             )
         )
         for asset_id in (GOLD, CASH, DUST):
-            amount = 20_000 * ATOMS if asset_id == CASH else 300 * ATOMS
+            amount = 20_000 * ATOMS if asset_id == CASH else 4_000 * ATOMS
             setup.append(credit(account_id, asset_id, amount))
     yield from (TimedCommand(1, command) for command in setup)
 
@@ -157,7 +157,9 @@ class CommandSource:
         makers, weights = zip(*self.kinds, strict=True)
         chosen = self.random.choices(makers, weights, k=count)
         first = opening(2_000 if self.crowded else 12)
-        return [*first, *(self._timed(make()) for make in chosen)]
+        last = [c.CancelAllOrders(account_id) for account_id in ACCOUNTS] if self.crowded else []
+        commands = [*(make() for make in chosen), *last]
+        return [*first, *(self._timed(command) for command in commands)]
 
     def _timed(self, command: c.AnyCommand) -> TimedCommand:
         r = self.random
@@ -183,6 +185,8 @@ class CommandSource:
     def place_limit(self) -> c.PlaceOrder:
         """Return a limit order near the middle; half of them would cross."""
         r = self.random
+        if self.crowded:
+            return self.place_in_crowd()
         shape = r.choice(MARKETS)
         side = r.choice(list(Side))
         away = r.randint(-6, 9) * (-1 if side is Side.BUY else 1)
@@ -205,6 +209,25 @@ class CommandSource:
             request_hash=request_hash,
             slippage_rate_e8=0 if r.random() < 0.998 else r.choice(STRANGE),
             self_trade_mode=r.choice((None, None, None, None, *SelfTradeMode)),
+        )
+
+    def place_in_crowd(self) -> c.PlaceOrder:
+        """Return a tiny order that rests or, seldom, a huge one that meets hundreds."""
+        r = self.random
+        shape = MARKETS[1]
+        side = r.choice(list(Side))
+        huge = r.random() < 0.003
+        away = -30 if huge else r.randint(1, 9)
+        self.placed += 1
+        return c.PlaceOrder(
+            account_id=r.choices(ACCOUNTS[:2], (4, 1))[0],
+            market_id=shape.market_id,
+            side=side,
+            order_type=OrderType.LIMIT,
+            time_in_force=r.choice(list(TimeInForce)) if huge else TimeInForce.GTC,
+            price_atoms=shape.middle + away * (-1 if side is Side.BUY else 1),
+            quantity_atoms=shape.lot * (r.choice((300, 900, 3_000)) if huge else 1),
+            self_trade_mode=r.choice((SelfTradeMode.EXPIRE_MAKER, SelfTradeMode.DECREMENT)),
         )
 
     def place_market(self) -> c.PlaceOrder:
@@ -238,8 +261,6 @@ class CommandSource:
     def quantity(self, shape: MarketShape) -> int:
         """Return a quantity on the lot; mostly small, so that books stay short."""
         most = self.random.choice((5, 50, 500, 4_000))
-        if self.crowded:
-            most = 100_000 if self.random.random() < 0.003 else 4
         return shape.lot * self.random.randint(1, most)
 
     def cancel(self) -> c.CancelOrder:

@@ -151,6 +151,11 @@ class Comparison:
             _equal("book", self.mirror.book(market_id), self.naive.levels(market_id))
         self.counts[f"{type(command).__name__} {answer.code.name}"] += 1
         self.counts["fills"] += len(answer.fills)
+        for order in self.naive.ended:
+            self.counts[f"ended {order.status.name} {order.reason.name}"] += 1
+        self.counts["most open orders"] = max(
+            self.counts["most open orders"], len(self.naive.orders)
+        )
 
     def compare_states(self) -> None:
         """
