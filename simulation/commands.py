@@ -38,7 +38,8 @@ class TimedCommand:
     A command and how many milliseconds after the one before it comes.
 
     ``pick`` asks whoever drives the exchange to cancel the open order of that rank (modulo
-    their count) instead of what ``command`` names, if any order is open.
+    their count) instead of what ``command`` names, if any order is open: one in ten times in
+    the name of the command's account, whoever owns it.
     """
 
     delay_ms: int

@@ -25,11 +25,20 @@ from simulation.naive import NaiveExchange
 from simulation.naive_accounts import Answer
 from simulation.naive_book import NaiveOrder
 
+OPEN_ORDERS_MOST = "open orders at most"
 START_MS = 1_700_000_000_000
 
 
 class Disagreement(Exception):
-    """Engine and naive exchange differ; the message says where and in what."""
+    """
+    Engine and naive exchange differ; the message says where and in what.
+
+    ``index`` is the command at which they did.
+    """
+
+    def __init__(self, message: str, index: int = 0) -> None:
+        super().__init__(message)
+        self.index = index
 
 
 @dataclass
@@ -140,7 +149,7 @@ class Comparison:
             self._apply(self._envelope(c.ContinueTask(), Lane.INTERNAL))
             self.counts["internal steps"] += 1
         self._remember_client_id(command, answer)
-        _equal("code", Code(outcome.code).name, answer.code.name)
+        _equal(f"code {outcome.detail}", Code(outcome.code).name, answer.code.name)
         _equal("repeated", outcome.repeated, answer.repeated)
         if isinstance(command, (c.PlaceOrder, c.CancelOrder, c.Transfer, c.Credit, c.Debit)):
             _equal("reference", outcome.reference_id, answer.reference_id)
@@ -153,9 +162,7 @@ class Comparison:
         self.counts["fills"] += len(answer.fills)
         for order in self.naive.ended:
             self.counts[f"ended {order.status.name} {order.reason.name}"] += 1
-        self.counts["most open orders"] = max(
-            self.counts["most open orders"], len(self.naive.orders)
-        )
+        self.counts[OPEN_ORDERS_MOST] = max(self.counts[OPEN_ORDERS_MOST], len(self.naive.orders))
 
     def compare_states(self) -> None:
         """
@@ -210,7 +217,11 @@ class Comparison:
         if timed.pick is None or not open_orders:
             return timed.command
         order = open_orders[timed.pick % len(open_orders)]
-        return c.CancelOrder(account_id=order.account_id, order_id=order.order_id)
+        if timed.pick % 10 == 0 and isinstance(timed.command, c.CancelOrder):
+            return c.CancelOrder(timed.command.account_id, order.order_id)
+        if timed.pick % 10 == 1 and order.client_order_id:
+            return c.CancelOrder(order.account_id, 0, order.client_order_id)
+        return c.CancelOrder(order.account_id, order.order_id)
 
     def _remember_client_id(self, command: c.AnyCommand, answer: Answer) -> None:
         key = _client_key(command)
@@ -271,7 +282,7 @@ def run_commands(
                 comparison.compare_states()
         except Exception as error:
             text = f"seed {seed}, command {index}: {timed.command!r}: {error!r}"
-            raise Disagreement(text) from error
+            raise Disagreement(text, index) from error
     comparison.compare_states()
     return comparison.counts
 

@@ -128,9 +128,9 @@ class NaiveAccounts:
         """Move an available amount between two wallets."""
         if finding:
             return same_request(finding, move.request_hash, Code.TRANSFER_ID_CONFLICT)
-        self.active_account(move.account_id)
         if move.target_account_id not in self.accounts:
             raise Refused(Code.ACCOUNT_NOT_FOUND)
+        self.active_account(move.account_id)
         source = (move.account_id, move.wallet, move.asset_id)
         target = (move.target_account_id, move.target_wallet, move.asset_id)
         self._require_asset(move.asset_id)

@@ -1,0 +1,116 @@
+"""
+Long proofs from the command line: ``python -m simulation prove``.
+
+Prints what was done and how often; a failure prints its seed and a shrunk list of commands,
+and exits with 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+
+from simulation.commands import CommandSource
+from simulation.compare import OPEN_ORDERS_MOST, Comparison, Disagreement, run, shrink
+
+COMMANDS_PER_SEED = 50_000
+COMMANDS_PER_CROWDED_SEED = 2_500
+# Every so many seeds one lets books grow until the limits on work are met.
+CROWDED_EVERY = 5
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the chosen proof and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m simulation", description=__doc__)
+    actions = parser.add_subparsers(dest="action", required=True)
+    prove = actions.add_parser("prove", help="everything, at full length")
+    prove.add_argument("--commands", type=int, default=1_000_000)
+    compare = actions.add_parser("compare", help="engine against the naive exchange, one seed")
+    compare.add_argument("--crowded", action="store_true")
+    digest = actions.add_parser("hash", help="print the state hash after one seed's commands")
+    for action in (compare, digest):
+        action.add_argument("--seed", type=int, default=1)
+        action.add_argument("--commands", type=int, default=20_000)
+    options = parser.parse_args(arguments)
+    if options.action == "hash":
+        return _print_hash(options.seed, options.commands)
+    if options.action == "compare":
+        return _compare_one(options.seed, options.commands, crowded=options.crowded)
+    return _compare_many(options.commands)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _print_hash(seed: int, count: int) -> int:
+    comparison = Comparison()
+    for timed in CommandSource(seed).take(count):
+        comparison.step(timed)
+    _say(comparison.engine.state_hash())
+    return 0
+
+
+def _compare_one(seed: int, count: int, *, crowded: bool) -> int:
+    try:
+        counts = run(seed, count, crowded=crowded)
+    except Disagreement as error:
+        _say(f"DISAGREEMENT {error}")
+        # What comes after the failing command cannot matter; leave it out before shrinking.
+        commands = CommandSource(seed, crowded=crowded).take(count)
+        for timed in shrink(commands[: error.index + 1]):
+            _say(f"  {timed}")
+        return 1
+    for what, times in sorted(counts.items()):
+        _say(f"{times:10,d}  {what}")
+    return 0
+
+
+def _compare_many(total: int) -> int:
+    """Compare over many seeds, in as many processes as there are processors."""
+    jobs: list[tuple[int, int, bool]] = []
+    planned = 0
+    while planned < total:
+        seed = len(jobs) + 1
+        crowded = seed % CROWDED_EVERY == 0
+        count = COMMANDS_PER_CROWDED_SEED if crowded else COMMANDS_PER_SEED
+        jobs.append((seed, min(count, total - planned), crowded))
+        planned += jobs[-1][1]
+    started = time.perf_counter()
+    counts: Counter[str] = Counter()
+    with ProcessPoolExecutor() as pool:
+        for job, result in zip(jobs, pool.map(_run_job, jobs), strict=True):
+            if isinstance(result, str):
+                _say(f"DISAGREEMENT {result}")
+                _say(f"again, shrunk: {_command_line(job)}")
+                return 1
+            most = max(counts[OPEN_ORDERS_MOST], result[OPEN_ORDERS_MOST])
+            counts += result
+            counts[OPEN_ORDERS_MOST] = most
+    for what, times in sorted(counts.items()):
+        _say(f"{times:10,d}  {what}")
+    seconds = time.perf_counter() - started
+    _say(f"{planned:,d} commands over {len(jobs)} seeds, 0 disagreements, {seconds:.0f} s")
+    return 0
+
+
+def _run_job(job: tuple[int, int, bool]) -> Counter[str] | str:
+    seed, count, crowded = job
+    try:
+        return run(seed, count, crowded=crowded)
+    except Disagreement as error:
+        return str(error)
+
+
+def _command_line(job: tuple[int, int, bool]) -> str:
+    seed, count, crowded = job
+    extra = " --crowded" if crowded else ""
+    return f"python -m simulation compare --seed {seed} --commands {count}{extra}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
