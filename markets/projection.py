@@ -28,6 +28,7 @@ MARKETS = Table(
         "status",
     ),
 )
+_MARKET_FIELDS = ("market_id", *MARKETS.columns[1:])
 INDEX_PRICES = Table(name="markets_indexprice", columns=("id", "price_atoms", "time_ms"))
 
 
@@ -85,6 +86,7 @@ def _market_row(market: MarketConfigured) -> Row:
 
 
 def _market_event(row: Row) -> MarketConfigured:
-    """Return the event a row was made from; its columns are in the order of the event."""
-    identity, symbol, kind, *numbers, status = row
-    return MarketConfigured(identity, symbol, MarketKind(kind), *numbers, MarketStatus(status))
+    values = dict(zip(_MARKET_FIELDS, row, strict=True))
+    values["kind"] = MarketKind(values["kind"])
+    values["status"] = MarketStatus(values["status"])
+    return MarketConfigured(**values)

@@ -221,6 +221,21 @@ OWN: tuple[Variable, ...] = (
         note="new users per hour and address",
     ),
     Variable(
+        name="REPLAY_SPEED",
+        kind=Kind.RATE,
+        default="1",
+        minimum=10**6,
+        maximum=100 * 10**8,
+        note="how much faster than recorded a replay runs, 0.01 to 100",
+    ),
+    Variable(
+        name="BINANCE_URL",
+        note="address of the price source, for a mirror such as"
+        " https://data-api.binance.vision; empty: the venue's own",
+    ),
+    Variable(name="COINBASE_URL", note="as BINANCE_URL"),
+    Variable(name="KRAKEN_URL", note="as BINANCE_URL"),
+    Variable(
         name="DEMO_PASSWORD", secret=True, default="demo-pass-2024", note="of the seed's users"
     ),
     Variable(

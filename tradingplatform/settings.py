@@ -130,6 +130,15 @@ BINANCE_API_KEY = env.text("BINANCE_API_KEY")
 BINANCE_API_SECRET = env.text("BINANCE_API_SECRET")
 COINBASE_API_KEY = env.text("COINBASE_API_KEY")
 KRAKEN_API_KEY = env.text("KRAKEN_API_KEY")
+# Venues whose public prices make the index; what to call them with.
+PRICE_SOURCES = {
+    "binance": {"url": env.text("BINANCE_URL"), "api_key": BINANCE_API_KEY},
+    "coinbase": {"url": env.text("COINBASE_URL"), "api_key": COINBASE_API_KEY},
+    "kraken": {"url": env.text("KRAKEN_URL"), "api_key": KRAKEN_API_KEY},
+}
+REPLAY_SPEED_E8 = env.rate_e8("REPLAY_SPEED")
+# Candles are built from trades, which belong to an app above the markets.
+TRADES_AFTER = "orders.trade_feed.trades_after"
 # Seed an empty database only; rates in 10^-8.
 MAKER_FEE_E8 = env.rate_e8("MAKER_FEE")
 TAKER_FEE_E8 = env.rate_e8("TAKER_FEE")

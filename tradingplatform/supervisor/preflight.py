@@ -86,9 +86,9 @@ def check_port() -> str:
     return f"{host}:{port} is free"
 
 
-def check_database() -> str:
+def check_database(path: Path | None = None) -> str:
     """Check that the database file is whole, writable and not of a newer version."""
-    path = Path(str(settings.DATABASES["default"]["NAME"]))
+    path = path or Path(str(settings.DATABASES["default"]["NAME"]))
     if not path.exists():
         return f"{path} will be made"
     _check_file(path)

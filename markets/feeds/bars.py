@@ -1,0 +1,59 @@
+"""The index price's candle of the present minute, kept in Redis until the minute is over."""
+
+import logging
+
+import msgspec
+import redis
+from django.db import DatabaseError
+
+from markets.candle_store import index_minutes_store
+from markets.candles import MINUTE_MS, Bar
+from markets.feeds import keys
+
+log = logging.getLogger(__name__)
+
+# A minute that nobody finished for so long is not worth keeping.
+BAR_TTL_MS = 10 * MINUTE_MS
+
+
+def open_index_bar(client: redis.Redis, market_id: int) -> Bar | None:
+    """Return the index candle of the minute now being built, None when there is none."""
+    raw = client.get(keys.bar_key(market_id))
+    return None if raw is None else msgspec.json.decode(raw, type=Bar)
+
+
+class IndexBars:
+    """
+    Builds minutes from index prices.
+
+    The open minute lives in Redis, so whichever process feeds next goes on with it.
+    """
+
+    def __init__(self, client: redis.Redis) -> None:
+        """Keep open minutes in this Redis."""
+        self._redis = client
+
+    def take(self, prices_atoms: dict[int, int], now_ms: int) -> None:
+        """Take the present price of each market and store the minutes that ended."""
+        if not prices_atoms:
+            return
+        open_ms = now_ms - now_ms % MINUTE_MS
+        market_ids = list(prices_atoms)
+        stored = self._redis.mget([keys.bar_key(market_id) for market_id in market_ids])
+        pipe = self._redis.pipeline(transaction=False)
+        for market_id, raw in zip(market_ids, stored, strict=True):
+            bar = None if raw is None else msgspec.json.decode(raw, type=Bar)
+            present = Bar.flat(open_ms, prices_atoms[market_id])
+            if bar is not None and bar.open_ms == open_ms:
+                present = bar.then(present)
+            elif bar is not None and bar.open_ms < open_ms:
+                self._store(market_id, bar)
+            pipe.set(keys.bar_key(market_id), msgspec.json.encode(present), px=BAR_TTL_MS)
+        pipe.execute()
+
+    def _store(self, market_id: int, bar: Bar) -> None:
+        try:
+            index_minutes_store(market_id, [bar])
+        except DatabaseError:
+            # A chart may miss a minute; prices may not wait for it.
+            log.exception("index candle was not stored", extra={"market_id": market_id})

@@ -1,0 +1,233 @@
+"""
+One turn of feeding: prices to the exchange, states to Redis, halts, index candles.
+
+Used by ``manage.py run_feed``, which holds the source, and by the Celery task, which leaves
+it alone while it is held.
+"""
+
+import logging
+import os
+import socket
+from typing import Protocol
+
+import msgspec
+
+from common import redis as redis_clients
+from exchange import gateway
+from exchange.core.commands import AnyCommand, SetMarketStatus, UpdateIndexPrices
+from exchange.core.enums import Lane, MarketStatus
+from exchange.core.events import Outcome
+from exchange.core.rejects import Code
+from markets import selectors
+from markets.enums import FeedMode, PriceState
+from markets.feeds import keys
+from markets.feeds.bars import IndexBars
+from markets.feeds.engine import IndexView
+from markets.feeds.health import HEALTH_TTL_MS, encode_health
+from markets.feeds.live import LiveFeed, configured_sources
+from markets.feeds.mode import ChosenFeed
+from markets.feeds.recorded import REPLAY_NOTE, ReplayFeed, replay_from_settings
+from markets.feeds.sources import wall_clock_ms
+
+log = logging.getLogger(__name__)
+
+# Whoever feeds renews this each turn; three seconds after its end somebody else may.
+HOLD_MS = 3_000
+
+# A price that is missing for this long halts its market: quotes already lived 10 s.
+HALT_AFTER_MS = 5_000
+
+# Prices come again in a second; waiting longer for the exchange would only age them.
+SUBMIT_TIMEOUT_S = 2.0
+
+LIVE_NOTE = "Median of live Binance, Coinbase and Kraken prices."
+
+_STREAM = "feed"
+_BEAT = "beat"
+
+
+class Feed(Protocol):
+    """A source of index views."""
+
+    def views(self, now_ms: int) -> list[IndexView]:
+        """Return every index as it is now."""
+        ...
+
+
+class PolledFeed:
+    """Live prices in the form the feeding loop needs."""
+
+    # Venues answer within this; what comes later counts in the next turn.
+    WAIT_S = 0.8
+
+    def __init__(self) -> None:
+        """Use the configured sources."""
+        self.live = LiveFeed(configured_sources())
+
+    def views(self, now_ms: int) -> list[IndexView]:
+        """Ask the venues and return every index."""
+        return self.live.poll(wait_s=self.WAIT_S)
+
+
+def feed_for(chosen: ChosenFeed) -> Feed:
+    """
+    Return the feed of a database's mode.
+
+    Raises:
+        markets.feeds.mode.FeedModeError: if recordings are missing.
+    """
+    if chosen.mode is FeedMode.REPLAY:
+        return ReplayFeed(replay_from_settings(chosen.chosen_ms))
+    return PolledFeed()
+
+
+class FeedService:
+    """Turns a feed's views into commands and published state; one per process."""
+
+    def __init__(self, feed: Feed, mode: FeedMode, *, streaming: bool) -> None:
+        """Feed from this; ``streaming`` takes precedence over the periodic task."""
+        self.feed = feed
+        self.mode = mode
+        kind = _STREAM if streaming else _BEAT
+        self.holder = f"{kind}:{socket.gethostname()}:{os.getpid()}"
+        self._redis = redis_clients.client()
+        self._bars = IndexBars(self._redis)
+        self._missing_since: dict[int, int] = {}
+
+    def hold(self) -> bool:
+        """
+        Take or keep the right to feed; False while another has it.
+
+        A stream takes it from the periodic task, never the other way round.
+        """
+        key = keys.holder_key()
+        current = bytes(self._redis.get(key) or b"")
+        mine = self.holder.encode()
+        streams_over_beat = self.holder.startswith(_STREAM) and current.startswith(_BEAT.encode())
+        if current == mine or streams_over_beat:
+            self._redis.set(key, mine, px=HOLD_MS)
+            return True
+        return bool(self._redis.set(key, mine, px=HOLD_MS, nx=True))
+
+    def release(self) -> None:
+        """Let another feed at once."""
+        if self._redis.get(keys.holder_key()) == self.holder.encode():
+            self._redis.delete(keys.holder_key())
+
+    def turn(self, now_ms: int | None = None) -> list[IndexView]:
+        """
+        Feed once; returns the views that were published.
+
+        Raises:
+            redis.RedisError: if Redis cannot be reached.
+        """
+        views = self.feed.views(wall_clock_ms() if now_ms is None else now_ms)
+        now = wall_clock_ms() if now_ms is None else now_ms
+        market_ids = {market.symbol: market.market_id for market in selectors.markets_all()}
+        listed = [view for view in views if view.symbol in market_ids]
+        self._submit_prices(listed, market_ids)
+        self._publish(listed, market_ids, now)
+        self._halt_or_resume(listed, market_ids, now)
+        self._bars.take(
+            {market_ids[view.symbol]: view.price_atoms for view in listed if view.price_atoms},
+            now,
+        )
+        return listed
+
+    def publish_depth(self, now_ms: int) -> None:
+        """Publish the recorded depth of every replayed market; nothing with live prices."""
+        if not isinstance(self.feed, ReplayFeed):
+            return
+        pipe = self._redis.pipeline(transaction=False)
+        for symbol in self.feed.replay.symbols:
+            pipe.set(
+                keys.replay_depth_key(symbol), self.feed.depth_json(symbol, now_ms), px=HOLD_MS
+            )
+        pipe.execute()
+
+    def _submit_prices(self, views: list[IndexView], market_ids: dict[str, int]) -> None:
+        prices = tuple(
+            (market_ids[view.symbol], view.price_atoms) for view in views if view.price_atoms
+        )
+        if prices:
+            self._submit(UpdateIndexPrices(prices=prices), "index prices")
+
+    def _publish(self, views: list[IndexView], market_ids: dict[str, int], now_ms: int) -> None:
+        replayed = self.mode is FeedMode.REPLAY
+        pipe = self._redis.pipeline(transaction=False)
+        for view in views:
+            state = {
+                "index_state": view.state.value,
+                "index_source": "replay" if replayed else "live",
+                "index_time": now_ms,
+            }
+            pipe.set(
+                keys.index_key(market_ids[view.symbol]),
+                msgspec.json.encode(state),
+                px=HEALTH_TTL_MS,
+            )
+        pipe.set(
+            keys.health_key(),
+            encode_health(
+                mode=self.mode.value,
+                holder=self.holder,
+                time_ms=now_ms,
+                note=REPLAY_NOTE if replayed else LIVE_NOTE,
+                views=views,
+            ),
+            px=HEALTH_TTL_MS,
+        )
+        pipe.execute()
+
+    def _halt_or_resume(
+        self, views: list[IndexView], market_ids: dict[str, int], now_ms: int
+    ) -> None:
+        """Halt markets whose price is gone and open again those that the feed halted."""
+        halted = {int(raw) for raw in self._redis.smembers(keys.halted_key())}
+        for view in views:
+            market_id = market_ids[view.symbol]
+            status = selectors.market_by_id(market_id).status
+            if view.state is not PriceState.HALTED:
+                self._missing_since.pop(market_id, None)
+                if market_id in halted:
+                    self._resume(market_id, status)
+                continue
+            since = self._missing_since.setdefault(market_id, now_ms)
+            if now_ms - since >= HALT_AFTER_MS and status is not MarketStatus.HALTED:
+                self._halt(market_id)
+
+    def _halt(self, market_id: int) -> None:
+        # Noted first: a halt that nobody remembers would never be lifted.
+        self._redis.sadd(keys.halted_key(), market_id)
+        command = SetMarketStatus(
+            market_id=market_id, status=MarketStatus.HALTED, reason="no live price", actor="feed"
+        )
+        self._submit(command, "halt")
+        selectors.cache_clear()
+
+    def _resume(self, market_id: int, status: MarketStatus) -> None:
+        # An operator who changed the status since then has decided; leave it.
+        if status is MarketStatus.HALTED:
+            command = SetMarketStatus(
+                market_id=market_id,
+                status=MarketStatus.TRADING,
+                reason="live prices are back",
+                actor="feed",
+            )
+            if not self._submit(command, "resume"):
+                return
+            selectors.cache_clear()
+        self._redis.srem(keys.halted_key(), market_id)
+
+    def _submit(self, command: AnyCommand, what: str) -> bool:
+        try:
+            outcome: Outcome = gateway.submit(command, lane=Lane.SYSTEM, timeout_s=SUBMIT_TIMEOUT_S)
+        except gateway.ExchangeError as error:
+            log.warning("exchange did not take the feed", extra={"what": what, "code": error.code})
+            return False
+        if outcome.code != Code.OK:
+            log.warning(
+                "exchange refused the feed",
+                extra={"what": what, "code": Code(outcome.code).name},
+            )
+        return bool(outcome.code == Code.OK)

@@ -1,0 +1,28 @@
+"""Trades of everybody, in the order of their numbers: for derived views, never for a caller."""
+
+from exchange.core.enums import Side
+from exchange.core.events import TradeExecuted
+from orders.models import Trade
+
+_COLUMNS = (
+    "id",
+    "market_id",
+    "price_atoms",
+    "quantity_atoms",
+    "quote_atoms",
+    "taker_side",
+    "taker_order_id",
+    "maker_order_id",
+    "taker_account_id",
+    "maker_account_id",
+    "taker_fee_atoms",
+    "maker_fee_atoms",
+    "time_ms",
+)
+_SIDE = _COLUMNS.index("taker_side")
+
+
+def trades_after(trade_id: int, limit: int) -> list[TradeExecuted]:
+    """Return at most ``limit`` trades with higher numbers, lowest first."""
+    rows = Trade.objects.filter(id__gt=trade_id).order_by("id").values_list(*_COLUMNS)[:limit]
+    return [TradeExecuted(*row[:_SIDE], Side(row[_SIDE]), *row[_SIDE + 1 :]) for row in rows]

@@ -1,0 +1,70 @@
+"""Logs carry no secrets and rotate by day and by size."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from tradingplatform.log import MASK, RotatingFileHandler, mask_secrets
+
+TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
+
+
+@pytest.mark.parametrize(
+    "name", ["password", "ADMIN_PASSWORD", "access_token", "Authorization", "api_secret", "ticket"]
+)
+def test_masks_values_of_secret_names(name: str) -> None:
+    assert mask_secrets(None, "info", {name: "canary"}) == {name: MASK}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [f"refused {TOKEN}", f"header Bearer {TOKEN}", "redis://user:canary@host:6379/0"],
+)
+def test_masks_credentials_inside_texts(text: str) -> None:
+    masked = mask_secrets(None, "info", {"event": text})["event"]
+
+    assert "canary" not in masked
+    assert TOKEN not in masked
+    assert MASK in masked
+
+
+def test_leaves_other_values_alone() -> None:
+    event = {"event": "order placed", "order_id": "17", "count": 3}
+
+    assert mask_secrets(None, "info", dict(event)) == event
+
+
+def record(text: str) -> logging.LogRecord:
+    return logging.LogRecord("test", logging.INFO, __file__, 1, text, None, None)
+
+
+def test_starts_a_new_file_when_the_size_is_reached(tmp_path: Path) -> None:
+    handler = RotatingFileHandler(
+        str(tmp_path / "web.log"), size_max_bytes=100, age_max_ms=86_400_000
+    )
+
+    for number in range(10):
+        handler.emit(record(f"{number} " + "x" * 60))
+    handler.close()
+
+    lines = [line for path in tmp_path.iterdir() for line in path.read_text("utf-8").splitlines()]
+    assert len(list(tmp_path.iterdir())) == 5
+    assert len(lines) == 10
+
+
+def test_removes_files_that_are_too_old(tmp_path: Path) -> None:
+    import os
+
+    old = tmp_path / "web.log.2020-01-01"
+    old.write_text("old")
+    os.utime(old, (0, 0))
+    handler = RotatingFileHandler(
+        str(tmp_path / "web.log"), size_max_bytes=10, age_max_ms=86_400_000
+    )
+
+    handler.emit(record("x" * 20))
+    handler.emit(record("x" * 20))
+    handler.close()
+
+    assert not old.exists()
