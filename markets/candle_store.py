@@ -7,9 +7,9 @@ written in batches of minutes; the open minute is live data (``common.ws.topics`
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable
 
+import structlog
 from django.conf import settings
 from django.utils.module_loading import import_string
 
@@ -20,7 +20,7 @@ from markets.candles import Bar, Series, fill_gaps, gather, minute_bars
 from markets.enums import CandleSource, Interval
 from markets.models import Candle, CandleProgress
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 _PROGRESS_ID = 1
 
@@ -120,12 +120,14 @@ def bars_read(
     end_ms: int,
     limit: int,
     open_bar: Bar | None = None,
+    open_minute: Bar | None = None,
 ) -> list[Bar]:
     """
     Return at most ``limit`` bars without holes, oldest first.
 
     With ``start_ms`` the first ones from there, otherwise the last ones up to ``end_ms``.
-    ``open_bar`` is live data newer than what is stored; it replaces a stored bar of its time.
+    Live data that is not stored yet: ``open_bar`` replaces the stored bar of its time,
+    ``open_minute`` is added to it.
     """
     length = series.length_ms
     last = series.open_ms(max(0, end_ms))
@@ -139,11 +141,22 @@ def bars_read(
         return []
     rows = Candle.objects.filter(id__gte=series.key(first), id__lte=series.key(last))
     bars = [_bar(row) for row in rows.order_by("id")]
+    if open_minute is not None:
+        open_bar = _with_minute(bars, series, open_minute)
     if open_bar is not None and first <= open_bar.open_ms <= last:
         bars = [bar for bar in bars if bar.open_ms < open_bar.open_ms] + [open_bar]
     return fill_gaps(
         bars, length_ms=length, first_ms=first, last_ms=last, before=_bar_before(series, first)
     )
+
+
+def _with_minute(bars: list[Bar], series: Series, minute: Bar) -> Bar:
+    """Return the bar that holds the open minute, with what is stored of it."""
+    (present,) = gather(series, [minute])
+    known = next((bar for bar in reversed(bars) if bar.open_ms == present.open_ms), None)
+    if known is None or series.interval is Interval.ONE_MINUTE:
+        return present
+    return known.then(present)
 
 
 def _bar_before(series: Series, open_ms: int) -> Bar | None:
@@ -164,7 +177,7 @@ def _count(trades: list[TradeExecuted], done: int) -> bool:
             last_trade_id=trades[-1].trade_id
         )
         if not moved:
-            log.info("candles are being built by another process")
+            log.info("candles_built_elsewhere")
             return False
         for market_id, minutes in minute_bars(trades).items():
             _add(market_id, CandleSource.TRADES, minutes)

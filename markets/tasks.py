@@ -1,10 +1,10 @@
 """Periodic work: prices when nobody streams them, and candles."""
 
-import logging
 import threading
 from typing import Any
 
 import redis
+import structlog
 from celery import shared_task
 
 from exchange import gateway
@@ -12,7 +12,7 @@ from markets.candle_store import candles_build
 from markets.feeds.mode import FeedModeError, feed_choose
 from markets.feeds.service import FeedService, feed_for
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 # One engine per worker process: it remembers each source's last quotes between runs.
 _lock = threading.Lock()
@@ -37,7 +37,7 @@ def prices_ingest(**kwargs: Any) -> bool:
             return False
         _service.turn()
     except (FeedModeError, redis.RedisError, gateway.ExchangeError) as error:
-        log.warning("prices were not ingested", extra={"error": str(error)})
+        log.warning("prices_not_ingested", error=str(error))
         return False
     finally:
         _lock.release()

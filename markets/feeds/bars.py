@@ -1,16 +1,15 @@
 """The index price's candle of the present minute, kept in Redis until the minute is over."""
 
-import logging
-
 import msgspec
 import redis
+import structlog
 from django.db import DatabaseError
 
 from markets.candle_store import index_minutes_store
 from markets.candles import MINUTE_MS, Bar
 from markets.feeds import keys
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 # A minute that nobody finished for so long is not worth keeping.
 BAR_TTL_MS = 10 * MINUTE_MS
@@ -56,4 +55,4 @@ class IndexBars:
             index_minutes_store(market_id, [bar])
         except DatabaseError:
             # A chart may miss a minute; prices may not wait for it.
-            log.exception("index candle was not stored", extra={"market_id": market_id})
+            log.exception("index_candle_not_stored", market_id=market_id)

@@ -1,9 +1,9 @@
 """Asks the venues, each in a thread of its own, and keeps the index engine up to date."""
 
-import logging
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
+import structlog
 from django.conf import settings
 
 from markets.enums import PriceState
@@ -18,7 +18,7 @@ from markets.feeds.sources import (
 )
 from markets.feeds.validate import RawQuote
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 # After failures a source is left alone for 1, 2, 4, 8 seconds: long enough not to hammer a
 # venue that is down, short enough to notice its return within one freshness period.
@@ -89,7 +89,10 @@ class LiveFeed:
             rest_s = max(error.rest_s, min(2.0 ** (self._failures[name] - 1), REST_S_MAX))
             self._rest_until[name] = time.monotonic() + rest_s
             self.engine.fail(name, error.reason)
-            log.warning("price source failed", extra={"source": name, "reason": error.reason})
+            if self._failures[name] == 1:
+                log.warning("price_source_failed", source=name, reason=error.reason)
             return
+        if self._failures[name]:
+            log.info("price_source_back", source=name, failures=self._failures[name])
         self._failures[name] = 0
         self.engine.offer(name, quotes, now_ms=wall_clock_ms())

@@ -5,18 +5,18 @@ Live or replay: decided once for a database and kept.
 Losing them later degrades markets; it never turns real trading into a recording.
 """
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from django.conf import settings
 
 from markets.enums import FeedMode
 from markets.feeds.sources import wall_clock_ms
 from markets.models import FeedState
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 AUTO = "auto"
 _ROW_ID = 1
@@ -72,7 +72,7 @@ def feed_choose(
         known = feed_chosen()
         if known is None:
             raise FeedModeError("the database kept no feed mode: check that it is writable")
-        log.info("feed mode chosen", extra={"mode": known.mode.value})
+        log.info("feed_mode_chosen", mode=known.mode.value)
     if wanted not in (AUTO, known.mode):
         raise FeedModeError(
             f"FEED_MODE={wanted}, but this database was started with {known.mode.value} prices:"

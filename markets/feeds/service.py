@@ -5,12 +5,12 @@ Used by ``manage.py run_feed``, which holds the source, and by the Celery task, 
 it alone while it is held.
 """
 
-import logging
 import os
 import socket
 from typing import Protocol
 
 import msgspec
+import structlog
 
 from common import redis as redis_clients
 from exchange import gateway
@@ -29,7 +29,7 @@ from markets.feeds.mode import ChosenFeed
 from markets.feeds.recorded import REPLAY_NOTE, ReplayFeed, replay_from_settings
 from markets.feeds.sources import wall_clock_ms
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 # Whoever feeds renews this each turn; three seconds after its end somebody else may.
 HOLD_MS = 3_000
@@ -101,10 +101,10 @@ class FeedService:
         A stream takes it from the periodic task, never the other way round.
         """
         key = keys.holder_key()
-        current = bytes(self._redis.get(key) or b"")
         mine = self.holder.encode()
-        streams_over_beat = self.holder.startswith(_STREAM) and current.startswith(_BEAT.encode())
-        if current == mine or streams_over_beat:
+        current = self._redis.get(key)
+        held_by_beat = isinstance(current, bytes) and current.startswith(_BEAT.encode())
+        if current == mine or (held_by_beat and self.holder.startswith(_STREAM)):
             self._redis.set(key, mine, px=HOLD_MS)
             return True
         return bool(self._redis.set(key, mine, px=HOLD_MS, nx=True))
@@ -223,11 +223,8 @@ class FeedService:
         try:
             outcome: Outcome = gateway.submit(command, lane=Lane.SYSTEM, timeout_s=SUBMIT_TIMEOUT_S)
         except gateway.ExchangeError as error:
-            log.warning("exchange did not take the feed", extra={"what": what, "code": error.code})
+            log.warning("feed_not_taken", what=what, code=error.code)
             return False
         if outcome.code != Code.OK:
-            log.warning(
-                "exchange refused the feed",
-                extra={"what": what, "code": Code(outcome.code).name},
-            )
+            log.warning("feed_refused", what=what, code=Code(outcome.code).name)
         return bool(outcome.code == Code.OK)

@@ -1,11 +1,11 @@
 """``manage.py run_feed``: holds the price source and feeds the exchange."""
 
-import logging
 import signal
 import threading
 from typing import Any
 
 import redis
+import structlog
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, close_old_connections
 
@@ -14,7 +14,7 @@ from markets.feeds.mode import FeedModeError, feed_choose
 from markets.feeds.service import FeedService, feed_for
 from markets.feeds.sources import wall_clock_ms
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 # Recorded depth is published this often and prices with it every second time; live venues
 # are asked once a second, which their public limits allow.
@@ -41,7 +41,7 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         service = FeedService(feed, chosen.mode, streaming=True)
-        log.info("feeding prices", extra={"mode": chosen.mode.value})
+        log.info("feed_started", mode=chosen.mode.value)
         run(service, stop)
 
 
@@ -58,11 +58,11 @@ def run(service: FeedService, stop: threading.Event) -> None:
                     service.turn()
         except (redis.RedisError, DatabaseError):
             # Both come back without us; what was known stays known until it is stale.
-            log.exception("a turn of the price feed failed")
+            log.exception("feed_turn_failed")
             close_old_connections()
         turn += 1
         stop.wait(max(0.01, every_s - (wall_clock_ms() - started_ms) / 1_000))
     try:
         service.release()
     except redis.RedisError:
-        log.warning("the hold on the price source was left to expire")
+        log.warning("feed_hold_left_to_expire")

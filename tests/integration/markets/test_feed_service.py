@@ -136,9 +136,7 @@ class TestHold:
         assert not task.hold()
         assert 0 < live_redis.pttl(keys.holder_key()) <= HOLD_MS
 
-    def test_a_stream_takes_the_source_from_the_task(
-        self, live_redis: redis_module.Redis
-    ) -> None:
+    def test_a_stream_takes_the_source_from_the_task(self, live_redis: redis_module.Redis) -> None:
         feed = ScriptedFeed(1, PriceState.LIVE)
         stream = FeedService(feed, FeedMode.LIVE, streaming=True)
         task = FeedService(feed, FeedMode.LIVE, streaming=False)

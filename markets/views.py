@@ -1,0 +1,245 @@
+"""Public market data over REST: no login, declared parameters only."""
+
+from typing import Any, cast
+
+import redis
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from drf_spectacular.utils import extend_schema
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.authentication import SessionTokenAuthentication
+from common import redis as redis_clients
+from common.errors import ApiError
+from common.exceptions import to_api_error
+from common.limits import show_rate, take_request
+from common.query import QuerySerializer, read_query
+from common.views import error_response
+from markets import selectors
+from markets.candle_store import bars_read
+from markets.candles import Bar, Series
+from markets.enums import INTERVAL_NAMES, CandleSource, Interval
+from markets.feeds.bars import open_index_bar
+from markets.feeds.mode import feed_chosen
+from markets.feeds.recorded import REPLAY_NOTE
+from markets.feeds.service import LIVE_NOTE
+from markets.feeds.sources import wall_clock_ms
+from markets.live_bytes import book_bytes, open_trade_bar, ticker_bytes, trades_bytes
+from markets.render import asset_json, kline_json, market_json
+from markets.serializers import (
+    DepthQuery,
+    ExchangeInfoSerializer,
+    KlineListSerializer,
+    KlinesQuery,
+    MarketListSerializer,
+    MarketSerializer,
+    OrderBookSerializer,
+    TickerSerializer,
+    TimeSerializer,
+    TradeListSerializer,
+    TradesQuery,
+)
+from markets.types import MarketInfo
+
+
+def market_or_404(symbol: str) -> MarketInfo:
+    """
+    Return the market of an address.
+
+    Raises:
+        ApiError: 404 ``MARKET_NOT_FOUND``.
+    """
+    try:
+        return selectors.market_by_symbol(symbol)
+    except selectors.MarketNotFound as error:
+        raise ApiError("MARKET_NOT_FOUND", "The market does not exist.", 404) from error
+
+
+class PublicView(APIView):
+    """A view for everybody; a login only raises the rate limit."""
+
+    permission_classes = (AllowAny,)
+
+
+class PlainView(PublicView):
+    """
+    A public view without the framework's way from request to answer.
+
+    Tickers and books are asked for most and are ready-made bytes: negotiation, parsing and
+    rendering would cost more than the answer. Identity, rate limit and errors are the same.
+    """
+
+    def dispatch(self, request: HttpRequest, *args: object, **kwargs: str) -> HttpResponseBase:
+        """Answer GET and HEAD; every error in the common envelope."""
+        try:
+            if request.method not in {"GET", "HEAD"}:
+                raise ApiError("METHOD_NOT_ALLOWED", "This address does not take that method.", 405)
+            # Never the browser session of the back-office: its user has no limit tier.
+            request.user = _caller(request)
+            show_rate(request, take_request(request))
+            return self.get(request, **kwargs)
+        except Exception as error:
+            answer = to_api_error(error)
+            if answer is None:
+                raise
+            return error_response(answer)
+
+    def get(self, request: HttpRequest, symbol: str) -> HttpResponseBase:
+        """Answer one market's data."""
+        raise NotImplementedError
+
+
+def _caller(request: HttpRequest) -> Any:
+    """Return the identity of the token that a request carries, None without one."""
+    found = SessionTokenAuthentication().authenticate(cast(Request, request))
+    return None if found is None else found[0]
+
+
+def _json(body: bytes) -> HttpResponse:
+    return HttpResponse(body, content_type="application/json")
+
+
+class MarketListView(PublicView):
+    """All markets."""
+
+    @extend_schema(operation_id="markets_list", responses=MarketListSerializer, tags=["markets"])
+    def get(self, request: Request) -> Response:
+        """List all markets with their rules."""
+        read_query(request, QuerySerializer)
+        return Response({"items": [market_json(item) for item in selectors.markets_all()]})
+
+
+class MarketDetailView(PublicView):
+    """One market."""
+
+    @extend_schema(operation_id="markets_retrieve", responses=MarketSerializer, tags=["markets"])
+    def get(self, request: Request, symbol: str) -> Response:
+        """Show a market's rules and status."""
+        read_query(request, QuerySerializer)
+        return Response(market_json(market_or_404(symbol)))
+
+
+class TickerView(PlainView):
+    """One market's ticker."""
+
+    @extend_schema(operation_id="markets_ticker", responses=TickerSerializer, tags=["markets"])
+    def get(self, request: HttpRequest, symbol: str) -> HttpResponseBase:
+        """Show the last 24 hours, best prices and the index price with its state."""
+        read_query(request, QuerySerializer)
+        return _json(ticker_bytes(market_or_404(symbol)))
+
+
+class OrderBookView(PlainView):
+    """One market's order book."""
+
+    @extend_schema(
+        operation_id="markets_orderbook",
+        parameters=[DepthQuery],
+        responses=OrderBookSerializer,
+        tags=["markets"],
+    )
+    def get(self, request: HttpRequest, symbol: str) -> HttpResponseBase:
+        """Show the best price levels of both sides."""
+        query = read_query(request, DepthQuery)
+        return _json(book_bytes(market_or_404(symbol), query["depth"]))
+
+
+class TradeListView(PlainView):
+    """One market's recent trades."""
+
+    @extend_schema(
+        operation_id="markets_trades",
+        parameters=[TradesQuery],
+        responses=TradeListSerializer,
+        tags=["markets"],
+    )
+    def get(self, request: HttpRequest, symbol: str) -> HttpResponseBase:
+        """List the latest trades, newest first."""
+        query = read_query(request, TradesQuery)
+        return _json(trades_bytes(market_or_404(symbol), query["limit"]))
+
+
+class KlineListView(PublicView):
+    """One market's candles."""
+
+    @extend_schema(
+        operation_id="markets_klines",
+        parameters=[KlinesQuery],
+        responses=KlineListSerializer,
+        tags=["markets"],
+    )
+    def get(self, request: Request, symbol: str) -> Response:
+        """List candles from trades or from the index price, without holes, oldest first."""
+        query = read_query(request, KlinesQuery)
+        market = market_or_404(symbol)
+        interval = INTERVAL_NAMES[query["interval"]]
+        source = CandleSource[query["source"].upper()]
+        series = Series(market.market_id, source, interval)
+        now_ms = wall_clock_ms()
+        bars = bars_read(
+            series,
+            start_ms=query.get("start"),
+            end_ms=min(query.get("end", now_ms), now_ms),
+            limit=query["limit"],
+            **_live_bars(market, source, interval),
+        )
+        return Response(
+            {
+                "symbol": market.symbol,
+                "interval": query["interval"],
+                "source": query["source"],
+                "klines": [
+                    kline_json(bar, market, length_ms=series.length_ms, now_ms=now_ms)
+                    for bar in bars
+                ],
+            }
+        )
+
+
+def _live_bars(
+    market: MarketInfo, source: CandleSource, interval: Interval
+) -> dict[str, Bar | None]:
+    """Return what is not stored yet: the open candle of trades, or the index's open minute."""
+    if source is CandleSource.TRADES:
+        name = next(name for name, value in INTERVAL_NAMES.items() if value is interval)
+        return {"open_bar": open_trade_bar(market, name)}
+    try:
+        return {"open_minute": open_index_bar(redis_clients.client(), market.market_id)}
+    except redis.RedisError:
+        return {}
+
+
+class TimeView(PublicView):
+    """The server's clock."""
+
+    @extend_schema(operation_id="time_retrieve", responses=TimeSerializer, tags=["exchange"])
+    def get(self, request: Request) -> Response:
+        """Show the server's time, for clients that sign with a timestamp."""
+        read_query(request, QuerySerializer)
+        return Response({"time": wall_clock_ms()})
+
+
+class ExchangeInfoView(PublicView):
+    """What a client needs before it trades."""
+
+    @extend_schema(
+        operation_id="exchange_info_retrieve", responses=ExchangeInfoSerializer, tags=["exchange"]
+    )
+    def get(self, request: Request) -> Response:
+        """Show assets, markets, candle intervals and where prices come from."""
+        read_query(request, QuerySerializer)
+        chosen = feed_chosen()
+        mode = None if chosen is None else chosen.mode.value
+        notes = {None: "", "live": LIVE_NOTE, "replay": REPLAY_NOTE}
+        return Response(
+            {
+                "time": wall_clock_ms(),
+                "feed": {"mode": mode, "note": notes[mode]},
+                "intervals": list(INTERVAL_NAMES),
+                "assets": [asset_json(asset) for asset in selectors.assets_all()],
+                "markets": [market_json(market) for market in selectors.markets_all()],
+            }
+        )
