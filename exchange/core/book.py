@@ -2,9 +2,10 @@
 Price-time order book of one market.
 
 A side keeps its prices in one sorted list whose last element is the best, so that work near
-the top of the book moves little memory, and a FIFO queue per price. Cancelling is O(1): an
-order that ended (nothing remaining) stays in its queue as a tombstone until the head passes
-it or the queue is compacted.
+the top of the book moves little memory, and a FIFO queue per price. Cancelling and moving are
+O(1) inside a price: the place of an order that ended (nothing remaining) or left for another
+place (its priority is no longer the one the place was taken with) stays in the queue as a
+tombstone until the head passes it or the queue is compacted.
 """
 
 from __future__ import annotations
@@ -21,28 +22,35 @@ _TOMBSTONES_MAX = 16
 
 
 class Level:
-    """All orders resting at one price, oldest first."""
+    """
+    All orders resting at one price, oldest first.
 
-    __slots__ = ("head", "live", "price_atoms", "quantity_atoms", "queue")
+    ``priorities`` holds, beside each order in ``queue``, the priority it took its place with.
+    """
+
+    __slots__ = ("head", "live", "price_atoms", "priorities", "quantity_atoms", "queue")
 
     def __init__(self, price_atoms: int) -> None:
         """Make an empty level."""
         self.price_atoms = price_atoms
         self.quantity_atoms = 0
         self.queue: list[Order] = []
+        self.priorities: list[int] = []
         self.head = 0
         self.live = 0
 
     def compact(self) -> None:
         """Drop the tombstones."""
-        self.queue = [order for order in self.queue[self.head :] if order.remaining_atoms]
+        self.queue = list(self.orders())
+        self.priorities = [order.priority for order in self.queue]
         self.head = 0
 
     def orders(self) -> Iterator[Order]:
         """Yield the live orders, oldest first."""
+        priorities = self.priorities
         for index in range(self.head, len(self.queue)):
             order = self.queue[index]
-            if order.remaining_atoms:
+            if order.remaining_atoms and order.priority == priorities[index]:
                 yield order
 
 
@@ -79,6 +87,7 @@ class BookSide:
             else:
                 insort(keys, key)
         level.queue.append(order)
+        level.priorities.append(order.priority)
         level.live += 1
         level.quantity_atoms += order.remaining_atoms
         self.changed[price] = None
@@ -93,6 +102,28 @@ class BookSide:
         if order.remaining_atoms == 0:
             self._retire(level)
 
+    def remove(self, order: Order) -> None:
+        """
+        Take a resting order out whole; what remains of it stays in the order.
+
+        Its priority becomes 0. It may be inserted again once it has a new one, higher than
+        any it had before.
+        """
+        price = order.price_atoms
+        level = self.levels[price]
+        level.quantity_atoms -= order.remaining_atoms
+        order.priority = 0
+        self.changed[price] = None
+        self._retire(level)
+
+    def move(self, order: Order, *, price_atoms: int, remaining_atoms: int, priority: int) -> None:
+        """Put a resting order behind all others at a price, with a new remaining quantity."""
+        self.remove(order)
+        order.price_atoms = price_atoms
+        order.remaining_atoms = remaining_atoms
+        order.priority = priority
+        self.insert(order)
+
     def _retire(self, level: Level) -> None:
         level.live -= 1
         if level.live == 0:
@@ -104,9 +135,9 @@ class BookSide:
             else:
                 del keys[bisect_left(keys, key)]
             return
-        queue = level.queue
+        queue, priorities = level.queue, level.priorities
         head = level.head
-        while queue[head].remaining_atoms == 0:
+        while queue[head].remaining_atoms == 0 or queue[head].priority != priorities[head]:
             head += 1
         level.head = head
         tombstones = len(queue) - level.live
@@ -135,7 +166,14 @@ class BookSide:
                 "level quantity is not the sum of its orders",
             )
             priorities = [order.priority for order in orders]
-            check(priorities == sorted(priorities), "queue is not in time priority")
+            check(priorities == sorted(set(priorities)), "queue is not in time priority")
+            check(
+                all(order.price_atoms == level.price_atoms for order in orders),
+                "order rests at another price",
+            )
+            check(
+                len(level.queue) == len(level.priorities), "queue and priorities differ in length"
+            )
 
 
 class OrderBook:

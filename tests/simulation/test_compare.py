@@ -90,8 +90,9 @@ def hold_without_fee(order: Any, quote_atoms: int) -> int:
 
 def oldest_last(side: Any, order: Any) -> None:
     INSERT(side, order)
-    queue = side.levels[order.price_atoms].queue
-    queue.insert(side.levels[order.price_atoms].head, queue.pop())
+    level = side.levels[order.price_atoms]
+    for places in (level.queue, level.priorities):
+        places.insert(level.head, places.pop())
 
 
 def cancels_anyones(memory_: Any, command: Any) -> Any:
