@@ -4,7 +4,6 @@ import hashlib
 import os
 import secrets
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -15,6 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import (
 )
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+
+from common.once import Once
 
 KEY_BITS = 2048
 _FILE_NAME = "jwt_private.pem"
@@ -83,10 +84,9 @@ def _generated(path: Path) -> bytes:
     return path.read_bytes()
 
 
-@lru_cache(maxsize=1)
-def key_ring() -> KeyRing:
+def load_key_ring() -> KeyRing:
     """
-    Return the keys of this installation, parsed once per process.
+    Return the keys of this installation.
 
     From ``JWT_PRIVATE_KEY``; without it, outside production, from a file under ``var/keys``
     that the first start makes. ``JWT_PUBLIC_KEY`` may name the key before the present one,
@@ -109,3 +109,7 @@ def key_ring() -> KeyRing:
         other = _parse_public(settings.JWT_PUBLIC_KEY.encode(), "JWT_PUBLIC_KEY")
         public_keys.setdefault(key_id(other), other)
     return KeyRing(kid=kid, private_key=private_key, public_keys=public_keys)
+
+
+# Parsing costs more than a check of a signature, so a process does it once.
+key_ring = Once(load_key_ring)

@@ -127,7 +127,10 @@ def _from_database(session_id: int) -> SessionState | None:
 
 def announce_revoked(session_ids: Iterable[int]) -> None:
     """
-    Tell every process that sessions have ended; call it after the commit.
+    Tell every process that sessions have ended.
+
+    The mark in Redis counts at once, also while the transaction that ends them (the
+    back-office runs in one) is not committed yet.
 
     Without Redis the other processes learn it from the database within a second.
     """

@@ -8,7 +8,6 @@ token is good while its session says that it is the newest of its family.
 import hashlib
 import secrets
 import time
-from functools import lru_cache
 from typing import Any
 
 import jwt
@@ -21,6 +20,7 @@ from rest_framework_simplejwt.exceptions import TokenBackendError, TokenBackendE
 from accounts.keys import KeyRing, key_ring
 from accounts.types import TokenError
 from common.ids import parse_id
+from common.once import Once
 
 ALGORITHM = "RS256"
 ACCESS = "access"
@@ -97,10 +97,12 @@ class KeyIdTokenBackend(TokenBackend):
         return claims
 
 
-@lru_cache(maxsize=1)
-def token_backend() -> KeyIdTokenBackend:
-    """Return this process's backend."""
-    return KeyIdTokenBackend(key_ring(), audience=settings.JWT_AUDIENCE, issuer=settings.JWT_ISSUER)
+# The backend of this process, made on first use.
+token_backend = Once(
+    lambda: KeyIdTokenBackend(
+        key_ring(), audience=settings.JWT_AUDIENCE, issuer=settings.JWT_ISSUER
+    )
+)
 
 
 def make_token_id() -> str:
@@ -167,5 +169,5 @@ def decode_token(raw: str, *, token_type: str) -> Claims:
 
 def reset() -> None:
     """Forget the parsed keys; for tests that change them."""
-    token_backend.cache_clear()
-    key_ring.cache_clear()
+    token_backend.clear()
+    key_ring.clear()

@@ -14,8 +14,23 @@ from accounts.models import User
 from accounts.types import Identity, TokenError
 from common.errors import not_found
 from common.network import client_ip
+from common.openapi import (
+    BODY_ERRORS,
+    LOGIN_ERRORS,
+    NOT_FOUND_ERRORS,
+    QUERY_ERRORS,
+    Codes,
+    errors,
+)
 from common.query import read_query
 from common.serializers import validated
+
+_CREDENTIALS_ERRORS: Codes = {
+    401: ("INVALID_CREDENTIALS",),
+    429: ("TOO_MANY_ATTEMPTS",),
+    503: ("LOGIN_BUSY", "LOGIN_UNAVAILABLE"),
+}
+_LIMIT_ERRORS: Codes = {429: ("RATE_LIMITED",)}
 
 
 def _identity(request: Request) -> Identity:
@@ -40,7 +55,19 @@ class RegisterView(APIView):
         tags=["auth"],
         auth=[],
         request=serializers.RegisterInput,
-        responses={201: serializers.LoginOutput},
+        responses={
+            201: serializers.LoginOutput,
+            **errors(
+                BODY_ERRORS,
+                QUERY_ERRORS,
+                _LIMIT_ERRORS,
+                {
+                    409: ("USERNAME_TAKEN",),
+                    429: ("TOO_MANY_ATTEMPTS",),
+                    503: ("LOGIN_BUSY", "LOGIN_UNAVAILABLE"),
+                },
+            ),
+        },
     )
     def post(self, request: Request) -> Response:
         """Create a trader and log it in."""
@@ -62,7 +89,10 @@ class LoginView(APIView):
         tags=["auth"],
         auth=[],
         request=serializers.LoginInput,
-        responses={200: serializers.LoginOutput},
+        responses={
+            200: serializers.LoginOutput,
+            **errors(BODY_ERRORS, QUERY_ERRORS, _LIMIT_ERRORS, _CREDENTIALS_ERRORS),
+        },
     )
     def post(self, request: Request) -> Response:
         """Open a session with a user name (or a verified e-mail address) and a password."""
@@ -87,7 +117,15 @@ class RefreshView(APIView):
         tags=["auth"],
         auth=[],
         request=serializers.RefreshInput,
-        responses={200: serializers.TokensOutput},
+        responses={
+            200: serializers.TokensOutput,
+            **errors(
+                BODY_ERRORS,
+                QUERY_ERRORS,
+                _LIMIT_ERRORS,
+                {401: ("TOKEN_INVALID", "TOKEN_EXPIRED", "TOKEN_REVOKED", "TOKEN_REUSED")},
+            ),
+        },
     )
     def post(self, request: Request) -> Response:
         """Exchange a refresh token, which works once, for a new pair."""
@@ -107,7 +145,7 @@ class LogoutView(APIView):
         operation_id="auth_logout",
         tags=["auth"],
         request=None,
-        responses={204: None},
+        responses={204: None, **errors(QUERY_ERRORS, LOGIN_ERRORS)},
     )
     def post(self, request: Request) -> Response:
         """End the session of the access token."""
@@ -124,7 +162,7 @@ class ProfileView(APIView):
     @extend_schema(
         operation_id="auth_profile",
         tags=["auth"],
-        responses={200: serializers.ProfileOutput},
+        responses={200: serializers.ProfileOutput, **errors(QUERY_ERRORS, LOGIN_ERRORS)},
     )
     def get(self, request: Request) -> Response:
         """Return the user."""
@@ -135,7 +173,10 @@ class ProfileView(APIView):
         operation_id="auth_profile_update",
         tags=["auth"],
         request=serializers.ProfileInput,
-        responses={200: serializers.ProfileOutput},
+        responses={
+            200: serializers.ProfileOutput,
+            **errors(BODY_ERRORS, QUERY_ERRORS, LOGIN_ERRORS, _CREDENTIALS_ERRORS),
+        },
     )
     def put(self, request: Request) -> Response:
         """
@@ -165,7 +206,7 @@ class SessionsView(APIView):
     @extend_schema(
         operation_id="auth_sessions",
         tags=["auth"],
-        responses={200: serializers.SessionListOutput},
+        responses={200: serializers.SessionListOutput, **errors(QUERY_ERRORS, LOGIN_ERRORS)},
     )
     def get(self, request: Request) -> Response:
         """List the user's living sessions, newest first."""
@@ -180,7 +221,7 @@ class SessionsView(APIView):
     @extend_schema(
         operation_id="auth_sessions_revoke_all",
         tags=["auth"],
-        responses={200: serializers.RevokedOutput},
+        responses={200: serializers.RevokedOutput, **errors(QUERY_ERRORS, LOGIN_ERRORS)},
     )
     def delete(self, request: Request) -> Response:
         """End every session of the user, this one included."""
@@ -197,7 +238,7 @@ class SessionView(APIView):
     @extend_schema(
         operation_id="auth_session_revoke",
         tags=["auth"],
-        responses={204: None},
+        responses={204: None, **errors(QUERY_ERRORS, LOGIN_ERRORS, NOT_FOUND_ERRORS)},
     )
     def delete(self, request: Request, session_id: int) -> Response:
         """End one of the user's sessions."""
@@ -214,7 +255,10 @@ class TicketView(APIView):
         operation_id="auth_ws_ticket",
         tags=["auth"],
         request=None,
-        responses={201: serializers.TicketOutput},
+        responses={
+            201: serializers.TicketOutput,
+            **errors(QUERY_ERRORS, LOGIN_ERRORS, {503: ("SERVICE_UNAVAILABLE",)}),
+        },
     )
     def post(self, request: Request) -> Response:
         """Return a ticket that opens one WebSocket from this address within 30 seconds."""
@@ -230,7 +274,7 @@ class AccountView(APIView):
     @extend_schema(
         operation_id="account",
         tags=["account"],
-        responses={200: serializers.AccountOutput},
+        responses={200: serializers.AccountOutput, **errors(QUERY_ERRORS, LOGIN_ERRORS)},
     )
     def get(self, request: Request) -> Response:
         """Return settings, fees and limits of the account."""

@@ -5,7 +5,11 @@ from collections.abc import Callable
 import structlog
 from django.http import HttpRequest, HttpResponse
 
+from common.errors import ApiError
+from common.exceptions import to_api_error
 from common.request_id import HEADER, accept_request_id, bind_request_id
+from common.views import error_response
+from exchange.errors import ExchangeError
 
 API_PREFIX = "/api/"
 
@@ -41,3 +45,10 @@ class RequestIdMiddleware:
         if request.path_info.startswith(API_PREFIX) and not response.has_header("Cache-Control"):
             response["Cache-Control"] = "no-store"
         return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Answer a refusal raised by a plain view; Django answers its own and every bug."""
+        if isinstance(exception, ApiError | ExchangeError):
+            error = to_api_error(exception)
+            return error_response(error) if error is not None else None
+        return None

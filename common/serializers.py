@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import empty
 
@@ -27,6 +28,7 @@ class TextField(serializers.CharField):
         return str(super().to_internal_value(data))
 
 
+@extend_schema_field({"type": "string", "example": "0.01"})
 class AtomsField(serializers.Field):
     """A decimal string in JSON, atoms (10^-8) in Python."""
 
@@ -53,6 +55,7 @@ class AtomsField(serializers.Field):
         return format_atoms(value)
 
 
+@extend_schema_field({"type": "string", "example": "1234"})
 class IdField(serializers.Field):
     """An id: decimal text in JSON, a 63-bit integer in Python."""
 

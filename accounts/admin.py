@@ -1,0 +1,201 @@
+"""Users, sessions, accounts and fee tiers in the back-office."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.models import Group
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+from unfold.decorators import action, display
+
+from accounts import services
+from accounts.enums import Role
+from accounts.models import Account, FeeTier, Session, User
+from accounts.permissions import Permission, role_permits
+from common.decimals import format_rate
+from common.tiers import Tier
+
+# Roles come from a table in code, so the framework's groups are not shown.
+admin.site.unregister(Group)
+
+
+class ReadOnlyAdmin(ModelAdmin):
+    """Rows that nobody changes here."""
+
+    list_per_page = 50
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Return that nothing is added by hand."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return that nothing is changed by hand."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return that nothing is deleted."""
+        return False
+
+
+class UserForm(forms.ModelForm):
+    """What an operator changes of a user; its name, money and password are not among it."""
+
+    class Meta:
+        model = User
+        fields = ["role", "limit_tier", "is_active"]
+
+
+@admin.register(User)
+class UserAdmin(ModelAdmin):
+    """Users: find one, see it, disable it, change its role or limits."""
+
+    form = UserForm
+    list_display = [
+        "username",
+        "email",
+        "shown_role",
+        "limit_tier",
+        "shown_active",
+        "account_id",
+        "created_at",
+    ]
+    list_filter = ["role", "limit_tier", "is_active"]
+    search_fields = ["=username", "username__startswith", "=email", "=account_id", "=id"]
+    search_help_text = "Start of a user name, or a whole e-mail address, account or user id"
+    ordering = ["-id"]
+    list_per_page = 50
+    show_full_result_count = False
+    readonly_fields = [
+        "id",
+        "username",
+        "email",
+        "verified_email",
+        "account_id",
+        "last_login",
+        "created_at",
+    ]
+    fieldsets = [
+        (None, {"fields": ["username", "email", "verified_email"]}),
+        ("Access", {"fields": ["role", "limit_tier", "is_active"]}),
+        ("Numbers", {"fields": ["id", "account_id", "last_login", "created_at"]}),
+    ]
+    actions = ["end_sessions"]
+
+    @display(
+        description="Role",
+        ordering="role",
+        label={"Administrator": "danger", "Operator": "warning", "Trader": "info"},
+    )
+    def shown_role(self, user: User) -> str:
+        """Return the role's label."""
+        return user.get_role_display()
+
+    @display(description="Active", ordering="is_active", boolean=True)
+    def shown_active(self, user: User) -> bool:
+        """Return whether the user may log in."""
+        return user.is_active
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Return that users register or are seeded."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return that users are disabled, never deleted."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return whether the role manages users; only administrators touch staff."""
+        actor: Any = request.user
+        if not role_permits(actor.role, Permission.USERS_MANAGE):
+            return False
+        return obj is None or actor.role == Role.ADMIN or not obj.is_staff
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        """Return the form; only administrators give roles."""
+        form = super().get_form(request, obj, change, **kwargs)
+        actor: Any = request.user
+        if "role" in form.base_fields and actor.role != Role.ADMIN:
+            form.base_fields["role"].disabled = True
+        return form
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """Let the service make the change, so that lost rights end sessions at once."""
+        stored = User.objects.get(pk=obj.pk)
+        services.user_set_access(
+            user=stored,
+            is_active=obj.is_active,
+            role=Role(obj.role),
+            tier=Tier(obj.limit_tier),
+        )
+
+    @action(description="End all sessions", permissions=["end_sessions"])
+    def end_sessions(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """End every session of the chosen users."""
+        ended = sum(
+            services.sessions_revoke_all(user_id=user.pk, reason="operator") for user in queryset
+        )
+        messages.success(request, f"{ended} sessions ended.")
+
+    def has_end_sessions_permission(self, request: HttpRequest) -> bool:
+        """Return whether the role manages users."""
+        actor: Any = request.user
+        return role_permits(actor.role, Permission.USERS_MANAGE)
+
+
+@admin.register(Session)
+class SessionAdmin(ReadOnlyAdmin):
+    """Who is logged in, from where, and how sessions ended."""
+
+    list_display = [
+        "id",
+        "user",
+        "ip",
+        "created_at",
+        "refreshed_at",
+        "expires_at",
+        "shown_alive",
+        "revoked_reason",
+    ]
+    list_select_related = ["user"]
+    list_filter = ["revoked_reason"]
+    search_fields = ["=user__username", "=ip", "=id"]
+    ordering = ["-id"]
+    exclude = ["refresh_hash"]
+
+    @display(description="Alive", boolean=True)
+    def shown_alive(self, session: Session) -> bool:
+        """Return whether the session has not been ended."""
+        return session.revoked_at is None
+
+
+@admin.register(Account)
+class AccountAdmin(ReadOnlyAdmin):
+    """Accounts as the exchange knows them; they change by command."""
+
+    list_display = ["id", "status", "fee_tier", "open_orders_max", "self_trade_mode"]
+    list_filter = ["status", "fee_tier"]
+    search_fields = ["=id"]
+    ordering = ["-id"]
+
+
+@admin.register(FeeTier)
+class FeeTierAdmin(ReadOnlyAdmin):
+    """Fee tiers as the exchange knows them; they change by command."""
+
+    list_display = ["id", "maker_fee", "taker_fee"]
+    ordering = ["id"]
+
+    @display(description="Maker fee")
+    def maker_fee(self, tier: FeeTier) -> str:
+        """Return the rate as a decimal."""
+        return format_rate(tier.maker_rate_e8)
+
+    @display(description="Taker fee")
+    def taker_fee(self, tier: FeeTier) -> str:
+        """Return the rate as a decimal."""
+        return format_rate(tier.taker_rate_e8)

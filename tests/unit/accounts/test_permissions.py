@@ -1,0 +1,55 @@
+import pytest
+
+from accounts.enums import Role
+from accounts.models import User
+from accounts.permissions import ROLE_PERMISSIONS, Permission, role_permits
+
+
+class TestTable:
+    def test_names_every_role(self):
+        assert set(ROLE_PERMISSIONS) == set(Role)
+
+    def test_a_trader_only_trades(self):
+        assert ROLE_PERMISSIONS[Role.TRADER] == {Permission.TRADE}
+
+    def test_an_auditor_changes_nothing(self):
+        managing = {permission for permission in Permission if permission.endswith("_manage")}
+
+        assert not ROLE_PERMISSIONS[Role.AUDITOR] & (managing | {Permission.TRADE})
+
+    def test_an_unknown_role_may_nothing(self):
+        assert not any(role_permits("root", permission) for permission in Permission)
+
+
+class TestDjangoPermissions:
+    @pytest.mark.parametrize(
+        ("role", "permission", "allowed"),
+        [
+            (Role.TRADER, "accounts.view_user", False),
+            (Role.TRADER, "orders.view_order", False),
+            (Role.SUPPORT, "accounts.view_user", True),
+            (Role.SUPPORT, "accounts.change_user", False),
+            (Role.SUPPORT, "exchange.view_lease", False),
+            (Role.OPERATOR, "accounts.change_user", True),
+            (Role.OPERATOR, "orders.change_order", False),
+            (Role.ADMIN, "wallets.change_balance", False),
+            (Role.ADMIN, "wallets.delete_ledgerentry", False),
+            (Role.ADMIN, "accounts.delete_user", False),
+            (Role.ADMIN, "unknown.view_thing", False),
+            (Role.ADMIN, "nonsense", False),
+            (Role.AUDITOR, "admin.view_logentry", True),
+        ],
+    )
+    def test_follow_the_table(self, role, permission, allowed):
+        assert User(username="a", role=role).has_perm(permission) is allowed
+
+    def test_a_disabled_user_may_nothing(self):
+        user = User(username="a", role=Role.ADMIN, is_active=False)
+
+        assert not user.has_perm("accounts.view_user")
+        assert not user.has_module_perms("accounts")
+
+    def test_staff_is_everybody_but_traders(self):
+        staff = {role for role in Role if User(role=role).is_staff}
+
+        assert staff == set(Role) - {Role.TRADER}
