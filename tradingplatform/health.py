@@ -16,11 +16,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from common.redis import client as redis_client
+from common.ws import topics
 from exchange import gateway
+from markets.enums import PriceState
+from markets.feeds.health import feed_health
 from tradingplatform import metrics
 
-# A leader that has not said that it lives for this long counts as gone.
-HEARTBEAT_AGE_MAX_MS = 5_000
 # Commands waiting beyond which new work would not be answered in time.
 LAG_MAX = 5_000
 NO_STORE = {"Cache-Control": "no-store"}
@@ -58,10 +59,28 @@ def check_exchange() -> Check:
     return Check(status.lag <= LAG_MAX, f"{detail}, {status.phase}")
 
 
+def check_projector() -> Check:
+    """Check that somebody builds books, tickers and candles from the events."""
+    if redis_client().exists(topics.leader_key()):
+        return Check(True, "publishing")
+    return Check(False, "nobody publishes live data")
+
+
+def check_feed() -> Check:
+    """Check that index prices come; halted prices halt trading."""
+    health = feed_health()
+    if health is None:
+        return Check(False, "nobody feeds prices")
+    state = health.worst_state()
+    return Check(state is not PriceState.HALTED, f"{health.mode}, {state.value}: {health.note}")
+
+
 CHECKS: dict[str, Callable[[], Check]] = {
     "database": check_database,
     "redis": check_redis,
     "exchange": check_exchange,
+    "projector": check_projector,
+    "feed": check_feed,
 }
 
 

@@ -8,6 +8,8 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 from markdown_it import MarkdownIt
 
+from markets.enums import FeedMode
+from markets.feeds.mode import feed_chosen
 from markets.selectors import markets_all
 
 # Guides under docs/ that are shown as pages: address, file, title.
@@ -26,11 +28,20 @@ def front_page(request: HttpRequest) -> HttpResponse:
             {"symbol": market.symbol, "base": market.base, "quote": market.quote}
             for market in markets_all()
         ],
+        "feed": _feed(),
         "admin_path": settings.ADMIN_PATH,
-        "production": settings.PRODUCTION,
-        "guides": {name: title for name, (_, title) in GUIDES.items()},
     }
     return render(request, "front_page.html", context)
+
+
+def _feed() -> dict[str, str] | None:
+    """Return what the prices are, in words; None before that is decided."""
+    chosen = feed_chosen()
+    if chosen is None:
+        return None
+    if chosen.mode is FeedMode.LIVE:
+        return {"state": "ok", "text": "live prices of Binance, Coinbase and Kraken"}
+    return {"state": "replay", "text": "replay: recorded prices of Binance, August 2024"}
 
 
 @require_safe
