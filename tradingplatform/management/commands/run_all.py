@@ -119,8 +119,8 @@ def stages(url: str, *, reload: bool = False) -> list[Stage]:
         ),
         Stage(_manage("feed", "run_feed")),
     ]
-    if settings.MARKET_MAKER:
-        found.append(Stage(_manage("maker", "run_market_maker", "--url", url)))
+    if settings.MARKET_MAKER and not settings.PRODUCTION:
+        found.append(Stage(_manage("maker", "run_market_maker", "--url", url, "--taker")))
     return found
 
 
