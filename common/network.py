@@ -16,16 +16,22 @@ def _valid(text: str) -> str | None:
 
 
 def client_ip(request: HttpRequest) -> str:
-    """
-    Return the client's address.
+    """Return the client's address; see :func:`forwarded_ip`."""
+    return forwarded_ip(
+        request.META.get("REMOTE_ADDR") or "", request.META.get("HTTP_X_FORWARDED_FOR")
+    )
 
-    ``X-Forwarded-For`` is ignored unless ``NUM_PROXIES`` says how many of our own proxies
-    append to it; then the entry that the outermost of them wrote counts, and anything the
-    client put before it does not.
+
+def forwarded_ip(remote: str, forwarded: str | None) -> str:
     """
-    peer = _valid(request.META.get("REMOTE_ADDR") or "") or UNKNOWN
+    Return the client's address from the socket's peer and ``X-Forwarded-For``.
+
+    The header is ignored unless ``NUM_PROXIES`` says how many of our own proxies append to
+    it; then the entry that the outermost of them wrote counts, and anything the client put
+    before it does not.
+    """
+    peer = _valid(remote) or UNKNOWN
     proxies = settings.NUM_PROXIES
-    forwarded = request.META.get("HTTP_X_FORWARDED_FOR")
     if not proxies or not forwarded:
         return peer
     entries = forwarded.split(",")

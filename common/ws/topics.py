@@ -78,12 +78,22 @@ def topic_of(kind: str, market_id: int, interval: str = "") -> str:
     return f"{kind}:{market_id}:{interval}" if interval else f"{kind}:{market_id}"
 
 
+def symbol_of(text: str) -> str:
+    """
+    Return the symbol inside the text of a public channel, "" when it has none.
+
+    A symbol may itself hold a colon (``BTC/USDT:USDT``), so a kline's interval is what
+    follows the last one.
+    """
+    head, _, rest = text.partition(":")
+    return rest.rpartition(":")[0] if ALIASES.get(head, head) == KLINE else rest
+
+
 def parse_channel(text: str, market_id_of: Callable[[str], int]) -> Channel:
     """
     Parse a channel as a client writes it; kinds are lower case, aliases are accepted.
 
-    ``market_id_of`` resolves a symbol in any accepted spelling. A symbol may itself hold a
-    colon (``BTC/USDT:USDT``), so a kline's interval is what follows the last one.
+    ``market_id_of`` resolves a symbol in any accepted spelling.
 
     Raises:
         UnknownChannelError: for an unknown kind, interval or a malformed text.
@@ -93,18 +103,27 @@ def parse_channel(text: str, market_id_of: Callable[[str], int]) -> Channel:
     kind = ALIASES.get(head, head)
     if kind in PRIVATE_KINDS and not separator:
         return Channel(text=text, kind=kind)
-    if kind not in PUBLIC_KINDS or not rest:
+    symbol = symbol_of(text)
+    if kind not in PUBLIC_KINDS or not symbol:
         raise UnknownChannelError(text)
-    interval = ""
-    if kind == KLINE:
-        rest, _, interval = rest.rpartition(":")
-        if interval not in INTERVALS_MS or not rest:
-            raise UnknownChannelError(text)
-    return Channel(text=text, kind=kind, market_id=market_id_of(rest), interval=interval)
+    interval = rest.rpartition(":")[2] if kind == KLINE else ""
+    if kind == KLINE and interval not in INTERVALS_MS:
+        raise UnknownChannelError(text)
+    return Channel(text=text, kind=kind, market_id=market_id_of(symbol), interval=interval)
 
 
 def _key(name: str) -> str:
     return f"{settings.REDIS_PREFIX}{name}"
+
+
+def snapshot_key(topic: str) -> str:
+    """
+    Return the key of a topic's latest snapshot: JSON bytes, the ``data`` of a snapshot frame.
+
+    Every snapshot is an object that holds ``epoch``, ``seq``, ``time`` and ``symbol``. It is
+    written in the same transaction that publishes the frame with this ``seq``.
+    """
+    return _key(topic)
 
 
 def book_key(market_id: int) -> str:
@@ -114,42 +133,32 @@ def book_key(market_id: int) -> str:
     ``{"symbol", "epoch", "seq", "time", "bids": [["price", "quantity"], ...], "asks": [...]}``
     with the best price first; ``seq`` is the number of the last command it contains.
     """
-    return _key(f"book:{market_id}")
+    return snapshot_key(topic_of(BOOK, market_id))
 
 
 def ticker_key(market_id: int) -> str:
     """Return the key of a market's 24 h ticker: JSON bytes as the ticker channel's data."""
-    return _key(f"ticker:{market_id}")
+    return snapshot_key(topic_of(TICKER, market_id))
 
 
 def price_key(market_id: int) -> str:
     """Return the key of a market's prices (index, last): JSON bytes as the price channel's data."""
-    return _key(f"price:{market_id}")
+    return snapshot_key(topic_of(PRICE, market_id))
 
 
 def trades_key(market_id: int) -> str:
-    """Return the key of the recent trades: a JSON array, newest first."""
-    return _key(f"trades:{market_id}")
+    """Return the key of the recent trades: an object whose ``trades`` are newest first."""
+    return snapshot_key(topic_of(TRADE, market_id))
 
 
 def kline_key(market_id: int, interval: str) -> str:
     """Return the key of the candle now being built: JSON bytes as the kline channel's data."""
-    return _key(f"kline:{market_id}:{interval}")
+    return snapshot_key(topic_of(KLINE, market_id, interval))
 
 
-def snapshot_key(topic: str) -> str:
-    """Return the key of a public topic's snapshot: a packed sequence and frame body."""
-    return _key(f"live:snapshot:{topic}")
-
-
-def public_channel() -> str:
-    """Return the pub/sub channel that carries all public frames, packed per flush."""
-    return _key("live:public")
-
-
-def private_channel() -> str:
-    """Return the pub/sub channel that carries the private frames of watched accounts."""
-    return _key("live:private")
+def frames_channel() -> str:
+    """Return the pub/sub channel that carries all frames, packed per flush."""
+    return _key("live:frames")
 
 
 def epoch_key() -> str:
@@ -157,9 +166,9 @@ def epoch_key() -> str:
     return _key("live:epoch")
 
 
-def offset_key() -> str:
-    """Return the key of the projector's place in the events stream."""
-    return _key("live:offset")
+def leader_key() -> str:
+    """Return the key that says which projector publishes; it expires unless renewed."""
+    return _key("live:leader")
 
 
 def ring_key(epoch: int, account_id: int) -> str:

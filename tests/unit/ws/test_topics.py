@@ -34,8 +34,18 @@ def test_resolves_private_channels(text: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "book", "book:", "nothing:BTC-USDT", "kline:BTC-USDT", "kline:BTC-USDT:2m",
-             "kline::1m", "orders:1", "BOOK:BTC-USDT"],
+    "text",
+    [
+        "",
+        "book",
+        "book:",
+        "nothing:BTC-USDT",
+        "kline:BTC-USDT",
+        "kline:BTC-USDT:2m",
+        "kline::1m",
+        "orders:1",
+        "BOOK:BTC-USDT",
+    ],
 )
 def test_refuses_what_names_no_channel(text: str) -> None:
     with pytest.raises(topics.UnknownChannelError):
