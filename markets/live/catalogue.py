@@ -1,0 +1,60 @@
+"""Symbols for the event loop: every spelling to its market, without a query per message."""
+
+from __future__ import annotations
+
+import asyncio
+from weakref import WeakKeyDictionary
+
+from common.ws.hub import Hub
+from markets import selectors
+
+# A symbol that is not known is looked for again, but not more often than this.
+REFRESH_S = 1.0
+
+_known: WeakKeyDictionary[Hub, SymbolCatalogue] = WeakKeyDictionary()
+
+
+class SymbolCatalogue:
+    """All spellings of all symbols; read again when an unknown one is asked for."""
+
+    def __init__(self, hub: Hub) -> None:
+        """Use the hub's database threads."""
+        self._hub = hub
+        self._ids: dict[str, int] = {}
+        self._read_at = float("-inf")
+        self._lock = asyncio.Lock()
+
+    async def market_id(self, symbol: str) -> int:
+        """
+        Return the id of a market.
+
+        Raises:
+            LookupError: if there is none.
+        """
+        found = self._ids.get(symbol)
+        if found is None:
+            # Who asks while the list is being read waits for it.
+            async with self._lock:
+                if symbol not in self._ids and self._hub.time() - self._read_at >= REFRESH_S:
+                    self._ids = await self._hub.database(_read)
+                    self._read_at = self._hub.time()
+                found = self._ids.get(symbol)
+        if found is None:
+            raise LookupError(symbol)
+        return found
+
+
+def catalogue(hub: Hub) -> SymbolCatalogue:
+    """Return the catalogue that goes with a hub."""
+    found = _known.get(hub)
+    if found is None:
+        found = _known[hub] = SymbolCatalogue(hub)
+    return found
+
+
+def _read() -> dict[str, int]:
+    return {
+        name: market.market_id
+        for market in selectors.markets_all()
+        for name in selectors.spellings(market.symbol)
+    }
