@@ -25,4 +25,14 @@ _SIDE = _COLUMNS.index("taker_side")
 def trades_after(trade_id: int, limit: int) -> list[TradeExecuted]:
     """Return at most ``limit`` trades with higher numbers, lowest first."""
     rows = Trade.objects.filter(id__gt=trade_id).order_by("id").values_list(*_COLUMNS)[:limit]
-    return [TradeExecuted(*row[:_SIDE], Side(row[_SIDE]), *row[_SIDE + 1 :]) for row in rows]
+    return [_event(row) for row in rows]
+
+
+def trades_recent(market_id: int, limit: int) -> list[TradeExecuted]:
+    """Return at most ``limit`` last trades of a market, newest first."""
+    rows = Trade.objects.filter(market_id=market_id).order_by("-id").values_list(*_COLUMNS)
+    return [_event(row) for row in rows[:limit]]
+
+
+def _event(row: tuple[int, ...]) -> TradeExecuted:
+    return TradeExecuted(*row[:_SIDE], Side(row[_SIDE]), *row[_SIDE + 1 :])
