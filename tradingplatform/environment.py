@@ -214,6 +214,14 @@ OWN: tuple[Variable, ...] = (
         note="own proxies that append to X-Forwarded-For; 0: the header is ignored",
     ),
     Variable(
+        name="WEB_THREADS",
+        kind=Kind.INTEGER,
+        default="64",
+        minimum=1,
+        maximum=1024,
+        note="HTTP requests at once in a web process; each waits for its commit",
+    ),
+    Variable(
         name="REGISTER_LIMIT_PER_HOUR",
         kind=Kind.INTEGER,
         default="60",

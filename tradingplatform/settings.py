@@ -123,7 +123,10 @@ EXCHANGE_TRANSPORT = "redis"
 # Never-filled orders that ended longer ago are removed (0: none).
 ORDER_RETENTION_DAYS = env.integer("ORDER_RETENTION_DAYS")
 # Derived views, built from the published events by `manage.py run_projector`.
-EVENT_PROJECTORS: list[str] = []
+EVENT_PROJECTORS: list[str] = [
+    "markets.live.projector.PublicProjector",
+    "orders.live.PrivateProjector",
+]
 
 FEED_MODE = env.choice("FEED_MODE")
 BINANCE_API_KEY = env.text("BINANCE_API_KEY")
@@ -137,8 +140,9 @@ PRICE_SOURCES = {
     "kraken": {"url": env.text("KRAKEN_URL"), "api_key": KRAKEN_API_KEY},
 }
 REPLAY_SPEED_E8 = env.rate_e8("REPLAY_SPEED")
-# Candles are built from trades, which belong to an app above the markets.
+# Candles and the tape are made of trades, which belong to an app above the markets.
 TRADES_AFTER = "orders.trade_feed.trades_after"
+TRADES_RECENT = "orders.trade_feed.trades_recent"
 # Seed an empty database only; rates in 10^-8.
 MAKER_FEE_E8 = env.rate_e8("MAKER_FEE")
 TAKER_FEE_E8 = env.rate_e8("TAKER_FEE")
@@ -234,6 +238,8 @@ RATE_LIMIT_MAX_REQUESTS = env.integer("RATE_LIMIT_MAX_REQUESTS")
 LIMITS_STORAGE = "redis"
 NUM_PROXIES = env.integer("NUM_PROXIES")
 REGISTER_LIMIT_PER_HOUR = env.integer("REGISTER_LIMIT_PER_HOUR")
+# A request waits for its commit in a thread of its own.
+WEB_THREADS = env.integer("WEB_THREADS")
 WS_PING_INTERVAL_MS = env.integer("WS_PING_INTERVAL")
 WS_PING_TIMEOUT_MS = env.integer("WS_PING_TIMEOUT")
 WS_MAX_CONNECTIONS = env.integer("WS_MAX_CONNECTIONS")

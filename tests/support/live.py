@@ -1,0 +1,209 @@
+"""The live pipeline inside a test: published batches, projector thread, server, client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from typing import Any
+
+import redis as redis_module
+import uvicorn
+from websockets.asyncio.client import ClientConnection, connect
+
+from common import redis as common_redis
+from common.ws.hub import get_hub
+from common.ws.projecting import ProjectorHost
+from exchange import keys
+from exchange.events_stream import BatchEvents, BookImage, EventReader, encode_batch_events
+from markets.live.projector import PublicProjector
+from orders.live import PrivateProjector
+from tests.support.exchange import ExchangeHarness
+
+DEPTH = 10_000
+
+
+class EventPublisher:
+    """Does what the runner does after a commit: publishes batches, and books when asked."""
+
+    def __init__(self, exchange: ExchangeHarness, redis: redis_module.Redis) -> None:
+        self._exchange = exchange
+        self._redis = redis
+        self._sent = 0
+        self._extra = 0
+        self._lock = threading.Lock()
+
+    def publish(self) -> None:
+        """Publish every batch that was committed since the last call."""
+        with self._lock:
+            published = self._exchange.published
+            while self._sent < len(published):
+                self._add(published[self._sent])
+                self._sent += 1
+            if self._redis.delete(keys.books_wanted()):
+                self.publish_books()
+
+    def publish_books(self, *, reset: bool = False, epoch: int | None = None) -> None:
+        """Publish images of all books in a batch of their own."""
+        last = self._exchange.published[-1]
+        engine = self._exchange.exchange
+        command = engine.sequences.command
+        images = [
+            BookImage(market.market_id, *engine.book_levels(market.market_id, DEPTH), command)
+            for market in engine.image().markets
+        ]
+        self._extra += 1
+        batch = BatchEvents(
+            version=last.version,
+            epoch=epoch or last.epoch,
+            batch=last.batch,
+            time_ms=last.time_ms,
+            first_command=command,
+            last_command=command,
+            events=[],
+            book_images=images,
+            reset=reset,
+        )
+        self._add(batch, numbered=False)
+
+    def _add(self, batch: BatchEvents, *, numbered: bool = True) -> None:
+        number = batch.batch + self._extra
+        batch = BatchEvents(
+            batch.version,
+            batch.epoch,
+            number,
+            batch.time_ms,
+            batch.first_command,
+            batch.last_command,
+            batch.events,
+            batch.book_images,
+            batch.reset,
+        )
+        self._redis.xadd(keys.events(), {"d": encode_batch_events(batch)})
+
+
+class LivePipeline:
+    """An exchange, the stream of its batches, and a projector in a thread of its own."""
+
+    def __init__(self, exchange: ExchangeHarness, redis: redis_module.Redis) -> None:
+        self.exchange = exchange
+        self.redis = redis
+        self.publisher = EventPublisher(exchange, redis)
+        self._stopped = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Begin to publish and to project."""
+        self._stopped.clear()
+        self.publisher.publish()
+        self._threads = [
+            threading.Thread(target=self._publish, daemon=True),
+            threading.Thread(target=self._project, daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End both threads."""
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join(10)
+
+    def _publish(self) -> None:
+        while not self._stopped.wait(0.005):
+            self.publisher.publish()
+
+    def _project(self) -> None:
+        from django.db import connections
+
+        client = common_redis.blocking_client(1.0)
+        host = ProjectorHost(
+            redis=client,
+            reader=EventReader(client),
+            projectors=[PublicProjector(client), PrivateProjector(client)],
+        )
+        host.run(self._stopped.is_set)
+        connections.close_all()
+        client.close()
+
+
+class LiveServer:
+    """uvicorn with the real application, in the test's own event loop."""
+
+    async def start(self) -> None:
+        """Listen on a free loopback port."""
+        from tradingplatform.asgi import application
+
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        config = uvicorn.Config(
+            application,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            ws_max_size=65_536,
+            ws_per_message_deflate=False,
+            timeout_graceful_shutdown=2,
+        )
+        self._server = uvicorn.Server(config)
+        self._server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+        self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+        while not self._server.started:
+            await asyncio.sleep(0.005)
+
+    async def stop(self) -> None:
+        """End server and hub."""
+        self._server.should_exit = True
+        await self._task
+        await get_hub().stop()
+
+    async def connect(self, path: str, **options: Any) -> LiveClient:
+        """Open a WebSocket to a path."""
+        options.setdefault("compression", None)
+        return LiveClient(await connect(f"ws://127.0.0.1:{self.port}{path}", **options))
+
+
+class LiveClient:
+    """A WebSocket client that speaks JSON and waits for what a test expects."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+
+    async def send(self, **message: Any) -> None:
+        """Send a message."""
+        await self.connection.send(json.dumps(message))
+
+    async def receive(self, timeout_s: float = 5.0) -> dict[str, Any]:
+        """Return the next message."""
+        async with asyncio.timeout(timeout_s):
+            message: dict[str, Any] = json.loads(await self.connection.recv())
+            return message
+
+    async def until(self, timeout_s: float = 5.0, **expected: Any) -> dict[str, Any]:
+        """Return the next message whose fields are as expected; others are skipped."""
+        ends = time.monotonic() + timeout_s
+        while True:
+            message = await self.receive(ends - time.monotonic())
+            if all(message.get(name) == value for name, value in expected.items()):
+                return message
+
+    async def snapshots(self, *channels: str) -> dict[str, dict[str, Any]]:
+        """Return the first snapshot of each channel; they come in any order."""
+        found: dict[str, dict[str, Any]] = {}
+        while set(found) != set(channels):
+            frame = await self.until(type="snapshot")
+            found.setdefault(frame["channel"], frame)
+        return found
+
+    async def closed(self, timeout_s: float = 8.0) -> int:
+        """Return the code with which the server closes."""
+        async with asyncio.timeout(timeout_s):
+            await self.connection.wait_closed()
+        return self.connection.close_code or 0
+
+    async def close(self) -> None:
+        """Close."""
+        await self.connection.close()
