@@ -10,7 +10,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from tradingplatform import health, views
 
-API_APPS = ("accounts", "markets", "wallets", "orders")
+API_APPS = ("common", "accounts", "markets", "wallets", "orders")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.front_page, name="front-page"),

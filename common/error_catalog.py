@@ -1,0 +1,135 @@
+"""
+Every code that leaves the platform, explained: what ``GET /api/errors`` answers.
+
+The refusals of the exchange come from its own table; the rest is declared here. A test finds
+every code in the sources and fails if one is missing.
+"""
+
+from dataclasses import dataclass
+
+from exchange.core.rejects import MESSAGES, Code, http_status
+
+GROUPS = ("request", "login", "trading", "socket", "exchange", "field")
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorCode:
+    """One code: where it appears, the HTTP status it comes with (0: none), what it means."""
+
+    code: str
+    group: str
+    http_status: int
+    message: str
+
+
+# Code, status, meaning.
+_REQUEST: tuple[tuple[str, int, str], ...] = (
+    ("BAD_REQUEST", 400, "The request is malformed."),
+    ("BAD_HOST", 400, "The Host header names no host of this platform."),
+    ("INVALID_JSON", 400, "The body is not one JSON object, or nested too deeply or too large."),
+    ("UNKNOWN_FIELD", 400, "The body has a field that is not known or not writable."),
+    ("VALIDATION_ERROR", 400, "Fields of the body are not valid; `fields` says which and why."),
+    ("INVALID_PARAMETER", 400, "A query parameter is unknown, repeated or not valid."),
+    ("NOT_FOUND", 404, "There is no such object, or it belongs to somebody else."),
+    ("METHOD_NOT_ALLOWED", 405, "This address does not take that method."),
+    ("NOT_ACCEPTABLE", 406, "Only application/json can be answered."),
+    ("BODY_TOO_LARGE", 413, "The body is larger than 64 KiB."),
+    ("UNSUPPORTED_MEDIA_TYPE", 415, "The body must be application/json."),
+    ("RATE_LIMITED", 429, "Too many requests or cancels; Retry-After says how long to wait."),
+    ("ORDER_RATE", 429, "Too many orders per second for the account's tier; cancels go on."),
+    ("INTERNAL_ERROR", 500, "A fault of the platform; it was logged under the request id."),
+    ("SERVICE_UNAVAILABLE", 503, "A part of the platform is not available."),
+    ("MARKET_DATA_UNAVAILABLE", 503, "Market data is not available just now."),
+)
+_LOGIN: tuple[tuple[str, int, str], ...] = (
+    ("NOT_AUTHENTICATED", 401, "The request carries no valid access token."),
+    ("TOKEN_INVALID", 401, "The token is not one of ours or not for this use."),
+    ("TOKEN_EXPIRED", 401, "The token has expired: refresh it."),
+    ("TOKEN_REVOKED", 401, "The session has ended: log in again."),
+    ("TOKEN_REUSED", 401, "A refresh token was used twice; its session has been ended."),
+    ("TICKET_INVALID", 401, "The WebSocket ticket is unknown, used or expired."),
+    ("INVALID_CREDENTIALS", 401, "User name or password is wrong."),
+    ("PERMISSION_DENIED", 403, "This user may not do that."),
+    ("CSRF_FAILED", 403, "The form did not come from this site."),
+    ("USERNAME_TAKEN", 409, "This user name is taken."),
+    ("TOO_MANY_ATTEMPTS", 429, "Too many failed logins; wait before the next."),
+    ("LOGIN_BUSY", 503, "Too many logins at once; try again."),
+    ("LOGIN_UNAVAILABLE", 503, "Logging in is not possible just now."),
+)
+_TRADING: tuple[tuple[str, int, str], ...] = (
+    ("ORDER_NOT_OPEN", 422, "The order has ended and can no longer be cancelled."),
+    ("RECIPIENT_NOT_FOUND", 404, "There is no active user with this name."),
+)
+_SOCKET: tuple[tuple[str, int, str], ...] = (
+    ("TOKEN_IN_URL", 0, "A token must not be part of the address; use a ticket or auth."),
+    ("ORIGIN_NOT_ALLOWED", 403, "This web page may not open connections here."),
+    ("TOO_MANY_CONNECTIONS", 429, "More connections than the tier allows."),
+    ("INVALID_MESSAGE", 0, "The message lacks something or has something wrong."),
+    ("MESSAGE_TOO_LARGE", 0, "The message is larger than 64 KiB."),
+    ("BINARY_NOT_SUPPORTED", 0, "Messages are text."),
+    ("UNKNOWN_TYPE", 0, "There is no such operation."),
+    ("UNKNOWN_CHANNEL", 0, "There is no such channel."),
+    ("UNKNOWN_SYMBOL", 0, "There is no such market."),
+    ("FORBIDDEN", 0, "This channel belongs to somebody else."),
+    ("TOO_MANY_SUBSCRIPTIONS", 0, "More channels than the tier allows on one connection."),
+    ("SLOW_CLIENT", 0, "The client read too slowly; reconnect."),
+    ("SERVER_RESTART", 0, "The server restarts; reconnect."),
+)
+_ENGINE: tuple[tuple[str, int, str], ...] = (
+    ("ENGINE_BUSY", 503, "Too many requests wait; nothing was done, try again."),
+    ("ENGINE_UNAVAILABLE", 503, "The exchange is not running; nothing was done."),
+    (
+        "STATUS_UNKNOWN",
+        504,
+        "No answer came in time: it may or may not have been done. Ask by client id.",
+    ),
+)
+_FIELD: tuple[tuple[str, str], ...] = (
+    ("REQUIRED", "The field is missing."),
+    ("INVALID", "The value has the wrong type or form."),
+    ("INVALID_CHOICE", "The value is not one of those possible."),
+    ("NULL", "The value must not be null."),
+    ("BLANK", "The value must not be empty."),
+    ("TOO_LONG", "The text or list is too long."),
+    ("TOO_SHORT", "The text is too short."),
+    ("TOO_LARGE", "The number is too large."),
+    ("TOO_SMALL", "The number is too small."),
+    ("CONFLICT", "Only one of several fields may be given."),
+    ("DUPLICATE", "The parameter was given more than once."),
+    ("UNKNOWN_FIELD", "There is no such field, or it is not writable."),
+    ("UNKNOWN_PARAMETER", "There is no such query parameter."),
+    ("INVALID_DECIMAL", "Amounts and prices are strings like 0.01: digits and one point."),
+    ("TOO_MANY_DECIMALS", "More decimals than the currency has."),
+    ("OUT_OF_RANGE", "The number is zero or too large."),
+    ("INVALID_USERNAME", "3 to 32 of a-z, 0-9 and _."),
+    ("INVALID_EMAIL", "Not an e-mail address."),
+    ("EMAIL_TAKEN", "This e-mail address belongs to another user."),
+    ("PASSWORD_TOO_SHORT", "The password is too short."),
+    ("PASSWORD_TOO_LONG", "The password is too long."),
+    ("PASSWORD_TOO_COMMON", "The password is among the most common ones."),
+    ("PASSWORD_TOO_SIMILAR", "The password resembles the user's name or address."),
+    ("PASSWORD_ENTIRELY_NUMERIC", "The password must not be digits alone."),
+)
+
+
+def catalog() -> list[ErrorCode]:
+    """Return every code, grouped by where it appears."""
+    declared = (
+        ("request", _REQUEST),
+        ("login", _LOGIN),
+        ("trading", _TRADING),
+        ("socket", _SOCKET),
+    )
+    codes = [
+        ErrorCode(code, group, status, text)
+        for group, rows in declared
+        for code, status, text in rows
+    ]
+    codes += [ErrorCode(code, "exchange", status, text) for code, status, text in _ENGINE]
+    codes += [
+        ErrorCode(code.name, "exchange", http_status(code), MESSAGES[code])
+        for code in Code
+        if code is not Code.OK
+    ]
+    codes += [ErrorCode(code, "field", 0, text) for code, text in _FIELD]
+    return codes
