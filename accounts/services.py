@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.http import HttpRequest
 from django.utils import timezone
@@ -15,7 +15,7 @@ from accounts import sessions
 from accounts.enums import Role
 from accounts.models import Session, User
 from accounts.names import normalise_email
-from accounts.opening import account_open
+from accounts.opening import account_follow_tier, account_open
 from accounts.passwords import password_check_strength, password_hash, password_matches
 from accounts.selectors import user_by_login
 from accounts.throttle import LoginAttempt, take_registration
@@ -343,7 +343,7 @@ def user_set_access(
 
     Losing anything ends every session at once; a new limit tier is read within seconds.
     """
-    before = (user.is_active, user.role)
+    before, tier_before = (user.is_active, user.role), user.limit_tier
     if is_active is not None:
         user.is_active = is_active
     if role is not None:
@@ -356,3 +356,6 @@ def user_set_access(
     else:
         ids = Session.objects.filter(user=user, revoked_at__isnull=True)
         sessions.forget_states(ids.values_list("id", flat=True))
+    if user.limit_tier != tier_before:
+        # The back-office calls this inside a transaction, where no command may be sent.
+        transaction.on_commit(lambda: account_follow_tier(user.account_id))
