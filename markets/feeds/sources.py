@@ -133,6 +133,9 @@ class CcxtSource:
         client.set_markets(
             [_market(pair, identity) for pair, identity in VENUE_PAIR_IDS[self.name].items()]
         )
+        # ccxt derives percentages and averages from each ticker; on a price of 0 or NaN that
+        # raises and would cost all pairs of the answer. Only the venue's own fields are used.
+        client.safe_ticker = _as_it_is
         if self._options.url:
             client.urls["api"] = _with_base(client.urls["api"], self._options.url)
         self._client = client
@@ -174,6 +177,10 @@ class CcxtSource:
         answer: over all pairs something moves within seconds unless the venue is frozen.
         """
         return stamp if isinstance(stamp, int) else self._last_change_ms
+
+
+def _as_it_is(ticker: dict[str, Any], market: object = None) -> dict[str, Any]:
+    return ticker
 
 
 def _text(value: object) -> str | None:

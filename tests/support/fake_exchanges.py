@@ -47,11 +47,17 @@ class Price:
 
 @dataclass
 class Venue:
-    """One venue's present behaviour; ``time_offset_ms`` shifts the times it reports."""
+    """
+    One venue's present behaviour.
+
+    ``time_offset_ms`` shifts the times it reports; ``frozen`` stops Kraken's volumes, its
+    only sign of life.
+    """
 
     prices: dict[str, Price] = field(default_factory=dict)
     fault: Fault = Fault.NONE
     time_offset_ms: int = 0
+    frozen: bool = False
     requests: int = 0
 
 
@@ -79,6 +85,9 @@ class FakeExchanges:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # One packet per answer: two would wait 40 ms for a delayed acknowledgement.
+            wbufsize = 1 << 20
+            disable_nagle_algorithm = True
 
             def do_GET(self) -> None:
                 exchanges._answer(self)
@@ -130,7 +139,7 @@ class FakeExchanges:
         elif fault is Fault.LOCATION_REFUSED:
             _send(request, 451, b'{"code":0,"msg":"Restricted location"}')
         elif fault is Fault.TIMEOUT:
-            self.hold.wait(10)
+            self.hold.wait(5)
             request.close_connection = True
         elif fault is Fault.DOWN:
             request.close_connection = True
@@ -201,7 +210,7 @@ class FakeExchanges:
             return None
         wanted = query["pair"][0].split(",")
         # Kraken's ticker has no time; a changing volume is what tells a live one.
-        volume = str(_time(venue, Price(None, None, None)))
+        volume = "7812.3" if venue.frozen else str(time.time_ns())
         return {
             "error": [],
             "result": {
