@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from wallets.render import render_balance
-from wallets.selectors import balances_of
-
 from accounts.sockets import AuthenticatedConsumer
 from common.ws import messages
 from common.ws.frames import to_json
@@ -13,6 +10,8 @@ from common.ws.private_feed import PrivateSession, Resume
 from common.ws.topics import BALANCES, FILLS, ORDERS, Channel
 from orders.render import render_fill, render_order
 from orders.selectors import fills_of, orders_open
+from wallets.render import render_balance
+from wallets.selectors import balances_of
 
 # Open orders in a snapshot: the largest number any limit tier allows, and room.
 SNAPSHOT_ORDERS_MAX = 10_000

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import redis as redis_module
-from wallets.render import render_balance
 
 from common.ws import topics
 from common.ws.frames import (
@@ -21,6 +20,7 @@ from common.ws.frames import (
 from common.ws.projecting import Output
 from exchange.core.events import BalanceChanged, OrderChanged, TradeExecuted
 from orders.render import render_fill, render_order
+from wallets.render import render_balance
 
 if TYPE_CHECKING:
     from exchange.events_stream import BatchEvents

@@ -1,0 +1,201 @@
+"""Orders and trades in the back-office: read-only."""
+
+from datetime import datetime
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.decorators import display
+
+from common.back_office import ReadOnlyAdmin, shown_time
+from common.ids import parse_id
+from exchange.core.enums import EndReason, OrderStatus, OrderType, Side
+from exchange.core.units import format_atoms
+from markets.selectors import MarketNotFound, market_by_id
+from orders.models import Order, Trade
+from wallets.chains import walk_chain
+from wallets.selectors import chain_heads, trade_entries_page
+
+# Rows of an account that a search shows at most.
+SEARCHED_ROWS_MAX = 1_000
+
+
+def symbol_of(market_id: int) -> str:
+    """Return a market's symbol."""
+    try:
+        return market_by_id(market_id).symbol
+    except MarketNotFound:
+        return f"market {market_id}"
+
+
+def price_text(atoms: int, market_id: int) -> str:
+    """Return a price in its market's decimals, "" for none."""
+    if not atoms:
+        return ""
+    try:
+        return market_by_id(market_id).price_text(atoms)
+    except MarketNotFound:
+        return format_atoms(atoms)
+
+
+def quantity_text(atoms: int, market_id: int) -> str:
+    """Return a quantity in its market's decimals."""
+    try:
+        return market_by_id(market_id).quantity_text(atoms)
+    except MarketNotFound:
+        return format_atoms(atoms)
+
+
+class OpenFilter(admin.SimpleListFilter):
+    """Open orders only: the one filter that has an index."""
+
+    title = "open"
+    parameter_name = "open"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the one choice."""
+        return [("1", "open orders")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
+        """Return what was chosen."""
+        return queryset.filter(is_open=1) if self.value() == "1" else queryset
+
+
+@admin.register(Order)
+class OrderAdmin(ReadOnlyAdmin):
+    """Orders, found by number or account."""
+
+    list_display = [
+        "id",
+        "account_id",
+        "symbol",
+        "side_name",
+        "type_name",
+        "price",
+        "quantity",
+        "filled",
+        "status_name",
+        "created",
+    ]
+    list_filter = [OpenFilter]
+    search_fields = ["=id"]
+    search_help_text = "Whole order number or account id"
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Order], search_term: str
+    ) -> tuple[QuerySet[Order], bool]:
+        """Return an order, or the newest of an account: they are linked, not indexed."""
+        number = parse_id(search_term.strip())
+        if number is None:
+            found = queryset.none() if search_term else queryset
+            return found, False
+        rows = walk_chain(
+            Order,
+            start_id=chain_heads(number).order_id,
+            account_id=number,
+            columns=("id", "previous_id"),
+            rows_max=SEARCHED_ROWS_MAX,
+        )
+        return queryset.filter(id__in=[number, *(row[0] for row in rows)]), False
+
+    @display(description="market")
+    def symbol(self, order: Order) -> str:
+        """Return the market."""
+        return symbol_of(order.market_id)
+
+    @display(description="side")
+    def side_name(self, order: Order) -> str:
+        """Return the direction."""
+        return Side(order.side).name.lower()
+
+    @display(description="type")
+    def type_name(self, order: Order) -> str:
+        """Return the type."""
+        return OrderType(order.order_type).name.lower()
+
+    @display(description="price")
+    def price(self, order: Order) -> str:
+        """Return the limit."""
+        return price_text(order.price_atoms, order.market_id)
+
+    @display(description="quantity")
+    def quantity(self, order: Order) -> str:
+        """Return the size, in quote where it was given so."""
+        if order.quote_quantity_atoms:
+            return f"{format_atoms(order.quote_quantity_atoms, 2)} quote"
+        return quantity_text(order.quantity_atoms, order.market_id)
+
+    @display(description="filled")
+    def filled(self, order: Order) -> str:
+        """Return what was traded."""
+        return quantity_text(order.filled_atoms, order.market_id)
+
+    @display(description="status")
+    def status_name(self, order: Order) -> str:
+        """Return the status, and why it ended."""
+        status = OrderStatus(order.status).name.lower()
+        reason = EndReason(order.reason)
+        return status if reason is EndReason.NONE else f"{status} ({reason.name.lower()})"
+
+    @display(description="placed (UTC)")
+    def created(self, order: Order) -> datetime:
+        """Return when the exchange took it."""
+        return shown_time(order.created_ms)
+
+
+@admin.register(Trade)
+class TradeAdmin(ReadOnlyAdmin):
+    """Trades, found by number or account."""
+
+    list_display = [
+        "id",
+        "symbol",
+        "taker_side_name",
+        "price",
+        "quantity",
+        "taker_account_id",
+        "maker_account_id",
+        "taker_order_id",
+        "maker_order_id",
+        "time",
+    ]
+    search_fields = ["=id"]
+    search_help_text = "Whole trade number or account id"
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Trade], search_term: str
+    ) -> tuple[QuerySet[Trade], bool]:
+        """Return a trade, or the newest of an account, which its ledger entries name."""
+        number = parse_id(search_term.strip())
+        if number is None:
+            found = queryset.none() if search_term else queryset
+            return found, False
+        page = trade_entries_page(number, limit=SEARCHED_ROWS_MAX)
+        ids = [number, *(entry.reference_id for entry in page.entries)]
+        return queryset.filter(id__in=ids), False
+
+    @display(description="market")
+    def symbol(self, trade: Trade) -> str:
+        """Return the market."""
+        return symbol_of(trade.market_id)
+
+    @display(description="taker")
+    def taker_side_name(self, trade: Trade) -> str:
+        """Return the taker's direction."""
+        return Side(trade.taker_side).name.lower()
+
+    @display(description="price")
+    def price(self, trade: Trade) -> str:
+        """Return the price."""
+        return price_text(trade.price_atoms, trade.market_id)
+
+    @display(description="quantity")
+    def quantity(self, trade: Trade) -> str:
+        """Return the size."""
+        return quantity_text(trade.quantity_atoms, trade.market_id)
+
+    @display(description="time (UTC)")
+    def time(self, trade: Trade) -> datetime:
+        """Return when the exchange matched it."""
+        return shown_time(trade.time_ms)
