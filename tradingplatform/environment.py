@@ -206,6 +206,14 @@ OWN: tuple[Variable, ...] = (
         note="auto chooses live or replay once, on an empty database; production needs live",
     ),
     Variable(
+        name="COMMAND_LOG_RETENTION_HOURS",
+        kind=Kind.INTEGER,
+        default="72",
+        minimum=0,
+        maximum=87_600,
+        note="how long the log of commands is kept; 0 keeps it for ever",
+    ),
+    Variable(
         name="NUM_PROXIES",
         kind=Kind.INTEGER,
         default="0",

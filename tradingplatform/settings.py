@@ -122,6 +122,7 @@ EXCHANGE_PROJECTIONS = [
 EXCHANGE_TRANSPORT = "redis"
 # Never-filled orders that ended longer ago are removed (0: none).
 ORDER_RETENTION_DAYS = env.integer("ORDER_RETENTION_DAYS")
+COMMAND_LOG_RETENTION_HOURS = env.integer("COMMAND_LOG_RETENTION_HOURS")
 # Derived views, built from the published events by `manage.py run_projector`.
 EVENT_PROJECTORS: list[str] = [
     "markets.live.projector.PublicProjector",

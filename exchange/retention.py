@@ -1,0 +1,57 @@
+"""Retention of the command log: on by default, never past what it is still needed for."""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+from django.db import DatabaseError
+
+from exchange.models import Batch
+from exchange.position import Position
+from exchange.wire import now_ms
+
+logger = structlog.get_logger(__name__)
+
+HOUR_MS = 3_600_000
+# One step holds the write lock for a few milliseconds.
+BATCHES_PER_STEP = 100
+LOOK_EVERY_S = 10.0
+
+
+class Retention:
+    """Deletes old batches in small steps; 0 hours keeps everything."""
+
+    def __init__(self, hours: int) -> None:
+        """Keep so many hours of the log."""
+        self._kept_ms = hours * HOUR_MS
+        self._due = time.monotonic() + LOOK_EVERY_S
+
+    def step(self, position: Position) -> int:
+        """
+        Delete one step of old batches when it is time, and return how many.
+
+        Batches whose client ids are not merged stay: a start rebuilds those from the log.
+        """
+        if not self._kept_ms or time.monotonic() < self._due:
+            return 0
+        try:
+            deleted = self._delete(position)
+        except DatabaseError as error:
+            logger.warning("retention_postponed", error=str(error))
+            deleted = 0
+        if deleted < BATCHES_PER_STEP:
+            self._due = time.monotonic() + LOOK_EVERY_S
+        return deleted
+
+    def _delete(self, position: Position) -> int:
+        oldest = Batch.objects.order_by("id").values_list("id", "last_ms")[:BATCHES_PER_STEP]
+        cutoff_ms = now_ms() - self._kept_ms
+        old = [
+            key
+            for key, last_ms in oldest
+            if last_ms < cutoff_ms and key <= position.merged_batch and key < position.batch
+        ]
+        if not old:
+            return 0
+        return Batch.objects.filter(id__lte=old[-1]).delete()[0]
