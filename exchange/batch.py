@@ -92,8 +92,9 @@ class OpenBatch:
 
     def command_ids(self) -> list[str]:
         """Return the ids of everything answered, applied or not."""
-        ids = [envelope.command_id for envelope in self.envelopes if envelope.command_id]
-        return ids + [unapplied.command_id for unapplied in self.unapplied]
+        ids = [envelope.command_id for envelope in self.envelopes]
+        ids += [unapplied.command_id for unapplied in self.unapplied]
+        return [command_id for command_id in ids if command_id]  # internal ones have none
 
     def log_groups(
         self, *, number: int, epoch: int, last_command: int, time_ms: int, offsets: Offsets

@@ -25,7 +25,9 @@ KEY_MASK = 2**63 - 1
 MERGE_AT_KEYS = 100_000
 # One step holds the write lock for about 10 ms.
 MERGE_STEP_KEYS = 2_000
+# The log may be trimmed up to what is merged, so the merge goes on without new ids too.
 MERGE_AFTER_S = 60.0
+MERGE_AFTER_BUSY_S = 600.0
 
 
 def client_key(command: AnyCommand) -> Key | None:
@@ -90,7 +92,7 @@ class ClientIds:
         if self._merge_rows or len(self._recent) >= MERGE_AT_KEYS:
             return True
         waited_s = time.monotonic() - self._merged_at
-        return bool(self._recent) and idle and waited_s >= MERGE_AFTER_S
+        return waited_s >= (MERGE_AFTER_S if idle else MERGE_AFTER_BUSY_S)
 
     def merge_step(self, *, epoch: int, batch: int) -> int:
         """

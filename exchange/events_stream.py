@@ -54,7 +54,7 @@ class EventReader:
 
     def __init__(self, redis: Redis) -> None:
         """Read through a client whose socket time-out exceeds ``block_ms``."""
-        self._redis = redis
+        self._redis: Any = redis
 
     def read(self, after: str, block_ms: int) -> list[tuple[str, BatchEvents]]:
         """

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import structlog
@@ -83,9 +84,12 @@ class Processor:
         epoch: int,
         projections: Sequence[Projection] | None = None,
         clock_ms: Callable[[], int] = now_ms,
+        guard: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         """
         Load the state from the database.
+
+        ``guard`` surrounds every load: a leader keeps its lease meanwhile.
 
         Raises:
             StoreError: if the rows cannot be loaded.
@@ -94,6 +98,7 @@ class Processor:
         self.epoch = epoch
         self.projections = make_projections() if projections is None else projections
         self._clock_ms = clock_ms
+        self._guard = guard
         self._refusals: dict[str, Code] = {}
         self._first: list[Item] = []
         self._extra_groups: list[Group] = []
@@ -123,7 +128,8 @@ class Processor:
 
     def reload(self) -> None:
         """Drop memory and load it from the database, by the path of a normal start."""
-        self._state = load_state(self.store, self.projections)
+        with self._guard():
+            self._state = load_state(self.store, self.projections)
 
     def process(
         self, items: Sequence[Item], offsets_after: Callable[[int], Offsets]
@@ -152,10 +158,43 @@ class Processor:
         self.reload()
         return None
 
+    def renew(self) -> None:
+        """
+        Move the heartbeat without a batch.
+
+        Raises:
+            LeaseLostError: if another process leads.
+            StoreBusyError: if the database could not commit.
+        """
+        renewed = replace(
+            self.position, heartbeat=self.position.heartbeat + 1, renewed_ms=self._clock_ms()
+        )
+        self._write_position(renewed)
+
+    def begin_stream_epoch(self, stream_epoch: int) -> None:
+        """
+        Move both offsets to the start of new streams, durably.
+
+        Raises:
+            LeaseLostError: if another process leads.
+            StoreBusyError: if the database could not commit.
+        """
+        self._write_position(
+            replace(
+                self.position,
+                stream_epoch=stream_epoch,
+                system_offset="0-0",
+                system_taken=0,
+                orders_offset="0-0",
+                orders_taken=0,
+            )
+        )
+
     def merge_client_ids(self, *, idle: bool) -> None:
         """Make one step of merging client ids into their table, if one is due."""
         client_ids = self._state.client_ids
-        if not client_ids.merge_due(idle=idle):
+        behind = self.position.merged_batch < self.position.batch
+        if not behind or not client_ids.merge_due(idle=idle):
             return
         merged = client_ids.merge_step(epoch=self.epoch, batch=self.position.batch)
         if merged:
@@ -179,7 +218,8 @@ class Processor:
         consumed = 0
         for item in items[:BATCH_COMMANDS_MAX]:
             command_id = item.submission.command_id
-            if command_id not in taken and command_id not in self._state.applied_ids:
+            repeated = command_id in taken or command_id in self._state.applied_ids
+            if not repeated or not command_id:
                 taken.add(command_id)
                 self._take(batch, item)
             consumed += 1
@@ -264,6 +304,10 @@ class Processor:
         )
         rows = sum(len(rows) for _, rows in groups)
         return Committed(consumed, batch.answers, events, rows, commit_s)
+
+    def _write_position(self, position: Position) -> None:
+        self.store.write(Fence(self.epoch, position.fence_values()), [])
+        self._state.position = position
 
     def _position_after(self, offsets: Offsets) -> Position:
         exchange = self.exchange

@@ -89,12 +89,10 @@ class StatusMessage(msgspec.Struct, frozen=True, kw_only=True):
     orders_lag: int
     system_lag: int
     heartbeat_ms: int
-    system_offset: str
-    orders_offset: str
     commands_per_second: int = 0
     commit_ms: float = 0.0
     rows_per_batch: int = 0
-    open_client_keys: int = 0
+    client_ids_waiting: int = 0
 
 
 encode = msgspec.msgpack.Encoder().encode

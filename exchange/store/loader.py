@@ -103,7 +103,8 @@ def _remember(state: LoadedState, batch_ms: int, payload: BatchPayload) -> None:
             state.client_ids.remember(
                 key, ClientIdFinding(result.reference_id, request_hash(envelope.command))
             )
-    state.applied_ids.add_batch(batch_ms, command_ids)
+    # Internal commands have no id.
+    state.applied_ids.add_batch(batch_ms, [command_id for command_id in command_ids if command_id])
 
 
 def rows_hash(store: Store, projections: Sequence[Projection]) -> str:
