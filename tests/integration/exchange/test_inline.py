@@ -12,9 +12,7 @@ from exchange.models import Batch, LogPosition, OperatorCommand
 from exchange.replay import replay_log
 from exchange.store.factory import open_store
 from exchange.store.loader import rows_hash
-from tests.support.exchange import ExchangeHarness, inline_exchange, limit_order
-
-__all__ = ["inline_exchange"]
+from tests.support.exchange import ExchangeHarness, limit_order
 
 ALICE, BOB = 1_000_001, 1_000_002
 

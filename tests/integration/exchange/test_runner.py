@@ -1,0 +1,345 @@
+"""The runner behind a real Redis, led from a thread of the test."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from django.db import connections
+
+from exchange import gateway, keys
+from exchange.core.commands import CancelAllOrders, ConfigureAccount, UpdateIndexPrices
+from exchange.core.enums import Lane, Side
+from exchange.core.rejects import Code
+from exchange.core.units import ATOMS
+from exchange.dispatch import loop, threads
+from exchange.errors import ExchangeUnavailable
+from exchange.events_stream import EventReader, request_books
+from exchange.models import Batch, LogPosition
+from exchange.replay import replay_log
+from exchange.runner import lead
+from exchange.store.base import Store
+from exchange.store.factory import open_store
+from exchange.store.loader import rows_hash
+from exchange.wire import WIRE_VERSION, Packet, Submission, encode, make_command_id
+from tests.support.exchange import ExchangeHarness, limit_order
+from tests.support.processes import RedisProcess, wait_until
+
+ALICE, BOB = 1_000_000_001, 1_000_000_002
+
+
+class RunnerThread:
+    """A leader in a thread of the test's process."""
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+        self.error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+        wait_until(lambda: not gateway.status().down and gateway.status().leader)
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+        if self.error is not None:
+            raise self.error
+
+    def make_store(self) -> Store:
+        return open_store()
+
+    def _run(self) -> None:
+        try:
+            lead(self.make_store(), self._stop.is_set)
+        except BaseException as error:  # shown to the test by stop()
+            self.error = error
+        finally:
+            connections.close_all()
+
+
+@pytest.fixture
+def seeded(database_file: Path, redis_server: RedisProcess, settings: object) -> Path:
+    """A database with markets and two rich accounts; nobody leads it."""
+    settings.EXCHANGE_TRANSPORT = "redis"  # type: ignore[attr-defined]
+    harness = ExchangeHarness()
+    harness.seed_markets()
+    harness.add_account(ALICE, BTC=10, USDT=1_000_000)
+    harness.add_account(BOB, BTC=10, USDT=1_000_000)
+    LogPosition.objects.update(owner="", owner_pid=0)
+    return database_file
+
+
+@pytest.fixture(autouse=True)
+def _own_dispatcher(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(threads, "_current", None)
+    yield
+    threads.dispatcher().close()
+
+
+@pytest.fixture
+def runner(seeded: Path) -> Iterator[RunnerThread]:
+    """A running leader."""
+    leader = RunnerThread()
+    leader.start()
+    yield leader
+    leader.stop()
+
+
+def assert_rows_and_replay_agree() -> None:
+    from exchange.processor import make_projections
+
+    store = open_store()
+    assert rows_hash(store, make_projections()) == replay_log(store).state_hash()
+
+
+class TestAnswers:
+    def test_an_order_is_answered_after_its_commit(self, runner: RunnerThread) -> None:
+        outcome = gateway.submit(limit_order(ALICE, Side.BUY, price=100, quantity_atoms=ATOMS))
+
+        assert outcome.code is Code.OK
+        assert LogPosition.objects.get().last_order == outcome.reference_id == 1
+        assert outcome.events
+
+    def test_many_threads_get_their_own_answers(self, runner: RunnerThread) -> None:
+        found: dict[int, int] = {}
+
+        def place(step: int) -> None:
+            order = limit_order(ALICE, Side.BUY, price=100 + step, quantity_atoms=ATOMS)
+            outcome = gateway.submit(order)
+            found[step] = outcome.events[-1].price_atoms // ATOMS  # type: ignore[union-attr]
+
+        callers = [threading.Thread(target=place, args=(step,)) for step in range(20)]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join()
+
+        assert found == {step: 100 + step for step in range(20)}
+        assert_rows_and_replay_agree()
+
+    async def test_from_an_event_loop(self, runner: RunnerThread) -> None:
+        orders = [
+            limit_order(ALICE, Side.BUY, price=100 + step, quantity_atoms=ATOMS)
+            for step in range(5)
+        ]
+
+        outcomes = await gateway.submit_many_async([*orders, CancelAllOrders(ALICE)])
+        await loop.dispatcher().aclose()
+
+        assert [outcome.code for outcome in outcomes] == [Code.OK] * 6
+
+    def test_caught_up_waits_for_what_was_sent(self, runner: RunnerThread) -> None:
+        gateway.submit(limit_order(ALICE, Side.BUY, price=100, quantity_atoms=ATOMS))
+
+        gateway.wait_until_caught_up()
+
+        status = gateway.status()
+        assert status.leader
+        assert not status.down
+
+
+class TestLanes:
+    def test_only_the_latest_price_of_a_market_is_applied(
+        self, seeded: Path, redis_server: RedisProcess
+    ) -> None:
+        first = RunnerThread()
+        first.start()
+        first.stop()
+        commands = [UpdateIndexPrices(((1, price * ATOMS),)) for price in (51, 52, 53)]
+        submissions = [Submission(make_command_id(), command) for command in commands]
+        send(redis_server, Lane.SYSTEM, submissions)
+
+        runner = RunnerThread()
+        runner.start()
+        wait_until(lambda: LogPosition.objects.get().system_offset != "0-0")
+        runner.stop()
+
+        payload = last_payload_with(submissions[0].command_id)
+        assert [unapplied.code for unapplied in payload.unapplied] == [Code.OK, Code.OK]
+        assert [envelope.command for envelope in payload.envelopes] == [commands[2]]
+
+    def test_a_repeated_delivery_is_dropped(
+        self, runner: RunnerThread, redis_server: RedisProcess
+    ) -> None:
+        order = limit_order(ALICE, Side.BUY, price=100, quantity_atoms=ATOMS)
+        submission = Submission(make_command_id(), order)
+
+        for _ in range(3):
+            send(redis_server, Lane.ORDERS, [submission, submission])
+        gateway.wait_until_caught_up()
+
+        assert LogPosition.objects.get().last_order == 1
+
+    def test_a_repeated_delivery_is_dropped_after_a_restart(
+        self, seeded: Path, redis_server: RedisProcess
+    ) -> None:
+        order = limit_order(ALICE, Side.BUY, price=100, quantity_atoms=ATOMS)
+        submission = Submission(make_command_id(), order)
+        for _ in range(2):
+            runner = RunnerThread()
+            runner.start()
+            send(redis_server, Lane.ORDERS, [submission])
+            gateway.wait_until_caught_up()
+            runner.stop()
+
+        assert LogPosition.objects.get().last_order == 1
+
+    def test_what_cannot_be_decoded_is_answered_and_the_rest_applied(
+        self, runner: RunnerThread, redis_server: RedisProcess
+    ) -> None:
+        order = Submission(
+            make_command_id(), limit_order(ALICE, Side.BUY, price=100, quantity_atoms=ATOMS)
+        )
+        data = encode([WIRE_VERSION, "", [order, ["newer", ["TimeTravel", 1]], order]])
+        redis_server.client.xadd(orders_key(), {"n": 3, "d": data})
+        redis_server.client.xadd(orders_key(), {"n": 2, "d": b"\xff garbage"})
+
+        gateway.wait_until_caught_up()
+
+        assert LogPosition.objects.get().last_order == 1
+        payload = last_payload_with("newer")
+        assert [(item.command_id, item.code) for item in payload.unapplied] == [
+            ("newer", Code.UNSUPPORTED_VERSION)
+        ]
+
+    def test_a_command_older_than_five_seconds_is_void(
+        self, seeded: Path, redis_server: RedisProcess
+    ) -> None:
+        first = RunnerThread()
+        first.start()
+        first.stop()
+        submission = Submission(
+            make_command_id(), limit_order(ALICE, Side.BUY, price=100, quantity_atoms=ATOMS)
+        )
+        seconds, _ = redis_server.client.time()
+        send(redis_server, Lane.ORDERS, [submission], stream_id=f"{(seconds - 6) * 1_000}-0")
+
+        runner = RunnerThread()
+        runner.start()
+        gateway.wait_until_caught_up()
+        runner.stop()
+
+        assert LogPosition.objects.get().last_order == 0
+        payload = last_payload_with(submission.command_id)
+        assert payload.unapplied[0].code is Code.EXPIRED_IN_QUEUE
+
+    def test_a_lane_is_trimmed_to_what_is_committed(
+        self, runner: RunnerThread, redis_server: RedisProcess
+    ) -> None:
+        for step in range(5):
+            gateway.submit(limit_order(ALICE, Side.BUY, price=100 + step, quantity_atoms=ATOMS))
+
+        wait_until(lambda: redis_server.client.xlen(orders_key()) <= 1)
+
+    def test_a_large_entry_is_spread_over_batches(
+        self, runner: RunnerThread, redis_server: RedisProcess
+    ) -> None:
+        submissions = [
+            Submission(make_command_id(), ConfigureAccount(2_000_000_000 + number))
+            for number in range(1_200)
+        ]
+        send(redis_server, Lane.ORDERS, submissions)
+
+        gateway.wait_until_caught_up()
+
+        taken = [row.last_command - row.first_command + 1 for row in Batch.objects.all()]
+        assert max(taken) <= 500
+        assert len(open_store_image_accounts()) == 2 + 1_200
+        assert_rows_and_replay_agree()
+
+
+class TestRedis:
+    def test_lost_data_begins_a_new_stream_epoch(
+        self, runner: RunnerThread, redis_server: RedisProcess
+    ) -> None:
+        gateway.submit(limit_order(ALICE, Side.BUY, price=100, quantity_atoms=ATOMS))
+        before = LogPosition.objects.get().stream_epoch
+
+        redis_server.client.flushall()
+        wait_until(lambda: LogPosition.objects.get().stream_epoch == before + 1)
+        wait_until(lambda: not gateway.status().down)
+        wait_until(succeeds(lambda: gateway.submit(CancelAllOrders(ALICE))))
+
+        assert_rows_and_replay_agree()
+
+    def test_is_refused_before_xadd_when_nobody_leads(
+        self, seeded: Path, redis_server: RedisProcess
+    ) -> None:
+        with pytest.raises(ExchangeUnavailable) as raised:
+            gateway.submit(CancelAllOrders(ALICE))
+
+        assert (raised.value.code, raised.value.http_status) == ("ENGINE_UNAVAILABLE", 503)
+        assert gateway.status().down
+        assert not redis_server.client.keys("*orders*")
+
+    def test_events_begin_with_a_reset_and_carry_books(
+        self, runner: RunnerThread, redis_server: RedisProcess
+    ) -> None:
+        gateway.submit(limit_order(ALICE, Side.BUY, price=100, quantity_atoms=ATOMS))
+
+        entries = [batch for _, batch in EventReader(redis_server.client).read("0", 100)]
+
+        assert entries[0].reset
+        assert [image.market_id for image in entries[0].book_images] == [1, 2]
+        assert entries[-1].batch == LogPosition.objects.get().batch
+        assert not entries[-1].reset
+
+    def test_books_are_published_on_request(
+        self, runner: RunnerThread, redis_server: RedisProcess
+    ) -> None:
+        gateway.submit(limit_order(ALICE, Side.BUY, price=100, quantity_atoms=ATOMS))
+        request_books(redis_server.client)
+        reader = EventReader(redis_server.client)
+
+        wait_until(
+            lambda: (
+                [image.bids for image in reader.read("0", 100)[-1][1].book_images]
+                == [[(100 * ATOMS, ATOMS)], []]
+            )
+        )
+
+
+def succeeds(action: Callable[[], object]) -> Callable[[], bool]:
+    def attempt() -> bool:
+        try:
+            action()
+        except ExchangeUnavailable:
+            return False
+        return True
+
+    return attempt
+
+
+def orders_key() -> str:
+    return keys.lane(Lane.ORDERS, LogPosition.objects.get().stream_epoch)
+
+
+def send(
+    server: RedisProcess, lane: Lane, submissions: list[Submission], stream_id: str = "*"
+) -> None:
+    key = keys.lane(lane, LogPosition.objects.get().stream_epoch)
+    data = encode(Packet(WIRE_VERSION, "", submissions))
+    server.client.xadd(key, {"n": len(submissions), "d": data}, id=stream_id)
+
+
+def last_payload_with(command_id: str) -> object:
+    from exchange.wire import decode_payload
+
+    for row in Batch.objects.order_by("-id"):
+        payload = decode_payload(row.payload)
+        ids = {item.command_id for item in [*payload.envelopes, *payload.unapplied]}
+        if command_id in ids:
+            return payload
+    raise AssertionError(f"{command_id} is not in the log")
+
+
+def open_store_image_accounts() -> list[object]:
+    from exchange.processor import make_projections
+    from exchange.store.loader import load_image
+
+    with open_store().snapshot() as reader:
+        return list(load_image(reader, make_projections())[1].accounts)
