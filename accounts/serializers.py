@@ -150,6 +150,12 @@ class AccountOutput(serializers.Serializer):
     self_trade_prevention = serializers.CharField()
     limit_tier = serializers.CharField()
     limits = LimitsOutput()
+    stale = serializers.BooleanField(
+        required=False, help_text="Present and true while the exchange is down."
+    )
+    as_of = serializers.IntegerField(
+        required=False, help_text="With stale: when the exchange was last alive."
+    )
 
 
 def _milliseconds(moment: Any) -> int:

@@ -7,7 +7,7 @@ import structlog
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -32,6 +32,9 @@ log = structlog.get_logger(__name__)
 USER_AGENT_LENGTH_MAX = 200
 # Living sessions of one user; a further login ends the oldest.
 SESSIONS_MAX = 50
+SESSIONS_KEPT_DAYS = 30
+# Rows of one delete: short enough that the exchange never waits for the database.
+PURGE_STEP = 200
 
 
 def _field_error(field: str, error: ValidationError) -> FieldError:
@@ -359,3 +362,20 @@ def user_set_access(
     if user.limit_tier != tier_before:
         # The back-office calls this inside a transaction, where no command may be sent.
         transaction.on_commit(lambda: account_follow_tier(user.account_id))
+
+
+def sessions_purge(*, steps_max: int) -> int:
+    """
+    Delete sessions that ended long ago, in small steps; returns how many were deleted.
+
+    A month of ended sessions stays, for whoever asks who was logged in from where.
+    """
+    before = timezone.now() - timedelta(days=SESSIONS_KEPT_DAYS)
+    old = Session.objects.filter(Q(expires_at__lt=before) | Q(revoked_at__lt=before))
+    deleted = 0
+    for _ in range(steps_max):
+        ids = list(old.values_list("id", flat=True)[:PURGE_STEP])
+        if not ids:
+            break
+        deleted += Session.objects.filter(id__in=ids).delete()[0]
+    return deleted

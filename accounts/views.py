@@ -13,6 +13,7 @@ from accounts.authentication import token_error_response
 from accounts.models import User
 from accounts.types import Identity, TokenError
 from common.errors import not_found
+from common.freshness import freshness
 from common.network import client_ip
 from common.openapi import (
     BODY_ERRORS,
@@ -285,4 +286,4 @@ class AccountView(APIView):
         body = serializers.render_account(
             account_id=identity.account_id, account=account, fee_tier=fee_tier, tier=identity.tier
         )
-        return Response(body)
+        return Response({**body, **freshness()})

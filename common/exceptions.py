@@ -3,12 +3,15 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import structlog
 from django.core.exceptions import (
     PermissionDenied,
     RequestDataTooBig,
     SuspiciousOperation,
 )
+from django.db import InterfaceError, OperationalError
 from django.http import Http404
+from redis.exceptions import RedisError
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -16,6 +19,8 @@ from common.errors import ApiError, error_body, not_found
 from common.parsers import body_too_large
 from common.request_id import current_request_id
 from exchange.errors import ExchangeError
+
+log = structlog.get_logger(__name__)
 
 # The framework's code of a field error -> ours; any other is upper-cased.
 _FIELD_CODES = {
@@ -93,13 +98,19 @@ def to_api_error(error: BaseException) -> ApiError | None:
         return body_too_large()
     if isinstance(error, SuspiciousOperation):
         return ApiError("BAD_REQUEST", "The request is malformed.", 400)
-    return _from_exchange(error)
+    if isinstance(error, ExchangeError):
+        return ApiError(
+            error.code, str(error), error.http_status, retry_after_s=error.retry_after_s
+        )
+    return _from_dependency(error)
 
 
-def _from_exchange(error: BaseException) -> ApiError | None:
-    if not isinstance(error, ExchangeError):
+def _from_dependency(error: BaseException) -> ApiError | None:
+    """Answer for a database or Redis that is away, locked or full; whoever asks may try again."""
+    if not isinstance(error, OperationalError | InterfaceError | RedisError):
         return None
-    return ApiError(error.code, str(error), error.http_status, retry_after_s=error.retry_after_s)
+    log.error("dependency_failed", error=type(error).__name__, detail=str(error))
+    return ApiError("SERVICE_UNAVAILABLE", "The service is not available at the moment.", 503)
 
 
 def error_headers(error: ApiError) -> dict[str, str]:

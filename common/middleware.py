@@ -3,15 +3,16 @@
 from collections.abc import Callable
 
 import structlog
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.http import Http404, HttpRequest, HttpResponse
 
-from common.errors import ApiError
 from common.exceptions import to_api_error
 from common.request_id import HEADER, accept_request_id, bind_request_id
 from common.views import error_response
-from exchange.errors import ExchangeError
 
 API_PREFIX = "/api/"
+# Django answers these through the handlers of ``common.views``, and logs them.
+_DJANGOS_OWN = (Http404, PermissionDenied, SuspiciousOperation)
 
 
 class RequestIdMiddleware:
@@ -47,8 +48,8 @@ class RequestIdMiddleware:
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Answer a refusal raised by a plain view; Django answers its own and every bug."""
-        if isinstance(exception, ApiError | ExchangeError):
-            error = to_api_error(exception)
-            return error_response(error) if error is not None else None
-        return None
+        """Answer a refusal or a failed dependency of a plain view; Django answers the rest."""
+        if isinstance(exception, _DJANGOS_OWN):
+            return None
+        error = to_api_error(exception)
+        return error_response(error) if error is not None else None

@@ -307,6 +307,8 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "common.exceptions.exception_handler",
     "DEFAULT_THROTTLE_CLASSES": ["common.limits.RequestThrottle"],
     "URL_FORMAT_OVERRIDE": None,
+    # OPTIONS would describe views to strangers; CORS pre-flight is answered before any view.
+    "DEFAULT_METADATA_CLASS": None,
     "UNAUTHENTICATED_USER": None,
 }
 SPECTACULAR_SETTINGS: dict[str, Any] = {

@@ -3,15 +3,18 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
 from django.contrib.auth.hashers import BCryptSHA256PasswordHasher, identify_hasher
 from django.db import connection, connections
+from django.utils import timezone
 
 from accounts import authentication, opening, passwords, services, sessions, tickets
 from accounts.enums import Role
 from accounts.models import Account, Session, User
+from accounts.tasks import purge_sessions
 from accounts.types import Caller, TokenError
 from common import redis as common_redis
 from common.errors import ApiError
@@ -157,6 +160,18 @@ class TestCache:
 
         ended = Session.objects.exclude(revoked_at=None)
         assert [session.pk for session in ended] == [min(pair.session_id for pair in pairs)]
+
+    def test_only_what_ended_long_ago_is_purged(self, user):
+        pairs = [services.session_open(user=user, caller=CALLER) for _ in range(4)]
+        ids = [pair.session_id for pair in pairs]
+        old = timezone.now() - timedelta(days=31)
+        Session.objects.filter(id=ids[0]).update(expires_at=old)
+        Session.objects.filter(id=ids[1]).update(revoked_at=old)
+        Session.objects.filter(id=ids[2]).update(revoked_at=timezone.now())
+
+        purge_sessions()
+
+        assert sorted(Session.objects.values_list("id", flat=True)) == sorted(ids[2:])
 
 
 class TestRefreshRace:

@@ -3,10 +3,12 @@
 import json
 
 import pytest
+from django.db import OperationalError
 from django.http import HttpResponse
 from django.test import override_settings
 from django.urls import include, path
 from django.views.decorators.csrf import csrf_protect
+from redis.exceptions import ConnectionError as RedisConnectionError
 from rest_framework.permissions import AllowAny
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -40,6 +42,8 @@ class RaisingView(APIView):
         "unknown": StatusUnknown(),
         "field": FieldError(field="price", code="INVALID_DECIMAL"),
         "bug": ValueError("secret detail"),
+        "locked": OperationalError("secret: database is locked"),
+        "redis": RedisConnectionError("secret: connection refused"),
     }
 
     def get(self, request, name):
@@ -162,6 +166,9 @@ class TestAddresses:
         check(answer, 405, "METHOD_NOT_ALLOWED")
         assert answer["Allow"] == "GET, POST, HEAD, OPTIONS"
 
+    def test_options_describe_nothing(self, api):
+        check(api.generic("OPTIONS", "/api/echo"), 405, "METHOD_NOT_ALLOWED")
+
     def test_t7_parameters(self, api):
         error = check(api.get("/api/echo?id=1"), 400, "INVALID_PARAMETER")
 
@@ -192,6 +199,8 @@ class TestFaults:
             ("unknown", 504, "STATUS_UNKNOWN", None),
             ("field", 400, "VALIDATION_ERROR", None),
             ("bug", 500, "INTERNAL_ERROR", None),
+            ("locked", 503, "SERVICE_UNAVAILABLE", "1"),
+            ("redis", 503, "SERVICE_UNAVAILABLE", "1"),
         ],
     )
     def test_views(self, api, kind, name, status, code, retry_after):

@@ -1,8 +1,11 @@
 import io
+import json
 import time
 
 import pytest
 from django.test import RequestFactory
+from hypothesis import given
+from hypothesis import strategies as st
 
 from common.errors import ApiError
 from common.parsers import BODY_BYTES_MAX, StrictJSONParser, parse_object
@@ -118,3 +121,36 @@ class TestStrictJSONParser:
         parsed, _ = self.parse(body, str(len(body)))
 
         assert len(parsed["a"]) == BODY_BYTES_MAX - 9
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+class TestAnyInput:
+    @given(st.dictionaries(st.text(), JSON_VALUES, max_size=6))
+    def test_what_is_legal_comes_back_unchanged(self, value):
+        try:
+            parsed = parse_object(json.dumps(value))
+        except ApiError:
+            # The recursive strategy may nest deeper than is allowed.
+            assert json.dumps(value).count("[") + json.dumps(value).count("{") > 16
+        else:
+            assert parsed == value
+
+    @given(st.binary(max_size=200))
+    def test_any_bytes_are_an_object_or_invalid(self, body):
+        try:
+            assert isinstance(parse_object(body), dict)
+        except ApiError as error:
+            assert error.code == "INVALID_JSON"
+
+    @given(st.text(alphabet='{}[]",:\\0aeE+-.u ', max_size=80))
+    def test_any_almost_json_is_an_object_or_invalid(self, body):
+        try:
+            assert isinstance(parse_object(body), dict)
+        except ApiError as error:
+            assert error.code == "INVALID_JSON"
