@@ -1,8 +1,15 @@
-"""What prepares market data of an installation; safe to run at every start."""
+"""Writes of the markets app: preparing an installation, and an operator's decisions."""
 
 from dataclasses import dataclass
 
+from common import redis as redis_clients
+from common.errors import raise_for_outcome
+from exchange import gateway
+from exchange.core.commands import SetMarketStatus
+from exchange.core.enums import Lane, MarketStatus
+from markets import selectors
 from markets.enums import FeedMode
+from markets.feeds import keys
 from markets.feeds.history import history_fill
 from markets.feeds.mode import feed_choose
 from markets.feeds.recorded import replay_from_settings
@@ -36,3 +43,21 @@ def markets_prepare() -> PreparedMarkets:
     if chosen.mode is FeedMode.REPLAY:
         charts = history_fill(chosen, replay_from_settings(chosen.chosen_ms))
     return PreparedMarkets(mode=chosen.mode, configured=configured, charts=charts)
+
+
+def market_set_status(*, market_id: int, status: MarketStatus, actor: str, reason: str) -> None:
+    """
+    Halt, restrict or open a market on an operator's word; must not run in a transaction.
+
+    The feed opens again only what it halted itself, so its note of that is removed: from
+    here on the operator's decision holds.
+
+    Raises:
+        common.errors.ApiError: if the exchange refuses.
+        exchange.gateway.ExchangeError: if the exchange does not answer.
+        redis.RedisError: if the feed's note cannot be removed; nothing was changed then.
+    """
+    redis_clients.client().srem(keys.halted_key(), market_id)
+    command = SetMarketStatus(market_id=market_id, status=status, reason=reason, actor=actor)
+    raise_for_outcome(gateway.submit(command, lane=Lane.SYSTEM))
+    selectors.cache_clear()
