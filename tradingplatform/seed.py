@@ -23,9 +23,8 @@ from exchange.core.commands import AnyCommand, ConfigureAccount, ConfigureFeeTie
 from exchange.core.enums import Lane, WalletKind
 from exchange.core.rejects import Code
 from exchange.core.units import ATOMS
-from markets.feeds.mode import feed_choose
-from markets.seed import market_seed
 from markets.selectors import assets_all
+from markets.services import markets_prepare
 
 MAKER_USERNAME = "market_maker"
 DEMO_USERNAMES = ("alice", "bob")
@@ -63,7 +62,9 @@ def seed() -> Report:
     """
     wait_for_exchange()
     report = Report()
-    report.made += market_seed(feed_choose().mode)
+    prepared = markets_prepare()
+    report.made += prepared.configured
+    report.made += [f"history of {symbol}" for symbol in prepared.charts]
     _seed_fees(report)
     _seed_operator(report)
     if not settings.PRODUCTION:
