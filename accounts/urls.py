@@ -2,6 +2,7 @@
 
 from django.urls import path, register_converter
 
+from accounts import schema as schema  # Importing it registers our authentication.
 from accounts import views
 from common.ids import IdConverter
 

@@ -11,8 +11,8 @@ class TradingplatformConfig(AppConfig):
     name = "tradingplatform"
 
     def ready(self) -> None:
-        """Prepare what every process has: the Celery application and its own figures."""
-        from tradingplatform import celery, metrics  # noqa: F401 - imported for its effect
-
+        """Publish the figures of a supervised process."""
         if os.environ.get("PROCESS_NAME"):
+            from tradingplatform import metrics
+
             metrics.start_publisher()

@@ -138,6 +138,10 @@ def logging_settings(
             "asyncio": {"level": "WARNING"},
             "ccxt": {"level": "WARNING"},
             "uvicorn.access": {"level": "WARNING"},
+            # A line for each task, several times a second.
+            "celery.beat": {"level": "WARNING"},
+            "celery.worker.strategy": {"level": "WARNING"},
+            "celery.app.trace": {"level": "WARNING"},
             "django": {"handlers": [], "level": level, "propagate": True},
             "django.db.backends": {"level": "INFO"},
         },

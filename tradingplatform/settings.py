@@ -33,7 +33,8 @@ ALLOWED_HOSTS = env.items("ALLOWED_HOSTS") or ["localhost", "127.0.0.1", "[::1]"
 
 INSTALLED_APPS = [
     "unfold",
-    "django.contrib.admin",
+    # Its modules are imported with the urls: only the web process needs them.
+    "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.contenttypes",
     "django.contrib.auth",
     "django.contrib.sessions",

@@ -12,6 +12,8 @@ from tradingplatform import health, views
 
 API_APPS = ("common", "accounts", "markets", "wallets", "orders")
 
+admin.autodiscover()
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.front_page, name="front-page"),
     path("docs/<slug:name>", views.guide, name="guide"),

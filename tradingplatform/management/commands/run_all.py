@@ -111,7 +111,8 @@ def stages(url: str, *, reload: bool = False) -> list[Stage]:
             Child(
                 "worker",
                 [
-                    *(sys.executable, "-m", "celery", "-A", "tradingplatform", "worker"),
+                    *(sys.executable, "-W", "ignore", "-m", "celery", "--quiet"),
+                    *("-A", "tradingplatform", "worker"),
                     *("--beat", "--pool", "threads", "--concurrency", "4"),
                     *("--loglevel", settings.LOG_LEVEL, "--without-gossip", "--without-mingle"),
                 ],

@@ -15,6 +15,7 @@ class Command(BaseCommand):
     """Run uvicorn in this process, with this project's limits and logging."""
 
     help = "Serve HTTP and WebSocket on one port"
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--reload", action="store_true", help="restart when code changes")

@@ -17,6 +17,7 @@ class Command(BaseCommand):
     """Make what a fresh installation begins with; what exists is left alone."""
 
     help = "Make markets, demo users and balances; what exists is left alone"
+    requires_system_checks: list[str] = []
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Seed and print the logins."""
