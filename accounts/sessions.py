@@ -24,8 +24,6 @@ PROCESS_CACHE_S = 1.0
 REDIS_CACHE_S = 10
 # Longer than any reader can take between its look at the database and its write to Redis.
 REVOKED_MARK_S = 60
-# After a failure the database answers alone for this long.
-RETRY_REDIS_AFTER_S = 1.0
 CACHED_MAX = 50_000
 _REVOKED = b"-"
 
@@ -51,7 +49,6 @@ class _SessionCache:
 
     def __init__(self) -> None:
         self.states: dict[int, tuple[float, SessionState | None]] = {}
-        self.redis_failed_at = float("-inf")
 
 
 _cache = _SessionCache()
@@ -72,7 +69,7 @@ def session_state(session_id: int) -> SessionState | None:
     found = _cache.states.get(session_id)
     if found is not None and found[0] > now:
         return found[1]
-    state = _from_redis_or_database(session_id, now)
+    state = _from_redis_or_database(session_id)
     if len(_cache.states) >= CACHED_MAX:
         _cache.states.clear()
     # Timed from before the look: the answer is never older than the second we promise.
@@ -80,8 +77,8 @@ def session_state(session_id: int) -> SessionState | None:
     return state
 
 
-def _from_redis_or_database(session_id: int, now: float) -> SessionState | None:
-    if now - _cache.redis_failed_at < RETRY_REDIS_AFTER_S:
+def _from_redis_or_database(session_id: int) -> SessionState | None:
+    if common_redis.is_resting():
         return _from_database(session_id)
     try:
         client = common_redis.client()
@@ -94,7 +91,7 @@ def _from_redis_or_database(session_id: int, now: float) -> SessionState | None:
         if state is not None:
             client.set(_key(session_id), _encode(state), nx=True, ex=REDIS_CACHE_S)
     except (RedisError, msgspec.DecodeError) as error:
-        _cache.redis_failed_at = now
+        common_redis.note_failure()
         log.warning("session_cache_unavailable", error=type(error).__name__)
         return _from_database(session_id)
     return state
@@ -165,4 +162,3 @@ def forget_states(session_ids: Iterable[int]) -> None:
 def reset() -> None:
     """Forget everything; for tests."""
     _cache.states.clear()
-    _cache.redis_failed_at = float("-inf")

@@ -13,6 +13,7 @@ from django.conf import settings
 from redis.exceptions import RedisError
 
 from common import limits
+from common import redis as common_redis
 from common.errors import ApiError
 from common.network import limit_key
 
@@ -28,14 +29,19 @@ _HOUR_S = 3_600
 _PAIR, _IP, _LOGIN, _REGISTER = "login-pair", "login-ip", "login-name", "register"
 
 
+def _unavailable() -> ApiError:
+    return ApiError("LOGIN_UNAVAILABLE", "Logging in is not possible at the moment.", 503)
+
+
 @contextmanager
 def _counting() -> Iterator[None]:
+    if limits.is_resting():
+        raise _unavailable()
     try:
         yield
     except RedisError as error:
-        raise ApiError(
-            "LOGIN_UNAVAILABLE", "Logging in is not possible at the moment.", 503
-        ) from error
+        common_redis.note_failure()
+        raise _unavailable() from error
 
 
 def _too_many(bucket: str, who: str, *, window_s: int) -> ApiError:

@@ -34,8 +34,6 @@ log = structlog.get_logger(__name__)
 # From this limit on a process draws a fiftieth at a time.
 PORTION_FROM = 500
 _PORTIONS = 50
-# After a failure Redis is left alone this long: a request must not wait for each time-out.
-_RETRY_REDIS_AFTER_S = 1.0
 _LEASES_MAX = 50_000
 
 
@@ -113,15 +111,17 @@ class _Leases:
 
 
 _leases = _Leases()
-_redis_failed_at = float("-inf")
 
 
 def reset() -> None:
     """Forget storage and portions; for tests."""
-    global _redis_failed_at
-    _redis_failed_at = float("-inf")
     _leases.clear()
     _storage.clear()
+
+
+def is_resting() -> bool:
+    """Return whether nothing can be counted because Redis has just failed."""
+    return settings.LIMITS_STORAGE == "redis" and common_redis.is_resting()
 
 
 def count(bucket: str, who: str, *, window_s: int, amount: int = 1) -> int:
@@ -184,14 +184,13 @@ def take(
     Raises:
         ApiError: 429 with ``code`` and Retry-After; nothing was taken.
     """
-    global _redis_failed_at
     if limit == 0 or cost == 0:
         return UNLIMITED
     key = f"{bucket}/{who}"
     leased = _leases.spend(key, cost)
     if leased is not None:
         return Rate(limit, leased)
-    if time.monotonic() - _redis_failed_at < _RETRY_REDIS_AFTER_S:
+    if is_resting():
         return Rate(limit, limit)
     try:
         if limit >= PORTION_FROM:
@@ -203,7 +202,7 @@ def take(
                 return Rate(limit, remaining + spare)
         remaining = _draw(key, limit=limit, window_s=window_s, cost=cost)
     except RedisError as error:
-        _redis_failed_at = time.monotonic()
+        common_redis.note_failure()
         log.warning("rate_limit_unavailable", bucket=bucket, error=type(error).__name__)
         return Rate(limit, limit)
     if remaining is None:

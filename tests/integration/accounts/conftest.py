@@ -5,6 +5,7 @@ import pytest
 
 from accounts import authentication, opening, sessions
 from common import limits
+from common import redis as common_redis
 from common.testing import ApiClient
 from exchange import gateway
 from exchange.core.commands import ConfigureFeeTier
@@ -14,6 +15,7 @@ from tests.support.exchange import ExchangeHarness
 @pytest.fixture(autouse=True)
 def fresh_process() -> Iterator[None]:
     """Every test begins like a process that has just started."""
+    common_redis.reset_clients()
     limits.reset()
     sessions.reset()
     opening.forget_known()
