@@ -1,5 +1,7 @@
 """Trades of everybody, in the order of their numbers: for derived views, never for a caller."""
 
+from typing import Any
+
 from exchange.core.enums import Side
 from exchange.core.events import TradeExecuted
 from orders.models import Trade
@@ -34,5 +36,7 @@ def trades_recent(market_id: int, limit: int) -> list[TradeExecuted]:
     return [_event(row) for row in rows[:limit]]
 
 
-def _event(row: tuple[int, ...]) -> TradeExecuted:
-    return TradeExecuted(*row[:_SIDE], Side(row[_SIDE]), *row[_SIDE + 1 :])
+def _event(row: tuple[Any, ...]) -> TradeExecuted:
+    values = list(row)
+    values[_SIDE] = Side(values[_SIDE])
+    return TradeExecuted(*values)

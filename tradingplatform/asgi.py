@@ -6,6 +6,7 @@ request takes a thread, a socket takes none.
 """
 
 import os
+from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingplatform.settings")
 
@@ -22,12 +23,16 @@ from tradingplatform.wsgi import application as wsgi_application
 from markets.routing import websocket_urlpatterns as market_patterns  # isort: skip
 from orders.routing import websocket_urlpatterns as order_patterns  # isort: skip
 
-websocket_urlpatterns = [*market_patterns, *order_patterns, re_path(r"", not_found)]
+# Django's stubs know no consumers, and a2wsgi's types are stricter than PEP 3333.
+_not_found: Any = not_found
+_wsgi: Any = wsgi_application
+
+websocket_urlpatterns = [*market_patterns, *order_patterns, re_path(r"", _not_found)]
 
 application = DropUnderscoreHeaders(
     ProtocolTypeRouter(
         {
-            "http": WSGIMiddleware(wsgi_application, workers=settings.WEB_THREADS),
+            "http": WSGIMiddleware(_wsgi, workers=settings.WEB_THREADS),
             "websocket": OriginGuard(URLRouter(websocket_urlpatterns)),
             "lifespan": lifespan,
         }

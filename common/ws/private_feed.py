@@ -58,6 +58,10 @@ class Resume:
     seq: int
 
 
+# A place from which nobody can go on: the client is told so, and gets snapshots.
+NOWHERE = Resume(epoch=0, seq=0)
+
+
 class PrivateSession:
     """
     One client's private channels.
@@ -184,13 +188,12 @@ class PrivateFeed:
         Inside an epoch the ring may still hold what was missed, and nobody notices.
         """
         for account in self.accounts.values():
-            resume = None
-            if epoch == self.epoch and account.ready.is_set():
-                resume = Resume(epoch=epoch, seq=account.seq)
+            place = Resume(epoch=epoch, seq=account.seq)
+            kept = epoch == self.epoch and account.ready.is_set()
             account.ready.clear()
             for session in account.sessions:
-                # Who was not yet on the stream starts over: where it stands is not known.
-                session.restart(resume if session.is_live else Resume(epoch=0, seq=0))
+                # Where a session stands that was not yet on the stream is not known.
+                session.restart(place if kept and session.is_live else NOWHERE)
         self.epoch = epoch
 
     def heartbeat(self, now: float) -> None:

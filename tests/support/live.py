@@ -14,6 +14,7 @@ import uvicorn
 from websockets.asyncio.client import ClientConnection, connect
 
 from common import redis as common_redis
+from common.ws import topics
 from common.ws.hub import get_hub
 from common.ws.projecting import ProjectorHost
 from exchange import keys
@@ -102,14 +103,23 @@ class LivePipeline:
             threading.Thread(target=self._publish, daemon=True),
             threading.Thread(target=self._project, daemon=True),
         ]
+        began = int(self.redis.get(topics.epoch_key()) or 0)
         for thread in self._threads:
             thread.start()
+        ends = time.monotonic() + 10
+        while time.monotonic() < ends and not self._has_begun(began):
+            time.sleep(0.005)
 
     def stop(self) -> None:
         """End both threads."""
         self._stopped.set()
         for thread in self._threads:
             thread.join(10)
+
+    def _has_begun(self, after_epoch: int) -> bool:
+        epoch = int(self.redis.get(topics.epoch_key()) or 0)
+        book = self.redis.get(topics.book_key(1))
+        return epoch > after_epoch and book is not None and f'"epoch":{epoch},'.encode() in book
 
     def _publish(self) -> None:
         while not self._stopped.wait(0.005):
@@ -149,9 +159,8 @@ class LiveServer:
             timeout_graceful_shutdown=2,
         )
         self._server = uvicorn.Server(config)
-        self._server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
         self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]))
-        while not self._server.started:
+        while not self._server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.005)
 
     async def stop(self) -> None:

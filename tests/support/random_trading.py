@@ -18,13 +18,14 @@ def fund(exchange: ExchangeHarness) -> None:
         exchange.add_account(account_id, BTC=100_000, USDT=900_000_000)
 
 
-def step(exchange: ExchangeHarness, chance: random.Random) -> None:
+def step(
+    exchange: ExchangeHarness, chance: random.Random, accounts: tuple[int, ...] = ACCOUNTS
+) -> None:
     """Carry out one random command; a refusal is fine."""
-    exchange.apply(_command(exchange, chance))
+    exchange.apply(_command(exchange, chance, chance.choice(accounts)))
 
 
-def _command(exchange: ExchangeHarness, chance: random.Random) -> AnyCommand:
-    account_id = chance.choice(ACCOUNTS)
+def _command(exchange: ExchangeHarness, chance: random.Random, account_id: int) -> AnyCommand:
     draw = chance.random()
     if draw < 0.02:
         return CancelAllOrders(account_id)

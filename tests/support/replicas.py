@@ -1,4 +1,4 @@
-"""What a careful client keeps: a book and an account rebuilt from frames, by the published rules."""
+"""What a careful client keeps: a book and an account rebuilt by the published rules."""
 
 from __future__ import annotations
 
@@ -76,29 +76,48 @@ class BookReplica(ChannelState):
 
 
 class AccountReplica:
-    """Open orders, balances and fills rebuilt from the private channels."""
+    """
+    Open orders, balances and fills rebuilt from all three private channels.
+
+    Who listens to all of them counts the account's own sequence, which has no holes.
+    """
 
     def __init__(self) -> None:
-        self.channels = {name: ChannelState() for name in ("orders", "fills", "balances")}
         self.orders: dict[str, dict[str, Any]] = {}
         self.balances: dict[tuple[str, str], dict[str, Any]] = {}
         self.fills: dict[str, dict[str, Any]] = {}
-        self.last_seq = 0
         self.epoch = 0
+        self.last: int | None = None
+        self.gaps = 0
+        self._waits_for_answer = False
 
-    def take(self, frame: dict[str, Any]) -> None:
-        """Take a frame of any private channel."""
-        name = frame["channel"]
-        if frame["type"] != "heartbeat":
-            self.epoch = frame["epoch"]
-        if not self.channels[name].accepts(frame):
-            return
-        self.last_seq = max(self.last_seq, frame["seq"])
-        data = frame["data"]
-        if frame["type"] == "snapshot":
-            self._replace(name, data[name])
+    def state(self) -> tuple[Any, Any]:
+        """Return open orders and balances."""
+        return self.orders, self.balances
+
+    def take(self, frame: dict[str, Any]) -> bool:
+        """Take a frame; return whether it follows a gap and the client must subscribe again."""
+        if frame["type"] == "subscribed":
+            self._waits_for_answer = False
+            return False
+        if self._waits_for_answer or frame["epoch"] < self.epoch:
+            return False
+        name, seq = frame["channel"], frame["seq"]
+        if frame["type"] == "reset":
+            self.epoch, self.last = frame["epoch"], None
+        elif frame["type"] == "snapshot":
+            self.epoch, self.last = frame["epoch"], seq
+            self._replace(name, frame["data"][name])
+        elif self.last is None or seq <= self.last:
+            return False
+        elif frame["type"] == "heartbeat" or seq != self.last + 1:
+            self.gaps += 1
+            self._waits_for_answer = True
+            return True
         else:
-            self._change(name, data)
+            self.last = seq
+            self._change(name, frame["data"])
+        return False
 
     def _replace(self, name: str, items: list[dict[str, Any]]) -> None:
         if name == "orders":

@@ -144,7 +144,7 @@ async def test_book_is_rebuilt_exactly_under_random_trading_with_lost_frames(
     await asyncio.to_thread(trade)
     done = True
     ends = time.monotonic() + 5
-    while time.monotonic() < ends and replica.levels() != _levels(pipeline):
+    while time.monotonic() < ends and replica.levels() != _levels(pipeline):  # noqa: ASYNC110
         await asyncio.sleep(0.05)
     listener.cancel()
 
@@ -187,9 +187,7 @@ async def test_a_restarted_projector_resets_every_channel(
     assert before["epoch"] < reset["epoch"] == after["epoch"]
 
 
-async def test_an_emptied_redis_heals_by_itself(
-    pipeline: LivePipeline, server: LiveServer
-) -> None:
+async def test_an_emptied_redis_heals_by_itself(pipeline: LivePipeline, server: LiveServer) -> None:
     client = await server.connect("/ws/market")
     await client.send(op="subscribe", channels=["book:BTC-USDT"])
     before = await client.until(type="snapshot")

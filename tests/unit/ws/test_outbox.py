@@ -1,0 +1,121 @@
+"""What waits for one client."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from common.ws.outbox import DELTAS_MAX, Outbox, Slot
+from common.ws.rate import MessageRate
+
+
+class Wire:
+    """A send that can be held back."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.close: tuple[int, str] | None = None
+        self.free = asyncio.Event()
+
+    async def send(self, event: dict[str, Any]) -> None:
+        await self.free.wait()
+        if event["type"] == "websocket.close":
+            self.close = (event["code"], event["reason"])
+        else:
+            self.texts.append(event["text"])
+
+
+async def _drain(outbox: Outbox, wire: Wire) -> None:
+    wire.free.set()
+    task = asyncio.ensure_future(outbox.run())
+    await asyncio.sleep(0.01)
+    task.cancel()
+
+
+async def test_only_the_latest_state_is_sent() -> None:
+    wire = Wire()
+    outbox, slot = Outbox(wire.send), Slot()
+
+    for number in range(5):
+        outbox.put_state(slot, str(number))
+    outbox.put("last")
+    await _drain(outbox, wire)
+
+    assert wire.texts == ["4", "last"]
+
+
+async def test_changes_are_all_sent_in_order_or_refused() -> None:
+    wire = Wire()
+    outbox, slot = Outbox(wire.send), Slot()
+
+    taken = [outbox.put_delta(slot, str(number)) for number in range(DELTAS_MAX + 1)]
+    await _drain(outbox, wire)
+
+    assert taken == [True] * DELTAS_MAX + [False]
+    assert wire.texts == [str(number) for number in range(DELTAS_MAX)]
+
+
+async def test_discarded_changes_are_not_sent_and_the_mark_is_reached() -> None:
+    class Marked(Slot):
+        reached_times = 0
+
+        def reached(self) -> None:
+            self.reached_times += 1
+
+    wire = Wire()
+    outbox, slot = Outbox(wire.send), Marked()
+
+    outbox.put_delta(slot, "old")
+    slot.discard()
+    outbox.put_mark(slot)
+    outbox.put_delta(slot, "new")
+    await _drain(outbox, wire)
+
+    assert (wire.texts, slot.reached_times) == (["new"], 1)
+
+
+async def test_too_many_texts_close_with_4008(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("common.ws.outbox.QUEUE_MAX", 3)
+    wire = Wire()
+    outbox = Outbox(wire.send)
+
+    for number in range(5):
+        outbox.put(str(number))
+    wire.free.set()
+    await outbox.run()
+
+    assert wire.texts == []
+    assert wire.close == (4008, "SLOW_CLIENT")
+
+
+async def test_close_lets_what_waits_go_first() -> None:
+    wire = Wire()
+    outbox = Outbox(wire.send)
+
+    outbox.put("reason")
+    outbox.close(4001, "TOKEN_REVOKED")
+    outbox.put("too late")
+    wire.free.set()
+    await outbox.run()
+
+    assert (wire.texts, wire.close) == (["reason"], (4001, "TOKEN_REVOKED"))
+
+
+def test_rate_refills_evenly() -> None:
+    now = [0.0]
+    rate = MessageRate(messages=2, window_s=1, clock=lambda: now[0])
+
+    first = [rate.take() for _ in range(3)]
+    now[0] = 0.5
+    later = [rate.take(), rate.take()]
+
+    assert first == [True, True, False]
+    assert later == [True, False]
+
+
+def test_no_limit_is_no_limit() -> None:
+    rate = MessageRate(messages=0, window_s=1)
+
+    assert all(rate.take() for _ in range(1_000))
