@@ -11,6 +11,7 @@ from exchange import gateway
 from markets.candle_store import candles_build
 from markets.feeds.mode import FeedModeError, feed_choose
 from markets.feeds.service import FeedService, feed_for
+from markets.feeds.sources import wall_clock_ms
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +36,7 @@ def prices_ingest(**kwargs: Any) -> bool:
             _service = FeedService(feed_for(chosen), chosen.mode, streaming=False)
         if not _service.hold():
             return False
+        _service.publish_depth(wall_clock_ms())
         _service.turn()
     except (FeedModeError, redis.RedisError, gateway.ExchangeError) as error:
         log.warning("prices_not_ingested", error=str(error))

@@ -46,7 +46,9 @@ def history_fill(chosen: ChosenFeed, replay: Replay) -> list[str]:
     identities = {market.symbol: market.market_id for market in MARKETS}
     histories = {symbol: _fitted(symbol, chosen, replay) for symbol in HISTORY_FILES}
     for symbol, (base, quote) in CROSSES.items():
-        histories[symbol] = cross_bars(histories[base], histories[quote])
+        histories[symbol] = cross_bars(
+            histories[base], histories[quote], tick_atoms=_tick_atoms(symbol)
+        )
     filled: list[str] = []
     for symbol, bars in histories.items():
         for source in CandleSource:
@@ -103,7 +105,7 @@ def fit(files: list[list[Bar]], *, end_ms: int, last_atoms: int, tick_atoms: int
     return fitted
 
 
-def cross_bars(base: list[Bar], quote: list[Bar]) -> list[Bar]:
+def cross_bars(base: list[Bar], quote: list[Bar], *, tick_atoms: int) -> list[Bar]:
     """
     Return the quotient of two pasts, from the times that both have.
 
@@ -116,8 +118,13 @@ def cross_bars(base: list[Bar], quote: list[Bar]) -> list[Bar]:
         other = quotes.get(bar.open_ms)
         if other is None:
             continue
-        opened = bar.open_atoms * ATOMS // other.open_atoms
-        close = bar.close_atoms * ATOMS // other.close_atoms
+        opened, close = (
+            round_to_step(atoms=price * ATOMS // against, step_atoms=tick_atoms)
+            for price, against in (
+                (bar.open_atoms, other.open_atoms),
+                (bar.close_atoms, other.close_atoms),
+            )
+        )
         bars.append(
             Bar(
                 open_ms=bar.open_ms,
@@ -137,8 +144,12 @@ def _fitted(symbol: str, chosen: ChosenFeed, replay: Replay) -> list[Bar]:
         files,
         end_ms=chosen.chosen_ms,
         last_atoms=replay.price_atoms(symbol, chosen.chosen_ms),
-        tick_atoms=next(market.tick_atoms for market in MARKETS if market.symbol == symbol),
+        tick_atoms=_tick_atoms(symbol),
     )
+
+
+def _tick_atoms(symbol: str) -> int:
+    return next(market.tick_atoms for market in MARKETS if market.symbol == symbol)
 
 
 def _scaled(bar: Bar, open_ms: int, target: int, reference: int, tick_atoms: int) -> Bar:
