@@ -340,6 +340,7 @@ PROCESS_NAME = os.environ.get("PROCESS_NAME", "manage")
 try:
     VAR_DIR.mkdir(parents=True, exist_ok=True)
     LOG_DIR.mkdir(parents=True, exist_ok=True)
+    STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 except OSError as error:
     sys.stderr.write(
         f"configuration: {error.filename} cannot be made ({error.strerror}):"

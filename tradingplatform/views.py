@@ -10,6 +10,8 @@ from markdown_it import MarkdownIt
 
 from markets.enums import FeedMode
 from markets.feeds.mode import feed_chosen
+from markets.feeds.recorded import REPLAY_NOTE
+from markets.feeds.service import LIVE_NOTE
 from markets.selectors import markets_all
 
 # Guides under docs/ that are shown as pages: address, file, title.
@@ -40,8 +42,8 @@ def _feed() -> dict[str, str] | None:
     if chosen is None:
         return None
     if chosen.mode is FeedMode.LIVE:
-        return {"state": "ok", "text": "live prices of Binance, Coinbase and Kraken"}
-    return {"state": "replay", "text": "replay: recorded prices of Binance, August 2024"}
+        return {"state": "ok", "text": LIVE_NOTE}
+    return {"state": "replay", "text": REPLAY_NOTE}
 
 
 @require_safe

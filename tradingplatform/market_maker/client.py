@@ -65,7 +65,7 @@ class ApiClient:
 
     def balances(self) -> list[Json]:
         """Return the balances of all wallets."""
-        return list(self._private("GET", "/api/wallet")["items"])
+        return list(self._private("GET", "/api/wallet")["balances"])
 
     def open_orders(self) -> list[Json]:
         """Return all open orders."""

@@ -50,7 +50,7 @@ def command(binary: str, *, var_dir: Path, fsync: str) -> list[str]:
         "appendfsync": fsync,
         "save": "",
         "maxmemory-policy": "noeviction",
-        "loglevel": "notice",
+        "loglevel": "warning",
     }
     words = [binary]
     for name, value in options.items():

@@ -18,16 +18,24 @@ from tradingplatform.supervisor.output import Output
 # How long the loop waits for output before it looks after the children again.
 TICK_S = 0.1
 READY_POLL_S = 0.3
+# A part that does not become ready must not keep the others from starting.
+READY_WAIT_S = 30.0
 OWN_NAME = "run"
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A process and what must hold before the next one starts; ``ready`` None waits for nothing."""
+    """
+    A process and what must hold before the next one starts; ``ready`` None waits for nothing.
+
+    ``after_ready``: it starts when the platform has answered that it is ready, so that what
+    readiness needs has the processor to itself until then.
+    """
 
     child: Child
     ready: Callable[[], bool] | None = None
     ready_timeout_s: float = 60.0
+    after_ready: bool = False
 
 
 class Supervisor:
@@ -64,6 +72,8 @@ class Supervisor:
             signal.signal(number, self._on_signal)
         try:
             for stage in self._stages:
+                if stage.after_ready:
+                    self._wait_until_ready()
                 if self._stopping:
                     break
                 self._start(stage)
@@ -93,6 +103,11 @@ class Supervisor:
                 return
             self._tick()
 
+    def _wait_until_ready(self) -> None:
+        end = time.monotonic() + READY_WAIT_S
+        while not (self._stopping or self._announced or time.monotonic() > end):
+            self._tick()
+
     def _follow(self, child: Child) -> None:
         assert child.process is not None  # noqa: S101 - just started
         self._output.add(child.name, child.process)
@@ -108,12 +123,14 @@ class Supervisor:
             elif child.due():
                 child.restart()
                 self._follow(child)
-        if not self._announced and len(self._started) == len(self._stages):
+        if not self._announced:
             self._announce()
 
     def _announce(self) -> None:
-        prepared = all(child.done for child in self._started if child.once)
-        if not prepared or time.monotonic() < self._next_probe:
+        needed = [stage.child for stage in self._stages if not stage.after_ready]
+        begun = all(child in self._started for child in needed)
+        prepared = all(child.done for child in needed if child.once)
+        if not (begun and prepared) or time.monotonic() < self._next_probe:
             return
         self._next_probe = time.monotonic() + READY_POLL_S
         if answers(f"{self._url}/api/health/ready"):

@@ -29,6 +29,7 @@ class Command(BaseCommand):
     """Feed prices until told to stop; a second instance stands by."""
 
     help = "Feed index prices: live from the venues, or the shipped recordings."
+    requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until SIGTERM or SIGINT."""

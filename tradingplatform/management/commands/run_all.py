@@ -1,6 +1,8 @@
 """Run the whole platform on this machine."""
 
+import json
 import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,8 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, connections
 
+from markets.selectors import markets_all
+from tradingplatform.seed import operator_password_hint
 from tradingplatform.supervisor import preflight, redis_server
 from tradingplatform.supervisor import state as states
 from tradingplatform.supervisor.child import Child
@@ -102,27 +106,35 @@ def stages(url: str, *, reload: bool = False) -> list[Stage]:
             refuse(redis_server.MISSING)
         else:
             found.append(_redis_stage(binary))
+    # What a restart seeds again can wait; an empty database has nothing to trade without it.
+    seeded = bool(markets_all())
+    seed = Stage(_manage("seed", "seed", once=True), after_ready=seeded)
     found += [
         Stage(_manage("exchange", "run_exchange")),
-        Stage(_manage("seed", "seed", once=True)),
+        *([] if seeded else [seed]),
         Stage(_manage("projector", "run_projector")),
         Stage(_manage("web", "run_web", *(["--reload"] if reload else []))),
-        Stage(
-            Child(
-                "worker",
-                [
-                    *(sys.executable, "-W", "ignore", "-m", "celery", "--quiet"),
-                    *("-A", "tradingplatform", "worker"),
-                    *("--beat", "--pool", "threads", "--concurrency", "4"),
-                    *("--loglevel", settings.LOG_LEVEL, "--without-gossip", "--without-mingle"),
-                ],
-            )
-        ),
         Stage(_manage("feed", "run_feed")),
+        Stage(_worker(), after_ready=True),
+        *([seed] if seeded else []),
     ]
     if settings.MARKET_MAKER and not settings.PRODUCTION:
-        found.append(Stage(_manage("maker", "run_market_maker", "--url", url, "--taker")))
+        maker = _manage("maker", "run_market_maker", "--url", url, "--taker")
+        found.append(Stage(maker, after_ready=True))
+    connections.close_all()
     return found
+
+
+def _worker() -> Child:
+    return Child(
+        "worker",
+        [
+            *(sys.executable, "-W", "ignore", "-m", "celery", "--quiet"),
+            *("-A", "tradingplatform", "worker", "--beat", "--pool", "threads"),
+            *("--concurrency", "4", "--loglevel", settings.LOG_LEVEL),
+            *("--without-gossip", "--without-mingle"),
+        ],
+    )
 
 
 def _redis_stage(binary: str) -> Stage:
@@ -142,6 +154,15 @@ def _manage(name: str, *words: str, once: bool = False) -> Child:
     return Child(name, [sys.executable, manage, *words], {"PYTHONUNBUFFERED": "1"}, once=once)
 
 
+def prices_note(url: str) -> str:
+    """Return what the prices are, in the platform's own words."""
+    try:
+        with urllib.request.urlopen(f"{url}/api/exchange-info", timeout=3) as response:  # noqa: S310
+            return str(json.load(response)["feed"]["note"])
+    except (OSError, ValueError, KeyError):
+        return f"see {url}/api/exchange-info"
+
+
 def banner(url: str) -> str:
     """Return what a newcomer wants to know once the platform answers."""
     lines = [
@@ -149,9 +170,11 @@ def banner(url: str) -> str:
         f"Ready. The exchange runs at {url}",
         f"  front page    {url}/",
         f"  API           {url}/api/docs",
-        f"  back-office   {url}/{settings.ADMIN_PATH}/   {settings.ADMIN_EMAIL}",
+        f"  back-office   {url}/{settings.ADMIN_PATH}/   {settings.ADMIN_EMAIL}"
+        f"  password {operator_password_hint()}",
         f"  health        {url}/api/health/ready",
         f"  logs          {settings.LOG_DIR}",
+        f"  prices        {prices_note(url)}",
     ]
     if not settings.PRODUCTION:
         lines += [

@@ -20,6 +20,7 @@ class Command(BaseCommand):
     """``manage.py run_projector``: runs until SIGTERM or SIGINT."""
 
     help = "Publish books, trades, prices, candles and private updates from committed events."
+    requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Host the projectors of ``settings.EVENT_PROJECTORS``; exits 70 if replaced."""
