@@ -136,6 +136,11 @@ class Environment:
             raise ConfigurationError(
                 "ADMIN_PASSWORD must not be the example in production: set another one"
             )
+        if not self.is_set("JWT_PRIVATE_KEY"):
+            raise ConfigurationError(
+                "JWT_PRIVATE_KEY must be set in production, the same on every machine: set it,"
+                " for example from `openssl genrsa 2048`"
+            )
         if self.choice("FEED_MODE") != "live":
             raise ConfigurationError("FEED_MODE must be live in production: set FEED_MODE=live")
         if not self.items("ALLOWED_HOSTS") or "*" in self.items("ALLOWED_HOSTS"):

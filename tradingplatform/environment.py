@@ -61,7 +61,7 @@ SHEET: tuple[Variable, ...] = (
         name="JWT_PRIVATE_KEY",
         kind=Kind.KEY,
         secret=True,
-        note="empty: made at the first start and kept under var/keys",
+        note="empty: made at the first start and kept under var/keys; production needs one",
     ),
     Variable(name="JWT_PUBLIC_KEY", kind=Kind.KEY, note="empty: derived from the private key"),
     Variable(

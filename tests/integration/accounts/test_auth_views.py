@@ -1,5 +1,6 @@
 import pytest
 
+from accounts import throttle
 from accounts.models import Account, Session, User
 from common.testing import ApiClient, error_code
 
@@ -130,6 +131,18 @@ class TestLogin:
             assert login(api, username=f"nobody_{index}").status_code == 401
 
         assert login(api).status_code == 429
+
+    def test_a_name_under_attack_is_slowed_and_never_locked(self, api, trader, monkeypatch):
+        slept = []
+        monkeypatch.setattr(throttle.time, "sleep", slept.append)
+        monkeypatch.setattr(throttle, "FAILURES_PER_LOGIN", 6)
+        for index in range(6):
+            attacker = ApiClient(REMOTE_ADDR=f"198.51.100.{index}")
+            assert login(attacker, password="wrong horse 10").status_code == 401
+        assert slept == []
+
+        assert login(api).status_code == 200
+        assert slept == [1.0]
 
     def test_success_gives_the_tries_back(self, api, trader):
         for _ in range(4):

@@ -12,12 +12,33 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from django.core.exceptions import ImproperlyConfigured
 
 from accounts import keys, tokens
+from accounts.checks import check_keys
 from accounts.types import TokenError
 
 
+def make_pem(bits=2048):
+    key = generate_private_key(public_exponent=65537, key_size=bits)
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return private.decode(), public.decode()
+
+
+@pytest.fixture(scope="module")
+def pem():
+    """Making an RSA key takes a tenth of a second or more, so these tests share one."""
+    return make_pem()
+
+
 @pytest.fixture(autouse=True)
-def own_keys(settings, tmp_path):
+def own_keys(settings, tmp_path, pem):
     settings.KEYS_DIR = tmp_path / "keys"
+    settings.JWT_PRIVATE_KEY = pem[0]
     tokens.reset()
     yield
     tokens.reset()
@@ -180,17 +201,9 @@ class TestDecode:
 
 
 class TestKeys:
-    def pem(self):
-        key = generate_private_key(public_exponent=65537, key_size=2048)
-        private = key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        public = key.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        return private.decode(), public.decode()
+    @pytest.fixture(autouse=True)
+    def no_key(self, settings):
+        settings.JWT_PRIVATE_KEY = ""
 
     def test_the_first_start_makes_a_key_for_the_owner_alone(self, settings):
         first = keys.load_key_ring()
@@ -213,14 +226,21 @@ class TestKeys:
         with pytest.raises(ImproperlyConfigured, match="JWT_PRIVATE_KEY"):
             keys.load_key_ring()
 
-    def test_the_key_before_stays_good(self, settings):
-        old_private, old_public = self.pem()
+    def test_a_check_names_what_is_wrong_before_the_start(self, settings, pem):
+        assert check_keys() == []
+        settings.PRODUCTION = True
+        assert [message.id for message in check_keys()] == ["accounts.E001"]
+        settings.JWT_PRIVATE_KEY, _ = pem
+        assert check_keys() == []
+
+    def test_the_key_before_stays_good(self, settings, pem):
+        old_private, old_public = pem
         settings.JWT_PRIVATE_KEY = old_private
         tokens.reset()
         raw = tokens.encode_token(
             token_type="access", user_id=1, session_id=2, token_id="3", lifetime_s=60
         )
-        settings.JWT_PRIVATE_KEY, _ = self.pem()
+        settings.JWT_PRIVATE_KEY, _ = make_pem()
         tokens.reset()
         assert code_of(raw) == "TOKEN_INVALID"
 
@@ -237,12 +257,7 @@ class TestKeys:
             keys.load_key_ring()
 
     def test_a_weak_key_is_refused(self, settings):
-        weak = generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505
-        settings.JWT_PRIVATE_KEY = weak.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        ).decode()
+        settings.JWT_PRIVATE_KEY, _ = make_pem(bits=1024)
 
         with pytest.raises(ImproperlyConfigured, match="2048"):
             keys.load_key_ring()

@@ -28,6 +28,7 @@ PRODUCTION = {
     "NODE_ENV": "production",
     "SESSION_SECRET": "9b1f" * 12,
     "ADMIN_PASSWORD": "a-long-one-of-our-own",
+    "JWT_PRIVATE_KEY": "a key in PEM form",
     "FEED_MODE": "live",
     "ALLOWED_HOSTS": "exchange.example",
 }
@@ -121,6 +122,7 @@ class TestProduction:
             ("SESSION_SECRET", "your-session-secret"),
             ("SESSION_SECRET", "short"),
             ("ADMIN_PASSWORD", ""),
+            ("JWT_PRIVATE_KEY", ""),
             ("FEED_MODE", "auto"),
             ("FEED_MODE", "replay"),
             ("FEED_MODE", ""),
