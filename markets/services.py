@@ -12,7 +12,6 @@ from markets.enums import FeedMode
 from markets.feeds import keys
 from markets.feeds.history import history_fill
 from markets.feeds.mode import feed_choose
-from markets.feeds.recorded import replay_from_settings
 from markets.seed import market_seed
 
 
@@ -41,7 +40,7 @@ def markets_prepare() -> PreparedMarkets:
     configured = market_seed(chosen.mode)
     charts: list[str] = []
     if chosen.mode is FeedMode.REPLAY:
-        charts = history_fill(chosen, replay_from_settings(chosen.chosen_ms))
+        charts = history_fill(chosen)
     return PreparedMarkets(mode=chosen.mode, configured=configured, charts=charts)
 
 

@@ -3,8 +3,9 @@ Shipped minute bars as a chart's past, for an installation that replays prices.
 
 The bars are real but of another time: they are moved so that they end where this
 installation began, and scaled so that their last close is the first replayed price. Every
-bar is marked ``recorded``. Bars follow each other without holes: the sources miss a few
-minutes, and between two files the later one decides the price.
+bar is marked ``recorded``. They were made of trades, so they are the past of the trades'
+chart; the index's chart begins with the installation. Bars follow each other without holes:
+the sources miss a few minutes, and between two files the later one decides the price.
 """
 
 import csv
@@ -18,7 +19,7 @@ from markets.candle_store import has_candles, recorded_minutes_store
 from markets.candles import MINUTE_MS, Bar
 from markets.enums import CandleSource
 from markets.feeds.mode import ChosenFeed, history_directory
-from markets.feeds.recorded import CROSSES
+from markets.feeds.recorded import CROSSES, replay_from_settings
 from markets.feeds.replay import Replay
 from markets.seed import MARKETS
 from markets.types import round_to_step
@@ -36,26 +37,31 @@ HISTORY_FILES = {
 }
 
 
-def history_fill(chosen: ChosenFeed, replay: Replay) -> list[str]:
+def history_fill(chosen: ChosenFeed) -> list[str]:
     """
-    Give replayed markets without candles their past; return the symbols that got one.
+    Give replayed markets without candles of trades their past; return which got one.
 
     Raises:
-        OSError: if a shipped file is missing.
+        markets.feeds.mode.FeedModeError: if a recording cannot be used.
+        OSError: if a file of bars is missing.
     """
     identities = {market.symbol: market.market_id for market in MARKETS}
+    empty = [
+        symbol
+        for symbol in (*HISTORY_FILES, *CROSSES)
+        if not has_candles(identities[symbol], CandleSource.TRADES)
+    ]
+    if not empty:
+        return []
+    replay = replay_from_settings(chosen.chosen_ms)
     histories = {symbol: _fitted(symbol, chosen, replay) for symbol in HISTORY_FILES}
     for symbol, (base, quote) in CROSSES.items():
         histories[symbol] = cross_bars(
             histories[base], histories[quote], tick_atoms=_tick_atoms(symbol)
         )
-    filled: list[str] = []
-    for symbol, bars in histories.items():
-        for source in CandleSource:
-            if not has_candles(identities[symbol], source):
-                recorded_minutes_store(identities[symbol], source, bars)
-                filled.append(symbol)
-    return sorted(set(filled))
+    for symbol in empty:
+        recorded_minutes_store(identities[symbol], CandleSource.TRADES, histories[symbol])
+    return empty
 
 
 def read_bars(path: Path) -> list[Bar]:

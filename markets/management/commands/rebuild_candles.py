@@ -8,7 +8,6 @@ from markets.candle_store import candles_build, candles_forget
 from markets.enums import FeedMode
 from markets.feeds.history import history_fill
 from markets.feeds.mode import feed_chosen
-from markets.feeds.recorded import replay_from_settings
 
 
 class Command(BaseCommand):
@@ -21,7 +20,7 @@ class Command(BaseCommand):
         candles_forget()
         chosen = feed_chosen()
         if chosen is not None and chosen.mode is FeedMode.REPLAY:
-            history_fill(chosen, replay_from_settings(chosen.chosen_ms))
+            history_fill(chosen)
         counted = 0
         while batch := candles_build():
             counted += batch

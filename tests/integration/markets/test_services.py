@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 
 class TestMarketsPrepare:
-    def test_gives_a_replay_markets_and_charts_that_reach_the_present(
+    def test_gives_a_replay_markets_and_charts_that_reach_the_present_once(
         self,
         inline_exchange: ExchangeHarness,
         live_redis: redis_module.Redis,
@@ -32,7 +32,7 @@ class TestMarketsPrepare:
 
         assert prepared.mode is FeedMode.REPLAY
         assert prepared.configured == ["USDT", "BTC", "ETH", "BTC-USDT", "ETH-USDT", "ETH-BTC"]
-        assert prepared.charts == ["BTC-USDT", "ETH-BTC", "ETH-USDT"]
+        assert prepared.charts == ["BTC-USDT", "ETH-USDT", "ETH-BTC"]
         chosen = feed_chosen()
         assert chosen is not None
         last = Candle.objects.filter(market_id=1, source=CandleSource.TRADES, interval=0).latest(
@@ -45,15 +45,8 @@ class TestMarketsPrepare:
         assert len(answer["klines"]) == 24
         assert answer["klines"][0]["recorded"] is True
 
-    def test_does_everything_once(
-        self, inline_exchange: ExchangeHarness, live_redis: redis_module.Redis, settings: Any
-    ) -> None:
-        settings.FEED_MODE = "replay"
-        markets_prepare()
         candles = Candle.objects.count()
-
         again = markets_prepare()
-
         assert (again.configured, again.charts) == ([], [])
         assert Candle.objects.count() == candles
 
