@@ -163,7 +163,9 @@ class ProjectorHost:
         if batch.epoch < self._exchange_epoch:
             # The late words of a leader that has been replaced.
             return
-        expected = self._batch is None or batch.batch == self._batch + 1
+        # Images that were asked for come alone, under the number of the last batch.
+        repeats = batch.batch == self._batch and not batch.events
+        expected = self._batch is None or repeats or batch.batch == self._batch + 1
         renewed = batch.epoch > self._exchange_epoch and self._exchange_epoch > 0
         self._exchange_epoch = batch.epoch
         self._batch = batch.batch

@@ -41,14 +41,15 @@ class PublicProjector:
         """Take the client over which images are asked for."""
         self._redis = redis
         self._markets: dict[int, LiveMarket] = {}
-        self._asked_at = 0.0
+        self._asked_at = float("-inf")
 
     def start(self, epoch: int, time_ms: int) -> None:
-        """Build all markets again from the database and ask for their books."""
+        """Build all markets again from the database; their books are asked for if need be."""
         selectors.cache_clear()
         self._markets = {info.market_id: LiveMarket(info) for info in selectors.markets_all()}
         restore(self._markets, time_ms)
-        self._ask()
+        # What opened the epoch may bring the images along.
+        self._asked_at = float("-inf")
 
     def apply(self, batch: BatchEvents) -> None:
         """Take one batch in; a book's changes count from its image on."""

@@ -9,6 +9,7 @@ import threading
 import time
 from typing import Any
 
+import msgspec
 import redis as redis_module
 import uvicorn
 from websockets.asyncio.client import ClientConnection, connect
@@ -33,7 +34,6 @@ class EventPublisher:
         self._exchange = exchange
         self._redis = redis
         self._sent = 0
-        self._extra = 0
         self._lock = threading.Lock()
 
     def publish(self) -> None:
@@ -47,41 +47,21 @@ class EventPublisher:
                 self.publish_books()
 
     def publish_books(self, *, reset: bool = False, epoch: int | None = None) -> None:
-        """Publish images of all books in a batch of their own."""
-        last = self._exchange.published[-1]
+        """Publish images of all books alone, under the number of the last batch."""
         engine = self._exchange.exchange
         command = engine.sequences.command
         images = [
             BookImage(market.market_id, *engine.book_levels(market.market_id, DEPTH), command)
             for market in engine.image().markets
         ]
-        self._extra += 1
-        batch = BatchEvents(
-            version=last.version,
-            epoch=epoch or last.epoch,
-            batch=last.batch,
-            time_ms=last.time_ms,
-            first_command=command,
-            last_command=command,
-            events=[],
-            book_images=images,
-            reset=reset,
+        last = self._exchange.published[-1]
+        self._add(
+            msgspec.structs.replace(
+                last, epoch=epoch or last.epoch, events=[], book_images=images, reset=reset
+            )
         )
-        self._add(batch, numbered=False)
 
-    def _add(self, batch: BatchEvents, *, numbered: bool = True) -> None:
-        number = batch.batch + self._extra
-        batch = BatchEvents(
-            batch.version,
-            batch.epoch,
-            number,
-            batch.time_ms,
-            batch.first_command,
-            batch.last_command,
-            batch.events,
-            batch.book_images,
-            batch.reset,
-        )
+    def _add(self, batch: BatchEvents) -> None:
         self._redis.xadd(keys.events(), {"d": encode_batch_events(batch)})
 
 
