@@ -76,6 +76,7 @@ class ExchangeProcess:
 
     def __init__(self, *, var_dir: Path, database: Path, redis_url: str) -> None:
         self.var_dir = var_dir
+        self._log = var_dir / "stdout.log"
         self._environment = {
             **os.environ,
             "ENV_FILE": os.devnull,
@@ -87,14 +88,19 @@ class ExchangeProcess:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, **environment: str) -> subprocess.Popen[bytes]:
-        self.process = subprocess.Popen(
-            [sys.executable, "manage.py", "run_exchange"],
-            cwd=django_settings.BASE_DIR,
-            env=self._environment | environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
+        self.var_dir.mkdir(exist_ok=True)
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "run_exchange"],
+                cwd=django_settings.BASE_DIR,
+                env=self._environment | environment,
+                stdout=log,
+                stderr=subprocess.PIPE,
+            )
         return self.process
+
+    def wait_for_log(self, event: str) -> None:
+        wait_until(lambda: event.encode() in self._log.read_bytes(), START_S)
 
     def kill(self) -> None:
         assert self.process is not None

@@ -1,0 +1,190 @@
+"""Real exchange processes: killed, stopped, doubled, started on a database they must refuse."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from exchange import gateway
+from exchange.core.enums import Side
+from exchange.core.rejects import Code
+from exchange.core.units import ATOMS
+from exchange.crash_points import PHASES, read_phase
+from exchange.dispatch import threads
+from exchange.lease import LEASE_S
+from exchange.models import LogPosition
+from exchange.processor import make_projections
+from exchange.replay import replay_log
+from exchange.store.base import StoreUnusableError
+from exchange.store.factory import open_store
+from exchange.store.loader import rows_hash
+from exchange.store.schema import check_schema
+from tests.support.exchange import ExchangeHarness, limit_order
+from tests.support.processes import ExchangeProcess, RedisProcess, wait_until
+
+ALICE = 1_000_000_001
+
+
+@pytest.fixture
+def process(
+    database_file: Path, redis_server: RedisProcess, settings: object, tmp_path: Path
+) -> Iterator[ExchangeProcess]:
+    """An exchange process on a seeded database, not started."""
+    settings.EXCHANGE_TRANSPORT = "redis"  # type: ignore[attr-defined]
+    harness = ExchangeHarness()
+    harness.seed_markets()
+    harness.add_account(ALICE, BTC=10, USDT=1_000_000)
+    LogPosition.objects.update(owner="", owner_pid=0)
+    exchange = make_process(database_file, redis_server, tmp_path)
+    yield exchange
+    if exchange.process is not None:
+        exchange.stop()
+
+
+@pytest.fixture(autouse=True)
+def _own_dispatcher(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(threads, "_current", None)
+    yield
+    threads.dispatcher().close()
+
+
+def make_process(database: Path, server: RedisProcess, var_dir: Path) -> ExchangeProcess:
+    return ExchangeProcess(var_dir=var_dir, database=database, redis_url=server.url)
+
+
+def wait_for_leader(epoch: int) -> None:
+    wait_until(lambda: gateway.status().leader and gateway.status().epoch == epoch, 30)
+    # A machine so busy that the start took ten seconds reopens in phases.
+    wait_until(lambda: gateway.status().phase == "trading", 30)
+
+
+def place(price: int = 100, client_order_id: str = "") -> int:
+    order = limit_order(
+        ALICE,
+        Side.BUY,
+        price=price,
+        quantity_atoms=ATOMS,
+        client_order_id=client_order_id,
+        request_hash=price,
+    )
+    outcome = gateway.submit(order)
+    assert outcome.code is Code.OK, outcome
+    return outcome.reference_id
+
+
+def assert_rows_and_replay_agree() -> None:
+    store = open_store()
+    assert rows_hash(store, make_projections()) == replay_log(store).state_hash()
+
+
+class TestLeader:
+    def test_nothing_acknowledged_is_lost_when_it_is_killed(self, process: ExchangeProcess) -> None:
+        process.start()
+        wait_for_leader(2)
+        first = place(client_order_id="a")
+        process.kill()
+
+        process.start()
+        wait_for_leader(3)
+
+        assert place(client_order_id="a") == first
+        assert place(101) == first + 1
+        assert process.stop() == 0
+        assert LogPosition.objects.get().owner == ""
+        assert gateway.status().down or not gateway.status().leader
+        assert_rows_and_replay_agree()
+
+    def test_pauses_and_marks_its_phase_for_kill_tests(self, process: ExchangeProcess) -> None:
+        process.start(EXCHANGE_PAUSE_AT="in_commit:300ms")
+        wait_for_leader(2)
+
+        seen = set()
+        for step in range(2):
+            place(100 + step)
+            seen.add(read_phase(process.var_dir))
+
+        assert seen <= set(PHASES)
+
+    def test_exits_70_and_silent_when_another_took_the_lease(
+        self, process: ExchangeProcess
+    ) -> None:
+        leader = process.start()
+        wait_for_leader(2)
+
+        LogPosition.objects.update(epoch=50, owner="elsewhere", owner_pid=1)
+
+        assert leader.wait(10) == 70
+        process.process = None
+
+
+class TestStandby:
+    def test_ends_a_leader_that_stands_still_before_it_leads(
+        self, process: ExchangeProcess, redis_server: RedisProcess, database_file: Path
+    ) -> None:
+        leader = process.start()
+        wait_for_leader(2)
+        first = place(client_order_id="a")
+        standby = make_process(database_file, redis_server, process.var_dir / "standby")
+        standby.start()
+        standby.wait_for_log("leader_recorded")
+        time.sleep(LEASE_S * 1.2)
+        assert gateway.status().epoch == 2
+
+        leader.send_signal(signal.SIGSTOP)
+        wait_for_leader(3)
+
+        assert leader.wait(5) == -signal.SIGKILL
+        assert place(client_order_id="a") == first
+        standby.stop()
+        process.process = None
+
+
+class TestRefusedDatabase:
+    def test_ends_with_code_2_and_one_line(
+        self, process: ExchangeProcess, database_file: Path
+    ) -> None:
+        with sqlite3.connect(database_file) as database:
+            database.execute("UPDATE wallets_balance SET held_atoms = held_atoms + 1")
+
+        refused = process.start()
+
+        assert refused.wait(30) == 2
+        assert refused.stderr is not None
+        line = refused.stderr.read().decode()
+        assert line.startswith("exchange: database rows contradict each other")
+        assert line.count("\n") == 1
+        process.process = None
+
+    def test_corrupt(self, database_file: Path) -> None:
+        connection.close()
+        database_file.write_bytes(b"\xa5" * 4096 + database_file.read_bytes()[4096:])
+
+        with pytest.raises(StoreUnusableError, match=r"restore it|cannot be opened"):
+            check_schema()
+
+    def test_not_migrated(self, database_file: Path) -> None:
+        connection.close()
+        for path in database_file.parent.glob(f"{database_file.name}*"):
+            path.unlink()
+
+        with pytest.raises(StoreUnusableError, match=r"run manage\.py migrate"):
+            check_schema()
+
+    def test_of_a_newer_version(self, database_file: Path) -> None:
+        with sqlite3.connect(database_file) as database:
+            database.execute(
+                "INSERT INTO django_migrations (app, name, applied)"
+                " VALUES ('exchange', '0999_future', '2030-01-01')"
+            )
+
+        with pytest.raises(StoreUnusableError, match="newer version"):
+            check_schema()
+
+    def test_as_it_should_be(self, database_file: Path) -> None:
+        check_schema()
