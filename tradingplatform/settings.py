@@ -255,7 +255,12 @@ CORS_ALLOWED_ORIGINS = [origin for origin in env.items("CORS_ORIGIN") if origin 
 CORS_ALLOW_ALL_ORIGINS = "*" in env.items("CORS_ORIGIN")
 CORS_ALLOW_CREDENTIALS = env.flag("CORS_CREDENTIALS")
 CORS_URLS_REGEX = r"^/api/"
-CORS_EXPOSE_HEADERS = ["Retry-After", "X-Request-ID"]
+CORS_EXPOSE_HEADERS = [
+    "Retry-After",
+    "X-Request-ID",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+]
 
 ADMIN_PATH = env.text("ADMIN_PATH")
 CONTENT_SECURITY_POLICY = {
