@@ -21,8 +21,8 @@ log = structlog.get_logger(__name__)
 AUTO = "auto"
 _ROW_ID = 1
 
-# A venue that answers at all answers within a second or two, ccxt's import included.
-PROBES = 2
+# A venue that answers at all answers within a second or two.
+PROBES = 3
 PROBE_WAIT_S = 3.0
 
 
@@ -99,7 +99,10 @@ def sources_answer() -> bool:
     """Return whether two sources give a usable Bitcoin price within a few seconds."""
     from markets.feeds.live import LiveFeed, configured_sources
 
-    feed = LiveFeed(configured_sources())
+    sources = configured_sources()
+    for source in sources:
+        source.connect()
+    feed = LiveFeed(sources)
     try:
         for _ in range(PROBES):
             feed.poll(wait_s=PROBE_WAIT_S)

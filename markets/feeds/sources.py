@@ -41,6 +41,10 @@ class PriceSource(Protocol):
 
     name: str
 
+    def connect(self) -> object:
+        """Prepare what the first question needs; nothing is sent yet."""
+        ...
+
     def fetch(self, pairs: list[str]) -> list[RawQuote]:
         """
         Ask for the current quotes of some pairs; missing pairs are left out.
@@ -96,7 +100,7 @@ class CcxtSource:
         Raises:
             SourceError: when there is no usable answer.
         """
-        client = self._client or self._connect()
+        client = self.connect()
         import ccxt
 
         try:
@@ -117,7 +121,14 @@ class CcxtSource:
             raise SourceError("BAD_ANSWER") from error
         return self._quotes(tickers)
 
-    def _connect(self) -> Any:
+    def connect(self) -> Any:
+        """
+        Return the ccxt client, making it at the first call; nothing is sent yet.
+
+        On a busy machine the import alone takes seconds: who measures time calls this first.
+        """
+        if self._client is not None:
+            return self._client
         import ccxt
 
         settings: dict[str, Any] = {
