@@ -1,5 +1,5 @@
 "use strict";
-// Live figures of the front page over /ws/prices; the protocol is in docs/WEBSOCKET.md.
+// Live figures of the front page over /ws/market; the protocol is in docs/WEBSOCKET.md.
 (() => {
   const LEVELS = 9;
   const TRADES = 20;
@@ -26,11 +26,11 @@
     if (socket && socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ op, id: String(nextId++), channels }));
   }
 
-  const detailChannels = (symbol) => [`book:${symbol}`, `trade:${symbol}`, `kline:${symbol}:1m`];
+  const detailChannels = (symbol) => [`book:${symbol}`, `trade:${symbol}`];
 
   function connect() {
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    socket = new WebSocket(`${scheme}//${location.host}/ws/prices`);
+    socket = new WebSocket(`${scheme}//${location.host}/ws/market`);
     socket.onopen = () => {
       delayMs = 500;
       setState("live", "ok");
@@ -52,12 +52,12 @@
     else if (symbol !== selected) return;
     else if (kind === "book") takeBook(frame);
     else if (kind === "trade") takeTrades(frame);
-    else if (kind === "kline") takeCandle(frame.data);
   }
 
   function showTicker(symbol, data) {
     const row = rows.get(symbol);
     if (!row) return;
+    if (symbol === selected && data.index_price) takeIndex(Number(data.index_price), data.index_time || data.time);
     for (const cell of row.querySelectorAll("[data-field]")) {
       const field = cell.dataset.field;
       let text = data[field] ?? (field === "last" ? data.index_price : null) ?? "–";
@@ -107,13 +107,18 @@
     tradesDirty = true;
   }
 
-  function takeCandle(data) {
-    if (!data.open_time) return;
-    const bar = { time: data.open_time, open: Number(data.open), high: Number(data.high), low: Number(data.low), close: Number(data.close) };
+  // The index moves the last candle; a new minute begins a new one.
+  function takeIndex(price, time) {
+    if (!candles.length) return;
+    const minute = Math.floor(time / 60000) * 60000;
     const last = candles[candles.length - 1];
-    if (last && last.time === bar.time) candles[candles.length - 1] = bar;
-    else if (!last || bar.time > last.time) candles.push(bar);
-    candles = candles.slice(-CANDLES);
+    if (minute > last.time) {
+      candles = [...candles, { time: minute, open: last.close, high: price, low: price, close: price }].slice(-CANDLES);
+    } else {
+      last.high = Math.max(last.high, price);
+      last.low = Math.min(last.low, price);
+      last.close = price;
+    }
     chartDirty = true;
   }
 
@@ -206,15 +211,13 @@
   }
 
   async function loadCandles(symbol) {
-    const response = await fetch(`/api/markets/${symbol}/klines?interval=1m&limit=${CANDLES}`);
+    const response = await fetch(`/api/markets/${symbol}/klines?interval=1m&source=index&limit=${CANDLES}`);
     if (!response.ok) return;
     const body = await response.json();
     if (symbol !== selected) return;
-    const list = body.klines || body.results || body.candles || (Array.isArray(body) ? body : []);
-    const live = candles;
-    candles = [];
-    for (const data of [...list].sort((one, two) => one.open_time - two.open_time)) takeCandle(data);
-    for (const bar of live) if (!candles.length || bar.time > candles[candles.length - 1].time) candles.push(bar);
+    candles = body.klines.map((bar) => ({
+      time: bar.open_time, open: Number(bar.open), high: Number(bar.high), low: Number(bar.low), close: Number(bar.close),
+    }));
     chartDirty = true;
   }
 

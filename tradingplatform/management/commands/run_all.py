@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, connections
+from django.db.migrations.executor import MigrationExecutor
 
 from markets.selectors import markets_all
 from tradingplatform.seed import operator_password_hint
@@ -65,7 +66,8 @@ def prepare() -> None:
     """Check what the start needs, then bring the database to this version."""
     try:
         preflight.check_all()
-        call_command("migrate", interactive=False, verbosity=0)
+        if _migrations_wait():
+            call_command("migrate", interactive=False, verbosity=0)
     except preflight.PreflightError as error:
         refuse(str(error))
     except (DatabaseError, OSError) as error:
@@ -75,6 +77,12 @@ def prepare() -> None:
         )
     finally:
         connections.close_all()
+
+
+def _migrations_wait() -> bool:
+    """Return whether the database lacks a migration; asking is cheaper than migrating nothing."""
+    executor = MigrationExecutor(connections["default"])
+    return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
 
 
 def _supervisor(*, reload: bool) -> Supervisor:
