@@ -41,7 +41,12 @@ class Level:
 
     def compact(self) -> None:
         """Drop the tombstones."""
-        self.queue = list(self.orders())
+        head = self.head
+        self.queue = [
+            order
+            for order, priority in zip(self.queue[head:], self.priorities[head:], strict=True)
+            if order.remaining_atoms and order.priority == priority
+        ]
         self.priorities = [order.priority for order in self.queue]
         self.head = 0
 
@@ -100,7 +105,7 @@ class BookSide:
         order.remaining_atoms -= quantity_atoms
         self.changed[price] = None
         if order.remaining_atoms == 0:
-            self._retire(level)
+            self._retire(level, order)
 
     def remove(self, order: Order) -> None:
         """
@@ -114,7 +119,7 @@ class BookSide:
         level.quantity_atoms -= order.remaining_atoms
         order.priority = 0
         self.changed[price] = None
-        self._retire(level)
+        self._retire(level, order)
 
     def move(self, order: Order, *, price_atoms: int, remaining_atoms: int, priority: int) -> None:
         """Put a resting order behind all others at a price, with a new remaining quantity."""
@@ -124,7 +129,7 @@ class BookSide:
         order.priority = priority
         self.insert(order)
 
-    def _retire(self, level: Level) -> None:
+    def _retire(self, level: Level, order: Order) -> None:
         level.live -= 1
         if level.live == 0:
             del self.levels[level.price_atoms]
@@ -135,11 +140,14 @@ class BookSide:
             else:
                 del keys[bisect_left(keys, key)]
             return
-        queue, priorities = level.queue, level.priorities
+        queue = level.queue
         head = level.head
-        while queue[head].remaining_atoms == 0 or queue[head].priority != priorities[head]:
-            head += 1
-        level.head = head
+        # The place at the head is always a live one, so it moves on only if this was it.
+        if queue[head] is order:
+            priorities = level.priorities
+            while queue[head].remaining_atoms == 0 or queue[head].priority != priorities[head]:
+                head += 1
+            level.head = head
         tombstones = len(queue) - level.live
         if tombstones > _TOMBSTONES_MAX and tombstones > level.live:
             level.compact()

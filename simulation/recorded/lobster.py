@@ -26,7 +26,7 @@ from exchange.core.book import OrderBook
 from exchange.core.enums import SelfTradeMode, Side
 from exchange.core.matching import FILL, plan_match
 from exchange.core.state import Order
-from exchange.core.units import ATOMS
+from exchange.core.units import ATOMS, check
 from simulation.recorded.data import recording
 
 ARCHIVE = "lobster/LOBSTER_SampleFile_AMZN_2012-06-21_5.zip"
@@ -148,7 +148,9 @@ class LobsterReplay:
             self.counts["rows naming an order that left the view with its level"] += 1
         else:
             self.counts["rows naming an order never submitted"] += 1
-        return self._pools[message.side, message.price_atoms]
+        pool = self._pools[message.side, message.price_atoms]
+        check(pool.remaining_atoms >= message.quantity_atoms, "pool is smaller than an order in it")
+        return pool
 
     def _plan_sweep(self, run: list[Message]) -> None:
         """Plan one marketable order of the size of a run of executions."""

@@ -298,6 +298,11 @@ def miscounts(side: BookSide) -> None:
     side.levels[100].live += 1
 
 
+def keeps_an_empty_level(side: BookSide) -> None:
+    level = side.levels[101]
+    level.queue[0].remaining_atoms = level.quantity_atoms = level.live = 0
+
+
 def missums(side: BookSide) -> None:
     side.levels[100].quantity_atoms += 1
 
@@ -324,6 +329,7 @@ class TestInvariants:
             (loses_a_key, "keys and levels differ"),
             (swaps_keys, "not sorted"),
             (miscounts, "wrong number of orders"),
+            (keeps_an_empty_level, "wrong number of orders"),
             (missums, "not the sum"),
             (swaps_places, "time priority"),
             (rests_elsewhere, "another price"),
@@ -340,6 +346,16 @@ class TestInvariants:
 
         with pytest.raises(InvariantError, match=message):
             shelf.side.check_invariants()
+
+    @pytest.mark.parametrize("damaged", Side)
+    def test_damage_of_either_side_is_found_from_the_book(self, damaged: Side) -> None:
+        book = OrderBook()
+        book.bids.insert(Order(price_atoms=100, remaining_atoms=1, priority=1))
+        book.asks.insert(Order(side=Side.SELL, price_atoms=101, remaining_atoms=1, priority=2))
+        next(iter(book.side(damaged).levels.values())).live = 2
+
+        with pytest.raises(InvariantError, match="wrong number of orders"):
+            book.check_invariants()
 
     @pytest.mark.parametrize("ask", [100, 99], ids=["locked", "crossed"])
     def test_bids_at_or_above_asks_stop_the_writer(self, ask: int) -> None:
