@@ -39,7 +39,9 @@ class CrashPoints:
                 raise ValueError(f"EXCHANGE_PAUSE_AT: expected one of {PHASES}, was {name!r}")
             self._pauses_s[name] = int(pause.removesuffix("ms") or PAUSE_DEFAULT_MS) / 1000
         path = directory / PHASE_FILE
-        path.write_bytes(b"\0")
+        if not path.exists():
+            # Never made shorter: a leader may have it mapped while its standby starts.
+            path.write_bytes(b"\0")
         with path.open("r+b") as file:
             self._marker = mmap.mmap(file.fileno(), 1)
 

@@ -92,6 +92,12 @@ class Runner:
         logger.info("stopping")
         leases.release(self._lease.epoch)
         self._try(self._publisher.withdraw_status)
+        # Whoever loads these rows or replays this log must arrive at the same hash.
+        logger.info(
+            "stopped",
+            command=self._processor.position.last_command,
+            state_hash=self._processor.exchange.state_hash(),
+        )
 
     def _step(self) -> None:
         reach("idle")
