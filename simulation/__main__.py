@@ -1,5 +1,5 @@
 """
-Long proofs from the command line: ``python -m simulation prove``.
+Long proofs from the command line: ``python -m simulation [prove]``.
 
 Prints what was done and how often; a failure prints its seed and a shrunk list of commands,
 and exits with 1.
@@ -8,6 +8,7 @@ and exits with 1.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections import Counter
@@ -25,7 +26,7 @@ CROWDED_EVERY = 5
 def main(arguments: list[str] | None = None) -> int:
     """Run the chosen proof and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m simulation", description=__doc__)
-    actions = parser.add_subparsers(dest="action", required=True)
+    actions = parser.add_subparsers(dest="action")
     prove = actions.add_parser("prove", help="everything, at full length")
     prove.add_argument("--commands", type=int, default=1_000_000)
     compare = actions.add_parser("compare", help="engine against the naive exchange, one seed")
@@ -34,12 +35,19 @@ def main(arguments: list[str] | None = None) -> int:
     for action in (compare, digest):
         action.add_argument("--seed", type=int, default=1)
         action.add_argument("--commands", type=int, default=20_000)
-    options = parser.parse_args(arguments)
+    kill = actions.add_parser("kill", help="kill -9 exchange, Redis and web under load")
+    kill.add_argument("--kills", type=int, default=20, help="of each of the three")
+    kill.add_argument("--seed", type=int, default=1)
+    kill.add_argument("--seconds", type=float, default=0, help="strike no longer (0: no limit)")
+    prove.add_argument("--kills", type=int, default=300)
+    options = parser.parse_args(sys.argv[1:] or ["prove"] if arguments is None else arguments)
     if options.action == "hash":
         return _print_hash(options.seed, options.commands)
     if options.action == "compare":
         return _compare_one(options.seed, options.commands, crowded=options.crowded)
-    return _compare_many(options.commands)
+    if options.action == "kill":
+        return _kill(options.kills, options.seed, options.seconds)
+    return _compare_many(options.commands) or _kill(options.kills, seed=1)
 
 
 def _say(text: str) -> None:
@@ -104,6 +112,17 @@ def _run_job(job: tuple[int, int, bool]) -> Counter[str] | str:
         return run(seed, count, crowded=crowded)
     except Disagreement as error:
         return str(error)
+
+
+def _kill(kills: int, seed: int, seconds: float = 0) -> int:
+    os.environ["LOG_LEVEL"] = "error"
+    from simulation.kill.harness import KillRun
+
+    run_of_kills = KillRun(kills, seed=seed, seconds=seconds)
+    held = run_of_kills.run()
+    for line in run_of_kills.lines():
+        _say(line)
+    return 0 if held else 1
 
 
 def _command_line(job: tuple[int, int, bool]) -> str:

@@ -1,0 +1,60 @@
+"""What must be true after all the killing: clients' histories against the rows."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from simulation.kill.history import REFUSED, Claim
+
+
+def check_orders(claims: dict[tuple[int, str], Claim], problems: list[str]) -> dict[str, int]:
+    """Hold what clients were told against the rows, and return what was counted."""
+    from orders.models import Order
+
+    rows: dict[tuple[int, str], list[tuple[int, int]]] = defaultdict(list)
+    columns = ("account_id", "client_order_id", "id", "status")
+    for account_id, client_id, order_id, status in Order.objects.values_list(*columns):
+        rows[account_id, client_id].append((order_id, status))
+    names = ("requests", "accepted", "refused", "unknown", "unknown_existing", "asked_again")
+    counts: Counter[str] = Counter(dict.fromkeys((*names, "cancelled"), 0))
+    for key, claim in claims.items():
+        found = rows.pop(key, [])
+        counts["requests"] += len(claim.results) + claim.open_requests
+        counts["asked_again"] += len(claim.results) > 1
+        counts["cancelled"] += claim.cancelled
+        kind = "accepted" if claim.accepted else "unknown" if claim.unknown else "refused"
+        counts[kind] += 1
+        if kind == "unknown":
+            counts["unknown_existing"] += len(found)
+        problems += [f"{key}: {problem}" for problem in contradictions(claim, kind, found)]
+    problems += [f"{key}: nobody sent it" for key in rows]
+    return dict(counts)
+
+
+def contradictions(claim: Claim, kind: str, found: list[tuple[int, int]]) -> Iterator[str]:
+    """Yield what of a client's history the rows of its client id contradict."""
+    from exchange.core.enums import FINAL_STATUSES, OrderStatus
+
+    if len(found) > 1:
+        yield f"exists {len(found)} times"
+    if kind == "accepted" and [order_id for order_id, _ in found] != sorted(claim.order_ids):
+        yield f"told {claim.order_ids}, found {found}"
+    if found and (kind == "refused" or (REFUSED in claim.results and kind == "unknown")):
+        yield f"was refused ({claim.results}), but exists"
+    if claim.cancelled and (not found or OrderStatus(found[0][1]) not in FINAL_STATUSES):
+        yield f"told cancelled, is {found}"
+
+
+def state_hashes() -> dict[str, str]:
+    """Return the hash of the loaded rows and of the replayed log."""
+    from exchange.processor import make_projections
+    from exchange.replay import replay_log
+    from exchange.store.factory import open_store
+    from exchange.store.loader import rows_hash
+
+    store = open_store()
+    return {
+        "rows": rows_hash(store, make_projections()),
+        "replay": replay_log(store).state_hash(),
+    }
