@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import importlib.util
 import sys
 
 from benchmarks.report import Options, Section, machine, say, write_document
@@ -30,6 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
     say(machine())
     sections: list[Section] = []
     for name in options.names or NAMES:
+        if importlib.util.find_spec(f"benchmarks.{name}") is None:
+            say(f"\n{name}: not part of this version")
+            continue
         say(f"\n{name} ...")
         section = importlib.import_module(f"benchmarks.{name}").measure(settings)
         sections.append(section)
