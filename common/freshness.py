@@ -3,6 +3,7 @@
 from typing import Any
 
 from exchange import gateway
+from exchange.liveness import last_alive_ms
 
 
 def freshness() -> dict[str, Any]:
@@ -13,4 +14,6 @@ def freshness() -> dict[str, Any]:
     alive: what is shown is committed, but nothing newer can come.
     """
     status = gateway.status()
-    return {"stale": True, "as_of": status.heartbeat_ms} if status.down else {}
+    if not status.down:
+        return {}
+    return {"stale": True, "as_of": status.heartbeat_ms or last_alive_ms()}

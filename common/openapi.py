@@ -6,10 +6,10 @@ from typing import Any
 from drf_spectacular.utils import OpenApiResponse
 
 DECIMAL: dict[str, Any] = {"type": "string", "example": "0.01"}
-DECIMAL_OR_NULL: dict[str, Any] = {**DECIMAL, "nullable": True}
+DECIMAL_OR_NULL: dict[str, Any] = {**DECIMAL, "type": ["string", "null"]}
 IDENTIFIER: dict[str, Any] = {"type": "string", "example": "1234"}
 TEXT: dict[str, Any] = {"type": "string"}
-TEXT_OR_NULL: dict[str, Any] = {"type": "string", "nullable": True}
+TEXT_OR_NULL: dict[str, Any] = {"type": ["string", "null"]}
 BOOLEAN: dict[str, Any] = {"type": "boolean"}
 MILLISECONDS: dict[str, Any] = {
     "type": "integer",
@@ -22,7 +22,7 @@ def names(values: Mapping[Any, str | None]) -> dict[str, Any]:
     """Return the schema of a closed vocabulary; a None among the values makes it nullable."""
     schema: dict[str, Any] = {"type": "string", "enum": [text for text in values.values() if text]}
     if None in values.values():
-        schema["nullable"] = True
+        schema["type"] = ["string", "null"]
         schema["enum"].append(None)
     return schema
 

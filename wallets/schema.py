@@ -43,7 +43,7 @@ ENTRY_PROPERTIES: dict[str, Any] = {
     "changes": list_of(object_of(CHANGE_PROPERTIES)),
     "fee": {
         **object_of({"currency": TEXT, "amount": DECIMAL}),
-        "nullable": True,
+        "type": ["object", "null"],
         "description": "What the fee account received; trades only.",
     },
     "note": TEXT,
