@@ -61,8 +61,15 @@ class PolledFeed:
     WAIT_S = 0.8
 
     def __init__(self) -> None:
-        """Use the configured sources."""
-        self.live = LiveFeed(configured_sources())
+        """
+        Use the configured sources.
+
+        Their clients are made first: prices that only wait for an import are not missing.
+        """
+        sources = configured_sources()
+        for source in sources:
+            source.connect()
+        self.live = LiveFeed(sources)
 
     def views(self, now_ms: int) -> list[IndexView]:
         """Ask the venues and return every index."""
