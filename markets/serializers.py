@@ -201,6 +201,8 @@ class KlineListSerializer(serializers.Serializer):
     interval = serializers.CharField()
     source = serializers.CharField()  # type: ignore[assignment]
     klines = KlineSerializer(many=True)
+    stale = serializers.BooleanField(required=False, help_text="The exchange is not running.")
+    as_of = serializers.IntegerField(required=False, help_text="When it was last alive.")
 
 
 class TimeSerializer(serializers.Serializer):

@@ -15,9 +15,12 @@ from accounts.authentication import SessionTokenAuthentication
 from common import redis as redis_clients
 from common.errors import ApiError
 from common.exceptions import to_api_error
+from common.freshness import freshness
 from common.limits import show_rate, take_request
+from common.openapi import QUERY_ERRORS, Codes, errors
 from common.query import QuerySerializer, read_query
 from common.views import error_response
+from exchange.gateway import ExchangeError
 from markets import selectors
 from markets.candle_store import bars_read
 from markets.candles import Bar, Series
@@ -43,6 +46,10 @@ from markets.serializers import (
     TradesQuery,
 )
 from markets.types import MarketInfo
+
+RATE_ERRORS: Codes = {429: ("RATE_LIMITED",)}
+MARKET_ERRORS: Codes = {404: ("MARKET_NOT_FOUND",)}
+LIVE_ERRORS: Codes = {503: ("MARKET_DATA_UNAVAILABLE",)}
 
 
 def market_or_404(symbol: str) -> MarketInfo:
@@ -105,7 +112,11 @@ def _json(body: bytes) -> HttpResponse:
 class MarketListView(PublicView):
     """All markets."""
 
-    @extend_schema(operation_id="markets_list", responses=MarketListSerializer, tags=["markets"])
+    @extend_schema(
+        operation_id="markets_list",
+        responses={200: MarketListSerializer, **errors(QUERY_ERRORS, RATE_ERRORS)},
+        tags=["markets"],
+    )
     def get(self, request: Request) -> Response:
         """List all markets with their rules."""
         read_query(request, QuerySerializer)
@@ -115,7 +126,11 @@ class MarketListView(PublicView):
 class MarketDetailView(PublicView):
     """One market."""
 
-    @extend_schema(operation_id="markets_retrieve", responses=MarketSerializer, tags=["markets"])
+    @extend_schema(
+        operation_id="markets_retrieve",
+        responses={200: MarketSerializer, **errors(QUERY_ERRORS, RATE_ERRORS, MARKET_ERRORS)},
+        tags=["markets"],
+    )
     def get(self, request: Request, symbol: str) -> Response:
         """Show a market's rules and status."""
         read_query(request, QuerySerializer)
@@ -125,7 +140,14 @@ class MarketDetailView(PublicView):
 class TickerView(PlainView):
     """One market's ticker."""
 
-    @extend_schema(operation_id="markets_ticker", responses=TickerSerializer, tags=["markets"])
+    @extend_schema(
+        operation_id="markets_ticker",
+        responses={
+            200: TickerSerializer,
+            **errors(QUERY_ERRORS, RATE_ERRORS, MARKET_ERRORS, LIVE_ERRORS),
+        },
+        tags=["markets"],
+    )
     def get(self, request: HttpRequest, symbol: str) -> HttpResponseBase:
         """Show the last 24 hours, best prices and the index price with its state."""
         read_query(request, QuerySerializer)
@@ -138,7 +160,10 @@ class OrderBookView(PlainView):
     @extend_schema(
         operation_id="markets_orderbook",
         parameters=[DepthQuery],
-        responses=OrderBookSerializer,
+        responses={
+            200: OrderBookSerializer,
+            **errors(QUERY_ERRORS, RATE_ERRORS, MARKET_ERRORS, LIVE_ERRORS),
+        },
         tags=["markets"],
     )
     def get(self, request: HttpRequest, symbol: str) -> HttpResponseBase:
@@ -153,7 +178,10 @@ class TradeListView(PlainView):
     @extend_schema(
         operation_id="markets_trades",
         parameters=[TradesQuery],
-        responses=TradeListSerializer,
+        responses={
+            200: TradeListSerializer,
+            **errors(QUERY_ERRORS, RATE_ERRORS, MARKET_ERRORS, LIVE_ERRORS),
+        },
         tags=["markets"],
     )
     def get(self, request: HttpRequest, symbol: str) -> HttpResponseBase:
@@ -168,7 +196,7 @@ class KlineListView(PublicView):
     @extend_schema(
         operation_id="markets_klines",
         parameters=[KlinesQuery],
-        responses=KlineListSerializer,
+        responses={200: KlineListSerializer, **errors(QUERY_ERRORS, RATE_ERRORS, MARKET_ERRORS)},
         tags=["markets"],
     )
     def get(self, request: Request, symbol: str) -> Response:
@@ -195,8 +223,17 @@ class KlineListView(PublicView):
                     kline_json(bar, market, length_ms=series.length_ms, now_ms=now_ms)
                     for bar in bars
                 ],
+                **_freshness(),
             }
         )
+
+
+def _freshness() -> dict[str, Any]:
+    try:
+        return freshness()
+    except ExchangeError:
+        # Candles are read from the database; not knowing about the exchange is no reason to fail.
+        return {"stale": True}
 
 
 def _live_bars(
@@ -215,7 +252,11 @@ def _live_bars(
 class TimeView(PublicView):
     """The server's clock."""
 
-    @extend_schema(operation_id="time_retrieve", responses=TimeSerializer, tags=["exchange"])
+    @extend_schema(
+        operation_id="time_retrieve",
+        responses={200: TimeSerializer, **errors(QUERY_ERRORS, RATE_ERRORS)},
+        tags=["exchange"],
+    )
     def get(self, request: Request) -> Response:
         """Show the server's time, for clients that sign with a timestamp."""
         read_query(request, QuerySerializer)
@@ -226,7 +267,9 @@ class ExchangeInfoView(PublicView):
     """What a client needs before it trades."""
 
     @extend_schema(
-        operation_id="exchange_info_retrieve", responses=ExchangeInfoSerializer, tags=["exchange"]
+        operation_id="exchange_info_retrieve",
+        responses={200: ExchangeInfoSerializer, **errors(QUERY_ERRORS, RATE_ERRORS)},
+        tags=["exchange"],
     )
     def get(self, request: Request) -> Response:
         """Show assets, markets, candle intervals and where prices come from."""

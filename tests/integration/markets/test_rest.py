@@ -316,6 +316,20 @@ class TestKlines:
 
         assert [line["close"] for line in answer["klines"]] == ["61000.00", "61000.00"]
 
+    def test_candles_go_on_but_say_so_while_the_exchange_is_down(
+        self, exchange: ExchangeHarness, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from exchange import gateway
+
+        down = gateway.ExchangeStatus(
+            leader=False, epoch=0, lag=0, command_number=0, heartbeat_ms=9, phase="down", down=True
+        )
+        monkeypatch.setattr(gateway, "status", lambda: down)
+
+        answer = client.get("/api/markets/BTC-USDT/klines").json()
+
+        assert (answer["klines"], answer["stale"], answer["as_of"]) == ([], True, 9)
+
     def test_is_empty_before_the_first_trade(
         self, exchange: ExchangeHarness, client: Client
     ) -> None:
