@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +59,6 @@ class PrivateProjector:
         self._redis = redis
         self._watched: dict[int, WatchedAccount] = {}
         self._left: dict[int, WatchedAccount] = {}
-        self._asked: deque[int] = deque()
         self._frames: list[tuple[int, str, dict[str, Any], int]] = []
         self._epoch = 0
         self._refreshed_ms = 0
