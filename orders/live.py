@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 # Frames of an account kept for from_seq, and for how long after the last of them.
 RING_FRAMES_MAX = 1_000
 RING_MS = 300_000
-# An account stays watched this long after the last sight of a listener, so that a client
-# that comes back within it can resume.
+# An account stays watched this long after the last request (listeners repeat theirs every
+# minute), so that a client that comes back within it can resume.
 WATCH_MS = 300_000
 REFRESH_MS = 5_000
 REQUESTS_MAX = 1_000
@@ -106,7 +106,11 @@ class PrivateProjector:
             out.commands.append(("LTRIM", key, -RING_FRAMES_MAX, -1))
             out.commands.append(("PEXPIRE", key, RING_MS))
         # Everything before this moment is committed: who asked reads it from the database.
-        for account_id in self._requests():
+        requests = self._requests()
+        if requests:
+            seen = [part for account_id in requests for part in (out.time_ms, account_id)]
+            out.commands.append(("ZADD", topics.watched_key(), *seen))
+        for account_id in requests:
             account = self._watch(account_id)
             out.positions.append(
                 AccountPosition(account_id, account.seq, dict(account.channel_seqs))

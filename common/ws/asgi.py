@@ -9,6 +9,7 @@ from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
 from common.network import forwarded_ip
+from common.request_id import make_request_id
 from common.ws.frames import to_json
 from common.ws.outbox import Send
 
@@ -20,7 +21,8 @@ async def deny(scope: dict[str, Any], send: Send, status: int, code: str, messag
     if _DENIAL not in scope.get("extensions", {}):
         await send({"type": "websocket.close"})
         return
-    body = to_json({"error": {"code": code, "message": message, "request_id": ""}}).encode()
+    error = {"code": code, "message": message, "request_id": make_request_id()}
+    body = to_json({"error": error}).encode()
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),

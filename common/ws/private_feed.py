@@ -176,10 +176,19 @@ class PrivateFeed:
                 session.offer(frame, now)
         for position in positions:
             account = accounts.get(position.account_id)
-            if account is not None and not account.ready.is_set():
-                account.seq = position.seq
-                account.channel_seqs = dict(position.channel_seqs)
-                account.ready.set()
+            if account is not None:
+                self._place(account, position)
+
+    def _place(self, account: AccountFeed, position: AccountPosition) -> None:
+        missed = account.ready.is_set() and position.seq != account.seq
+        place = Resume(epoch=self.epoch, seq=account.seq)
+        account.seq = position.seq
+        account.channel_seqs = dict(position.channel_seqs)
+        account.ready.set()
+        if missed:
+            # The projector had stopped to watch: what happened meanwhile was not numbered.
+            for session in account.sessions:
+                session.restart(place if session.is_live else NOWHERE)
 
     def reset(self, epoch: int) -> None:
         """
@@ -213,10 +222,13 @@ class PrivateFeed:
                     session.outbox.put(spelled + text)
 
     async def keep_watched(self) -> None:
-        """Renew the accounts' place among those that the projector renders."""
+        """Ask again for every account: the projector forgets those that nobody asks for."""
         if self.accounts:
-            seen = dict.fromkeys(map(str, self.accounts), now_ms())
-            await self._redis.zadd(topics.watched_key(), seen)
+            await self._ask(*self.accounts)
+
+    async def _ask(self, *account_ids: int) -> None:
+        asking: Any = self._redis.rpush(topics.watch_requests_key(), *map(str, account_ids))
+        await asking
 
     async def open(self, session: PrivateSession, resume: Resume | None) -> None:
         """Bring a session onto its account's stream: replay from the ring, or snapshots."""
@@ -251,11 +263,8 @@ class PrivateFeed:
 
     async def _ready(self, account: AccountFeed) -> None:
         while not account.ready.is_set():
-            name = str(account.account_id)
             try:
-                await self._redis.zadd(topics.watched_key(), {name: now_ms()})
-                asked: Any = self._redis.rpush(topics.watch_requests_key(), name)
-                await asked
+                await self._ask(account.account_id)
             except (redis_module.RedisError, OSError):
                 log.debug("projector_not_asked")
             try:

@@ -177,7 +177,7 @@ def ring_key(epoch: int, account_id: int) -> str:
 
 
 def watched_key() -> str:
-    """Return the key of the sorted set of accounts somebody listens to, by last sight (ms)."""
+    """Return the key of the sorted set of watched accounts, by the last request (ms)."""
     return _key("live:watched")
 
 
