@@ -2,7 +2,7 @@
 // Live figures of the front page over /ws/market; the protocol is in docs/WEBSOCKET.md.
 (() => {
   const LEVELS = 9;
-  const TRADES = 20;
+  const TRADES = 18;
   const CANDLES = 120;
   const byId = (id) => document.getElementById(id);
   const rows = new Map();
@@ -57,7 +57,7 @@
   function showTicker(symbol, data) {
     const row = rows.get(symbol);
     if (!row) return;
-    if (symbol === selected && data.index_price) takeIndex(Number(data.index_price), data.index_time || data.time);
+    if (symbol === selected && data.last) takeLast(Number(data.last), data.time);
     for (const cell of row.querySelectorAll("[data-field]")) {
       const field = cell.dataset.field;
       let text = data[field] ?? (field === "last" ? data.index_price : null) ?? "–";
@@ -107,8 +107,8 @@
     tradesDirty = true;
   }
 
-  // The index moves the last candle; a new minute begins a new one.
-  function takeIndex(price, time) {
+  // The last price moves the last candle; a new minute begins a new one.
+  function takeLast(price, time) {
     if (!candles.length) return;
     const minute = Math.floor(time / 60000) * 60000;
     const last = candles[candles.length - 1];
@@ -211,7 +211,7 @@
   }
 
   async function loadCandles(symbol) {
-    const response = await fetch(`/api/markets/${symbol}/klines?interval=1m&source=index&limit=${CANDLES}`);
+    const response = await fetch(`/api/markets/${symbol}/klines?interval=1m&limit=${CANDLES}`);
     if (!response.ok) return;
     const body = await response.json();
     if (symbol !== selected) return;

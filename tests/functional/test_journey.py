@@ -1,0 +1,262 @@
+"""A newcomer's way through the running platform: make run, trade, kill the exchange, go on."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import websockets
+
+from tradingplatform.supervisor import state as states
+
+# One platform serves all of them, in this order.
+pytestmark = pytest.mark.xdist_group("journey")
+
+ROOT = Path(__file__).resolve().parents[2]
+PASSWORD = "demo-pass-2024"
+# A loaded machine needs longer than the bounds that are measured elsewhere.
+READY_S = 120.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float, what: str) -> None:
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, what
+        time.sleep(0.1)
+
+
+class Platform:
+    """``run_all`` in a directory and on a port of its own."""
+
+    def __init__(self, var_dir: Path) -> None:
+        self.var_dir = var_dir
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.environment = {
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "tradingplatform.settings",
+            "ENV_FILE": os.devnull,
+            "VAR_DIR": str(var_dir),
+            "HOST": "127.0.0.1",
+            "PORT": str(self.port),
+            "FEED_MODE": "replay",
+            "MARKET_MAKER": "false",
+            "DEMO_PASSWORD": PASSWORD,
+        }
+        self.output = var_dir / "run.output"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def manage(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "manage.py", *words],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def start(self) -> None:
+        with self.output.open("ab") as stream:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "run_all"],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+            )
+        wait_until(self.is_announced, READY_S, "not ready in time")
+
+    def is_announced(self) -> bool:
+        state = states.read(self.var_dir)
+        assert self.process is not None
+        assert self.process.poll() is None, self.output.read_text()[-2000:]
+        return state is not None and state.pid == self.process.pid and state.phase == "running"
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> int:
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.process.wait(60)
+
+    def child(self, name: str) -> states.ChildState:
+        state = states.read(self.var_dir)
+        assert state is not None
+        return state.children[name]
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    platform = Platform(tmp_path_factory.mktemp("journey"))
+    platform.start()
+    yield platform
+    if platform.process is not None and platform.process.poll() is None:
+        platform.stop(signal.SIGTERM)
+
+
+class Trader:
+    """One logged-in user."""
+
+    def __init__(self, platform: Platform, username: str) -> None:
+        self.http = httpx.Client(base_url=platform.url, timeout=10)
+        answer = self.http.post(
+            "/api/auth/login", json={"username": username, "password": PASSWORD}
+        )
+        assert answer.status_code == 200, answer.text
+        self.token = answer.json()["access_token"]
+        self.http.headers["Authorization"] = f"Bearer {self.token}"
+
+    def place(self, **order: Any) -> httpx.Response:
+        return self.http.post("/api/orders", json={"symbol": "BTC-USDT", "type": "limit", **order})
+
+    def total(self, currency: str) -> Decimal:
+        answer = self.http.get(f"/api/wallet/{currency}")
+        assert answer.status_code == 200, answer.text
+        return sum((Decimal(row["total"]) for row in answer.json()["balances"]), Decimal(0))
+
+    def last_entry(self) -> dict[str, Any]:
+        return dict(self.http.get("/api/wallet/history?limit=1").json()["items"][0])
+
+
+def reference_price(platform: Platform) -> str:
+    ticker = httpx.get(f"{platform.url}/api/markets/BTC-USDT/ticker").json()
+    return f"{Decimal(ticker['index_price']):.0f}"
+
+
+async def moving_prices(platform: Platform, count: int) -> set[str]:
+    seen: set[str] = set()
+    address = f"ws://127.0.0.1:{platform.port}/ws/prices"
+    async with websockets.connect(address) as connection:
+        await connection.send(
+            json.dumps({"op": "subscribe", "id": "1", "channels": ["price:BTC/USDT"]})
+        )
+        async with asyncio.timeout(30):
+            while len(seen) < count:
+                frame = json.loads(await connection.recv())
+                if frame.get("channel") == "price:BTC/USDT":
+                    seen.add(frame["data"]["index_price"])
+    return seen
+
+
+def test_everything_is_there(platform: Platform) -> None:
+    for path in ("/", "/api/docs", "/api/health", "/api/health/live", "/static/site.css"):
+        assert httpx.get(platform.url + path).status_code == 200, path
+    assert httpx.get(f"{platform.url}/admin/", follow_redirects=True).status_code == 200
+    ready = httpx.get(f"{platform.url}/api/health/ready").json()
+    assert ready["status"] == "ok"
+    assert all(check["ok"] for check in ready["checks"].values())
+
+
+def test_metrics_of_every_process_are_on_one_page(platform: Platform) -> None:
+    def seen() -> bool:
+        page = httpx.get(f"{platform.url}/api/metrics").text
+        return all(f'process="{name}"' in page for name in ("exchange", "projector", "web", "feed"))
+
+    wait_until(seen, 20, "metrics are missing")
+
+
+def test_prices_move(platform: Platform) -> None:
+    assert len(asyncio.run(moving_prices(platform, 2))) == 2
+
+
+def test_second_run_is_refused_in_one_line(platform: Platform) -> None:
+    done = platform.manage("run_all")
+
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "already running" in done.stderr
+
+
+def test_newcomer_registers(platform: Platform) -> None:
+    body = {"username": "carol", "email": "carol@example.com", "password": PASSWORD}
+
+    answer = httpx.post(f"{platform.url}/api/auth/register", json=body, timeout=10)
+
+    assert answer.status_code == 201
+    carol = Trader(platform, "carol")
+    assert carol.http.get("/api/auth/profile").json()["username"] == "carol"
+    assert carol.total("BTC") == 0
+
+
+def trade(platform: Platform, quantity: str) -> None:
+    alice, bob = Trader(platform, "alice"), Trader(platform, "bob")
+    price = reference_price(platform)
+    before = alice.total("BTC"), bob.total("BTC")
+
+    resting = alice.place(side="sell", price=price, quantity=quantity)
+    taking = bob.place(side="buy", price=price, quantity=quantity, time_in_force="ioc")
+
+    assert resting.status_code == 201, resting.text
+    assert resting.json()["status"] == "open"
+    assert taking.status_code == 201, taking.text
+    assert taking.json()["status"] == "filled"
+    amount = Decimal(quantity)
+    assert (alice.total("BTC"), bob.total("BTC")) == (before[0] - amount, before[1] + amount)
+    for trader in (alice, bob):
+        fill = trader.http.get("/api/fills?limit=1").json()["items"][0]
+        assert Decimal(fill["quantity"]) == amount
+        entry = trader.last_entry()
+        assert entry["kind"] == "trade"
+        assert {change["currency"] for change in entry["changes"]} == {"BTC", "USDT"}
+
+
+def test_two_users_trade(platform: Platform) -> None:
+    trade(platform, "0.01")
+
+
+def test_trading_goes_on_after_the_exchange_was_killed(platform: Platform) -> None:
+    alice = Trader(platform, "alice")
+    resting = alice.place(side="sell", price=reference_price(platform), quantity="0.02").json()
+    pid = platform.child("exchange").pid
+    assert pid is not None
+
+    os.kill(pid, signal.SIGKILL)
+
+    wait_until(
+        lambda: platform.child("exchange").pid not in (None, pid), 30, "the exchange stayed away"
+    )
+    wait_until(
+        lambda: httpx.get(f"{platform.url}/api/health/ready").status_code == 200,
+        60,
+        "not ready again",
+    )
+    found = alice.http.get(f"/api/orders/{resting['id']}").json()
+    assert found["status"] == "open"
+    wait_until(
+        lambda: alice.http.delete(f"/api/orders/{resting['id']}").status_code == 200,
+        30,
+        "the order could not be cancelled",
+    )
+    trade(platform, "0.03")
+
+
+def test_ctrl_c_leaves_nothing_and_everything_is_there_after_the_next_start(
+    platform: Platform,
+) -> None:
+    before = Trader(platform, "bob").total("BTC")
+    state = states.read(platform.var_dir)
+    assert state is not None
+    pids = [child.pid for child in state.children.values() if child.pid]
+
+    assert platform.stop() == 0
+
+    assert [pid for pid in pids if states.start_time(pid)] == []
+    assert platform.manage("status").returncode == 1
+    platform.start()
+    assert Trader(platform, "bob").total("BTC") == before
+    assert platform.manage("stop").stdout.strip() == "stopped"
