@@ -1,0 +1,160 @@
+"""Admission before XADD, packing, and what a caller learns when no answer comes."""
+
+from __future__ import annotations
+
+import pytest
+
+from exchange.core.commands import AnyCommand, CancelAllOrders, PlaceOrder
+from exchange.core.enums import Lane, OrderType, Side, TimeInForce
+from exchange.core.events import Outcome
+from exchange.core.rejects import Code
+from exchange.dispatch.admission import (
+    BACKLOG_MAX,
+    NEW_ORDERS_BACKLOG_MAX,
+    Admission,
+)
+from exchange.dispatch.calls import SUBMISSIONS_PER_ENTRY, Call, Pack, make_packs
+from exchange.errors import ExchangeBusy, ExchangeUnavailable
+from exchange.wire import StatusMessage, Submission, decode_packet, encode, make_command_id
+
+ORDER = PlaceOrder(1, 1, Side.BUY, OrderType.LIMIT, TimeInForce.GTC, 1, 1)
+CANCEL = CancelAllOrders(1)
+
+
+class RecordedCall(Call):
+    """A call that counts how often it was woken."""
+
+    woken = 0
+
+    def wake(self) -> None:
+        self.woken += 1
+
+
+def call(*commands: AnyCommand, lane: Lane = Lane.ORDERS) -> RecordedCall:
+    return RecordedCall([Submission(make_command_id(), command) for command in commands], lane)
+
+
+def admission(*, orders_lag: int = 0, leader: bool = True) -> Admission:
+    judge = Admission()
+    status = StatusMessage(
+        leader=leader,
+        epoch=3,
+        stream_epoch=2,
+        phase="trading",
+        command_number=1,
+        batch=1,
+        orders_lag=orders_lag,
+        system_lag=0,
+        heartbeat_ms=0,
+    )
+    judge.update(encode(status))
+    return judge
+
+
+class TestAdmission:
+    @pytest.mark.parametrize(
+        ("_case", "lag", "command", "refused"),
+        [
+            ("orders below the bound", NEW_ORDERS_BACKLOG_MAX - 1, ORDER, False),
+            ("orders at the bound", NEW_ORDERS_BACKLOG_MAX, ORDER, True),
+            ("cancels have twice the room", NEW_ORDERS_BACKLOG_MAX, CANCEL, False),
+            ("cancels below their bound", BACKLOG_MAX - 1, CANCEL, False),
+            ("cancels at their bound", BACKLOG_MAX, CANCEL, True),
+        ],
+    )
+    def test_bounds(self, _case: str, lag: int, command: AnyCommand, refused: bool) -> None:
+        one = call(command)
+        pack = Pack(Lane.ORDERS, [one])
+
+        stream_epoch = pack.admit(admission(orders_lag=lag))
+
+        assert (len(pack.calls) == 0) is refused
+        if refused:
+            assert isinstance(one.error, ExchangeBusy)
+            assert (one.error.code, one.error.http_status) == ("ENGINE_BUSY", 503)
+            assert one.error.retry_after_s == 1
+            assert one.woken == 1
+        else:
+            assert stream_epoch == 2
+
+    def test_counts_what_was_sent_since_the_status(self) -> None:
+        judge = admission(orders_lag=NEW_ORDERS_BACKLOG_MAX - 2)
+
+        pack = Pack(Lane.ORDERS, [call(ORDER), call(ORDER), call(ORDER), call(CANCEL)])
+        pack.admit(judge)
+
+        assert [type(one.submissions[0].command) for one in pack.calls] == [
+            PlaceOrder,
+            PlaceOrder,
+            CancelAllOrders,
+        ]
+
+    def test_the_system_lane_has_a_backlog_of_its_own(self) -> None:
+        pack = Pack(Lane.SYSTEM, [call(CANCEL, lane=Lane.SYSTEM)])
+
+        pack.admit(admission(orders_lag=BACKLOG_MAX))
+
+        assert len(pack.calls) == 1
+
+    @pytest.mark.parametrize("judge", [Admission(), admission(leader=False)])
+    def test_without_a_leader_nothing_is_sent(self, judge: Admission) -> None:
+        one = call(CANCEL)
+
+        Pack(Lane.ORDERS, [one]).admit(judge)
+
+        assert isinstance(one.error, ExchangeUnavailable)
+
+    def test_an_expired_status_is_no_leader(self) -> None:
+        judge = admission()
+        judge.update(None)
+
+        with pytest.raises(ExchangeUnavailable):
+            judge.admit(call(CANCEL).submissions, Lane.ORDERS)
+
+
+class TestPacks:
+    def test_runs_of_a_lane_share_an_entry_in_order(self) -> None:
+        calls = [
+            call(ORDER),
+            call(CANCEL, CANCEL),
+            call(CANCEL, lane=Lane.SYSTEM),
+            call(ORDER),
+        ]
+
+        packs = make_packs(calls)
+
+        assert [(pack.lane, len(pack.calls)) for pack in packs] == [
+            (Lane.ORDERS, 2),
+            (Lane.SYSTEM, 1),
+            (Lane.ORDERS, 1),
+        ]
+
+    def test_an_entry_has_a_largest_size(self) -> None:
+        packs = make_packs([call(*[ORDER] * 200) for _ in range(5)])
+
+        assert [len(pack.calls) for pack in packs] == [2, 2, 1]
+        assert SUBMISSIONS_PER_ENTRY == 500
+
+    def test_the_command_never_creates_a_stream(self) -> None:
+        pack = Pack(Lane.ORDERS, [call(ORDER), call(CANCEL)])
+
+        name, key, option, *rest = pack.command(stream_epoch=7, reply_to="r")
+
+        assert (name, option) == ("XADD", "NOMKSTREAM")
+        assert str(key).endswith("orders:7")
+        packet = decode_packet(rest[-1])  # type: ignore[arg-type]
+        assert (packet.reply_to, len(packet.submissions)) == ("r", 2)
+
+
+class TestCall:
+    def test_is_done_when_each_has_its_answer(self) -> None:
+        one = call(ORDER, CANCEL)
+        first, second = (submission.command_id for submission in one.submissions)
+
+        assert not one.answer(second, Outcome(Code.OK, 2, ()))
+        assert not one.answer(second, Outcome(Code.OK, 2, ()))
+        assert one.answer(first, Outcome(Code.OK, 1, ()))
+        assert [outcome.reference_id for outcome in one.in_order()] == [1, 2]
+
+    def test_what_was_never_sent_is_not_looked_up(self) -> None:
+        assert not call(ORDER).look_up_missing()
