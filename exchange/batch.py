@@ -28,15 +28,18 @@ from exchange.store.tables import BATCHES, OPERATOR_COMMANDS
 from exchange.wire import WIRE_VERSION, Answer, BatchPayload, Result, Submission, Unapplied, encode
 
 # Commands of operators and of the platform itself; each leaves an audit row.
-_AUDITED = (
-    Credit,
-    Debit,
-    ConfigureAsset,
-    ConfigureMarket,
-    SetMarketStatus,
-    ConfigureFeeTier,
-    ConfigureAccount,
+_AUDITED = frozenset(
+    {
+        Credit,
+        Debit,
+        ConfigureAsset,
+        ConfigureMarket,
+        SetMarketStatus,
+        ConfigureFeeTier,
+        ConfigureAccount,
+    }
 )
+_AUDITED_OF_OPERATORS = frozenset({CancelOrder, CancelAllOrders})
 _NOTE_LENGTH_MAX = 200
 
 
@@ -124,9 +127,10 @@ class OpenBatch:
 
 def is_audited(command: AnyCommand) -> bool:
     """Tell whether a command leaves an audit row: operators' and the platform's own do."""
-    if isinstance(command, CancelOrder | CancelAllOrders):
-        return command.by_operator
-    return isinstance(command, _AUDITED)
+    kind = type(command)
+    if kind in _AUDITED_OF_OPERATORS:
+        return bool(command.by_operator)  # type: ignore[union-attr]
+    return kind in _AUDITED
 
 
 def _operator_row(envelope: Envelope, code: Code) -> Row:

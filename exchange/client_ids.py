@@ -18,6 +18,8 @@ from exchange.store.tables import CLIENT_KEYS
 
 Key = tuple[int, str]
 
+_TRANSFERS = frozenset({Transfer, Credit, Debit})
+
 KEY_MASK = 2**63 - 1
 
 # Random keys touch one page each unless many are merged at once: 100,000 sorted keys share
@@ -32,11 +34,13 @@ MERGE_AFTER_BUSY_S = 600.0
 
 def client_key(command: AnyCommand) -> Key | None:
     """Return the account and the kind of client id a command carries, None without one."""
-    if isinstance(command, PlaceOrder):
-        if command.client_order_id:
-            return command.account_id, f"o:{command.client_order_id}"
-    elif isinstance(command, Transfer | Credit | Debit) and command.client_transfer_id:
-        return command.account_id, f"t:{command.client_transfer_id}"
+    kind = type(command)
+    if kind is PlaceOrder:
+        client_id = command.client_order_id  # type: ignore[union-attr]
+        return (command.account_id, f"o:{client_id}") if client_id else None  # type: ignore[union-attr]
+    if kind in _TRANSFERS:
+        client_id = command.client_transfer_id  # type: ignore[union-attr]
+        return (command.account_id, f"t:{client_id}") if client_id else None  # type: ignore[union-attr]
     return None
 
 

@@ -15,15 +15,24 @@ from exchange.core.enums import Lane, Side
 from exchange.core.rejects import Code
 from exchange.core.units import ATOMS
 from exchange.dispatch import loop, threads
-from exchange.errors import ExchangeUnavailable
+from exchange.dispatch.calls import Pack
+from exchange.errors import ExchangeBusy, ExchangeUnavailable, StatusUnknown
 from exchange.events_stream import EventReader, request_books
 from exchange.models import Batch, LogPosition
+from exchange.outcome_log import Sent
 from exchange.replay import replay_log
 from exchange.runner import lead
 from exchange.store.base import Store
 from exchange.store.factory import open_store
 from exchange.store.loader import rows_hash
-from exchange.wire import WIRE_VERSION, Packet, Submission, encode, make_command_id
+from exchange.wire import (
+    WIRE_VERSION,
+    Packet,
+    StatusMessage,
+    Submission,
+    encode,
+    make_command_id,
+)
 from tests.support.exchange import ExchangeHarness, limit_order
 from tests.support.processes import RedisProcess, wait_until
 
@@ -140,6 +149,81 @@ class TestAnswers:
         status = gateway.status()
         assert status.leader
         assert not status.down
+
+
+class TestNoAnswer:
+    @pytest.fixture
+    def deaf(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Answers are published and nobody hears them."""
+        monkeypatch.setattr(threads.ThreadDispatcher, "_deliver", lambda *_: None)
+        monkeypatch.setattr(loop.LoopDispatcher, "_deliver", lambda *_: None)
+
+    @pytest.mark.usefixtures("deaf")
+    def test_the_log_knows_the_outcome(self, runner: RunnerThread) -> None:
+        order = limit_order(ALICE, Side.BUY, price=100, quantity_atoms=ATOMS)
+        poor = limit_order(ALICE, Side.BUY, price=100, quantity_atoms=90_000 * ATOMS)
+
+        outcomes = gateway.submit_many([order, poor, order], timeout_s=0.3)
+
+        assert [outcome.code for outcome in outcomes] == [
+            Code.OK,
+            Code.QUANTITY_TOO_LARGE,
+            Code.OK,
+        ]
+        assert [outcome.reference_id for outcome in outcomes] == [1, 0, 2]
+
+    @pytest.mark.usefixtures("deaf")
+    async def test_the_log_knows_it_for_an_event_loop_too(self, runner: RunnerThread) -> None:
+        order = limit_order(ALICE, Side.BUY, price=100, quantity_atoms=ATOMS)
+
+        outcome = await gateway.submit_async(order, timeout_s=0.3)
+        await loop.dispatcher().aclose()
+
+        assert (outcome.code, outcome.reference_id) == (Code.OK, 1)
+
+    @pytest.mark.usefixtures("deaf")
+    def test_the_log_knows_it_without_the_entry(
+        self, runner: RunnerThread, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The reply to XADD was lost: the newest batches are searched."""
+        monkeypatch.setattr(
+            Pack, "mark_sent", lambda pack, epoch, stream_id="": mark_without_id(pack, epoch)
+        )
+        order = limit_order(ALICE, Side.BUY, price=100, quantity_atoms=ATOMS)
+
+        outcome = gateway.submit(order, timeout_s=0.3)
+
+        assert (outcome.code, outcome.reference_id) == (Code.OK, 1)
+
+    def test_is_unknown_while_it_waits_and_void_later(
+        self, seeded: Path, redis_server: RedisProcess
+    ) -> None:
+        first = RunnerThread()
+        first.start()
+        first.stop()
+        pretend_to_lead(redis_server)
+        order = limit_order(ALICE, Side.BUY, price=100, quantity_atoms=ATOMS)
+
+        with pytest.raises(StatusUnknown) as raised:
+            gateway.submit(order, timeout_s=0.2)
+
+        assert (raised.value.code, raised.value.http_status) == ("STATUS_UNKNOWN", 504)
+        assert redis_server.client.xlen(orders_key()) == 1
+
+    def test_too_large_a_backlog_is_refused_before_xadd(
+        self, seeded: Path, redis_server: RedisProcess
+    ) -> None:
+        first = RunnerThread()
+        first.start()
+        first.stop()
+        pretend_to_lead(redis_server, orders_lag=5_000)
+
+        with pytest.raises(ExchangeBusy):
+            gateway.submit(limit_order(ALICE, Side.BUY, price=100, quantity_atoms=ATOMS))
+        with pytest.raises(StatusUnknown):
+            gateway.submit(CancelAllOrders(ALICE), timeout_s=0.2)
+
+        assert redis_server.client.xlen(orders_key()) == 1
 
 
 class TestLanes:
@@ -301,6 +385,28 @@ class TestRedis:
                 == [[(100 * ATOMS, ATOMS)], []]
             )
         )
+
+
+def mark_without_id(pack: Pack, stream_epoch: int) -> None:
+    for call in pack.calls:
+        call.sent = Sent(pack.lane, stream_epoch, "")
+
+
+def pretend_to_lead(server: RedisProcess, orders_lag: int = 0) -> None:
+    position = LogPosition.objects.get()
+    status = StatusMessage(
+        leader=True,
+        epoch=position.epoch,
+        stream_epoch=position.stream_epoch,
+        phase="trading",
+        command_number=position.last_command,
+        batch=position.batch,
+        orders_lag=orders_lag,
+        system_lag=0,
+        heartbeat_ms=0,
+    )
+    server.client.set(keys.status(), encode(status))
+    threads.dispatcher()._admission.forget()
 
 
 def succeeds(action: Callable[[], object]) -> Callable[[], bool]:

@@ -1,0 +1,345 @@
+"""
+Core and store together: durable commands per second, on an empty and on a grown database.
+
+The reference writes the very same rows to a copy of the same database with nothing around
+it: ``executemany`` upserts, one transaction per batch, no checks, no pauses, no core.
+Each measurement runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.report import ROOT, Options, Section, median, percentile, say
+
+if TYPE_CHECKING:
+    from exchange.store.base import Fence, Group
+
+COMMANDS = 60_000
+DEPTH = 10_000
+GROWN_ORDERS = 1_000_000
+BOUND_EMPTY_PER_S = 20_000
+BOUND_GROWN_PER_S = 10_000
+BOUND_OF_RAW = 0.60
+BATCH = 500
+
+
+@dataclass(frozen=True)
+class Task:
+    """One measurement: how large the database is before, and what orders carry."""
+
+    grown_orders: int
+    commands: int
+    client_ids: bool
+    seed: int
+    directory: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one process measured."""
+
+    commands_per_s: float
+    raw_commands_per_s: float
+    rows_per_command: float
+    write_ms_p50: float
+    write_ms_p99: float
+    database_mb: float
+    load_s: float
+    refused: int
+
+
+def measure(options: Options) -> Section:
+    """Return the table; the quick run shows only that everything works."""
+    section = Section(
+        key="store",
+        title="Core and store on SQLite, synchronous=FULL",
+        header=(
+            "database before",
+            "orders carry",
+            "commands/s",
+            "raw upsert of the same rows",
+            "share",
+            "rows/command",
+            "write p50 / p99",
+            "size",
+            "bound",
+        ),
+    )
+    grown = 20_000 if options.quick else GROWN_ORDERS
+    for orders, client_ids, bound in (
+        (0, False, BOUND_EMPTY_PER_S),
+        (grown, False, BOUND_GROWN_PER_S),
+        (grown, True, BOUND_GROWN_PER_S),
+    ):
+        results = [
+            _measure_in_process(
+                Task(
+                    grown_orders=orders,
+                    commands=5_000 if options.quick else COMMANDS,
+                    client_ids=client_ids,
+                    seed=seed,
+                    directory=str(options.work_dir / "store"),
+                )
+            )
+            for seed in range(1, options.rounds + 1)
+        ]
+        section.rows.append(_row(section, orders, client_ids, bound, results))
+        say("  " + " | ".join(section.rows[-1]))
+    section.notes.append(
+        f"60 % rest, 25 % cancel, 15 % cross; batches of {BATCH}; fsync at every commit; the write"
+        " lock is left free 2 ms after each commit and a fifth of the time."
+    )
+    return section
+
+
+def _row(
+    section: Section, orders: int, client_ids: bool, bound: int, results: list[Result]
+) -> tuple[str, ...]:
+    rate = median(result.commands_per_s for result in results)
+    share = median(result.commands_per_s / result.raw_commands_per_s for result in results)
+    some = results[len(results) // 2]
+    return (
+        f"{orders:,d} orders" if orders else "empty",
+        "client ids" if client_ids else "none",
+        f"{rate:,.0f}",
+        f"{median(result.raw_commands_per_s for result in results):,.0f}",
+        section.bound(share >= BOUND_OF_RAW, f"{share:.2f} of raw, bound {BOUND_OF_RAW:.2f}"),
+        f"{some.rows_per_command:.1f}",
+        f"{some.write_ms_p50:.1f} / {some.write_ms_p99:.1f} ms",
+        f"{some.database_mb:,.0f} MB",
+        section.bound(rate >= bound, f"{bound:,d}/s"),
+    )
+
+
+def _measure_in_process(task: Task) -> Result:
+    directory = Path(task.directory)
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    environment = {
+        **os.environ,
+        "ENV_FILE": os.devnull,
+        "VAR_DIR": str(directory),
+        "DATABASE_URL": f"sqlite:///{directory / 'exchange.sqlite3'}",
+        "DJANGO_SETTINGS_MODULE": "tradingplatform.settings",
+    }
+    output = subprocess.run(
+        [sys.executable, "-m", "benchmarks.store", json.dumps(asdict(task))],
+        cwd=ROOT,
+        env=environment,
+        check=True,
+        stdout=subprocess.PIPE,
+    ).stdout
+    shutil.rmtree(directory, ignore_errors=True)
+    return Result(**json.loads(output.splitlines()[-1]))
+
+
+# --- in the process of its own --------------------------------------------------------------
+
+
+def _run(task: Task) -> Result:
+    import gc
+    import logging
+
+    import django
+
+    logging.disable(logging.INFO)
+    django.setup()
+
+    from django.core.management import call_command
+
+    from benchmarks.core import command_of, setup_commands
+    from benchmarks.flow import SPOT, make_flow
+    from exchange import lease
+    from exchange.batch import Item, Offsets
+    from exchange.core.commands import PlaceOrder, StartLeadership
+    from exchange.core.enums import Lane
+    from exchange.processor import Processor
+    from exchange.store.sqlite import SqliteStore
+    from exchange.wire import Submission
+
+    class RecordingStore(SqliteStore):
+        """Keeps what it wrote, and how long that took."""
+
+        writes: list[tuple[Fence, Sequence[Group]]] = []
+        seconds: list[float] = []
+        recording = False
+
+        def write(self, fence: Fence, groups: Sequence[Group]) -> None:
+            if self.recording:
+                self.writes.append((fence, groups))
+            started = time.perf_counter()
+            super().write(fence, groups)
+            self.seconds.append(time.perf_counter() - started)
+
+    call_command("migrate", verbosity=0)
+    preload, timed = make_flow(
+        SPOT, depth=DEPTH, messages=task.commands, seed=task.seed, hold_depth=False
+    )
+    owners: dict[int, int] = {}
+    taken = lease.acquire()
+    assert taken is not None
+    number = 0
+    refused = 0
+
+    def items_of(commands: list[Any]) -> list[Item]:
+        nonlocal number
+        items = []
+        for command in commands:
+            number += 1
+            if task.client_ids and isinstance(command, PlaceOrder):
+                command = _with_client_id(command, f"bench-{task.seed}-{number}")
+            items.append(Item(Submission(f"{number:032x}", command), Lane.ORDERS, "bench"))
+        return items
+
+    def feed(processor: Processor, items: list[Item]) -> None:
+        nonlocal refused
+        while items:
+            committed = processor.process(items[:BATCH], lambda _: Offsets())
+            assert committed is not None
+            for answer in committed.answers["bench"]:
+                refused += answer.outcome.code != 0
+            items = items[committed.consumed :]
+
+    processor = Processor(SqliteStore(paced=False), epoch=taken.epoch)
+    feed(processor, items_of([StartLeadership(taken.epoch, 0), *setup_commands()]))
+    feed(processor, items_of([command_of(message, owners) for message in preload]))
+    if task.grown_orders:
+        _grow(task.grown_orders, random.Random(task.seed))
+    started = time.perf_counter()
+    store = RecordingStore()
+    processor = Processor(store, epoch=taken.epoch)
+    load_s = time.perf_counter() - started
+    base = processor.position.last_order - DEPTH
+    items = items_of([_shift(command_of(message, owners), base) for message in timed])
+    database = Path(task.directory) / "exchange.sqlite3"
+    _copy(database, Path(task.directory) / "raw.sqlite3")
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    refused = 0
+    store.recording = True
+    started = time.perf_counter()
+    feed(processor, items)
+    seconds = time.perf_counter() - started
+    writes = [groups for _, groups in store.writes]
+    raw_seconds = _write_raw(Path(task.directory) / "raw.sqlite3", store.writes)
+    rows = sum(len(rows) for groups in writes for _, rows in groups)
+    return Result(
+        commands_per_s=task.commands / seconds,
+        raw_commands_per_s=task.commands / raw_seconds,
+        rows_per_command=rows / task.commands,
+        write_ms_p50=percentile(store.seconds, 0.5) * 1_000,
+        write_ms_p99=percentile(store.seconds, 0.99) * 1_000,
+        database_mb=database.stat().st_size / 2**20,
+        load_s=load_s,
+        refused=refused,
+    )
+
+
+def _with_client_id(command: Any, client_order_id: str) -> Any:
+    import msgspec
+
+    return msgspec.structs.replace(command, client_order_id=client_order_id, request_hash=1)
+
+
+def _shift(command: Any, base: int) -> Any:
+    """Return a cancel that names the order's number after ``base`` others were added."""
+    import msgspec
+
+    from exchange.core.commands import CancelOrder
+
+    if isinstance(command, CancelOrder) and command.order_id > DEPTH:
+        return msgspec.structs.replace(command, order_id=command.order_id + base)
+    return command
+
+
+def _grow(orders: int, chance: random.Random) -> None:
+    """Add closed orders with their trades and ledger entries, as a long flow leaves them."""
+    from django.db import connection
+
+    from benchmarks.core import ACCOUNTS, FIRST_ACCOUNT
+    from exchange.models import LogPosition
+    from orders.projection import ORDERS, TRADES
+    from wallets.projection import ENTRIES
+
+    position = LogPosition.objects.get()
+    trades, entries = orders // 4, orders // 2
+    raw = connection.connection
+    raw.execute("PRAGMA synchronous = OFF")
+    accounts = range(FIRST_ACCOUNT, FIRST_ACCOUNT + ACCOUNTS)
+    now_ms = position.time_ms
+
+    def order_rows() -> Iterator[tuple[Any, ...]]:
+        for key in range(position.last_order + 1, position.last_order + orders + 1):
+            yield (
+                *(key, chance.choice(accounts), 1, "", 0, 1 + key % 2, 1, 1, 0, 1),
+                *(10**14, 10**8, 0, 10**8, 0, 0, 0, 0, 20_000, 40_000, 4, 1, 0, key * 4096),
+                *(key - 1, now_ms, now_ms),
+            )
+
+    def trade_rows() -> Iterator[tuple[Any, ...]]:
+        for key in range(position.last_trade + 1, position.last_trade + trades + 1):
+            account = chance.choice(accounts)
+            yield (key, 1, 10**14, 10**8, 10**14, 1, key, key, account, account, 0, 0, now_ms)
+
+    def entry_rows() -> Iterator[tuple[Any, ...]]:
+        for key in range(position.last_entry + 1, position.last_entry + entries + 1):
+            account = chance.choice(accounts)
+            yield (
+                *(key, key - 1, account, 4, key, 1, 1, 10**8, 10**8, 2, -(10**14), 10**14),
+                *(10**6, now_ms, ""),
+            )
+
+    for table, rows in ((ORDERS, order_rows()), (TRADES, trade_rows()), (ENTRIES, entry_rows())):
+        marks = ", ".join("?" * len(table.columns))
+        names = ", ".join(table.columns)
+        raw.execute("BEGIN")
+        raw.executemany(f"INSERT INTO {table.name} ({names}) VALUES ({marks})", rows)  # noqa: S608
+        raw.execute("COMMIT")
+    raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    raw.execute("PRAGMA synchronous = FULL")
+    LogPosition.objects.update(
+        last_order=position.last_order + orders,
+        last_trade=position.last_trade + trades,
+        last_entry=position.last_entry + entries,
+    )
+
+
+def _copy(source: Path, target: Path) -> None:
+    with sqlite3.connect(source) as database, sqlite3.connect(target) as copy:
+        database.backup(copy)
+        copy.execute("PRAGMA journal_mode = WAL")
+
+
+def _write_raw(path: Path, writes: list[tuple[Any, Any]]) -> float:
+    """Return the seconds that the recorded rows take with nothing around them."""
+    from exchange.store.sqlite import CACHE_KIB, CHECKPOINT_PAGES, _fence_sql, _upsert_sql
+
+    raw = sqlite3.connect(path, isolation_level=None)
+    raw.execute("PRAGMA synchronous = FULL")
+    raw.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    raw.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    started = time.perf_counter()
+    for fence, groups in writes:
+        raw.execute("BEGIN IMMEDIATE")
+        raw.execute(_fence_sql(tuple(fence.values)), (*fence.values.values(), fence.epoch))
+        for table, rows in groups:
+            raw.executemany(_upsert_sql(table), rows)
+        raw.execute("COMMIT")
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(asdict(_run(Task(**json.loads(sys.argv[1]))))) + "\n")
