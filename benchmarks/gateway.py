@@ -22,7 +22,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from benchmarks.report import ROOT, Options, Section, median, percentile, say
+from benchmarks.report import ROOT, Options, Section, median, percentile
 
 ATOMS = 10**8
 CLIENTS = 200
@@ -85,7 +85,6 @@ def measure(options: Options) -> Section:
     section.notes.append(
         "Load generator, exchange and Redis share the machine; appendfsync everysec."
     )
-    say(section.markdown())
     return section
 
 
