@@ -107,10 +107,12 @@ class MarketMaker:
             change = changes(own, self._wanted(rules, recordings[rules.symbol]))
             cancel += change.cancel
             place += [order_of(rules, quote) for quote in change.place]
-        if cancel:
-            self._maker.cancel(cancel)
+        # First the new ones, so that the book is never empty; a quote of ours that stands in
+        # the way expires by self-trade prevention.
         if place:
             self._report(self._maker.place(place))
+        if cancel:
+            self._maker.cancel(cancel)
         if self._taker is not None:
             self._take(self._taker, recordings)
 
