@@ -142,7 +142,9 @@ MUTANTS: list[tuple[str, list[tuple[Any, str]], Callable[..., Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("_case", "places", "mutant"), MUTANTS, ids=[mutant[0] for mutant in MUTANTS])
+@pytest.mark.parametrize(
+    ("_case", "places", "mutant"), MUTANTS, ids=[mutant[0] for mutant in MUTANTS]
+)
 def test_comparison_catches_a_planted_fault(
     monkeypatch: pytest.MonkeyPatch,
     _case: str,
