@@ -110,10 +110,13 @@ def renew(epoch: int) -> None:
 
 
 def release(epoch: int) -> None:
-    """Give leadership back, so that the next leader need not wait."""
-    LogPosition.objects.filter(id=POSITION_ID, epoch=epoch).update(
-        owner="", owner_pid=0, owner_started="", renewed_ms=now_ms()
-    )
+    """Give leadership back, so that the next leader need not wait; best effort."""
+    try:
+        LogPosition.objects.filter(id=POSITION_ID, epoch=epoch).update(
+            owner="", owner_pid=0, owner_started="", renewed_ms=now_ms()
+        )
+    except DatabaseError as error:
+        logger.warning("lease_not_released", error=str(error))
 
 
 class LeaseKeeper:

@@ -43,7 +43,8 @@ def process(
     LogPosition.objects.update(owner="", owner_pid=0)
     exchange = make_process(database_file, redis_server, tmp_path)
     yield exchange
-    if exchange.process is not None:
+    if exchange.process is not None and exchange.process.poll() is None:
+        exchange.process.send_signal(signal.SIGCONT)
         exchange.stop()
 
 
@@ -132,17 +133,18 @@ class TestStandby:
         first = place(client_order_id="a")
         standby = make_process(database_file, redis_server, process.var_dir / "standby")
         standby.start()
-        standby.wait_for_log("leader_recorded")
-        time.sleep(LEASE_S * 1.2)
-        assert gateway.status().epoch == 2
+        try:
+            standby.wait_for_log("leader_recorded")
+            time.sleep(LEASE_S * 1.2)
+            assert gateway.status().epoch == 2
 
-        leader.send_signal(signal.SIGSTOP)
-        wait_for_leader(3)
+            leader.send_signal(signal.SIGSTOP)
+            wait_for_leader(3)
 
-        assert leader.wait(5) == -signal.SIGKILL
-        assert place(client_order_id="a") == first
-        standby.stop()
-        process.process = None
+            assert leader.wait(5) == -signal.SIGKILL
+            assert place(client_order_id="a") == first
+        finally:
+            standby.stop()
 
 
 class TestRefusedDatabase:
