@@ -193,7 +193,7 @@ class CommandSource:
         away = r.randint(-6, 9) * (-1 if side is Side.BUY else 1)
         if r.random() < 0.03:
             away *= 20
-        time_in_force = r.choices(list(TimeInForce), (80, 12, 8))[0]
+        time_in_force = r.choices((TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK), (80, 12, 8))[0]
         name, request_hash = self.client_id()
         self.placed += 1
         return c.PlaceOrder(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from exchange.core.commands import CancelAllOrders, CancelOrder, ContinueTask
+from exchange.core.commands import CancelAllOrders, CancelOrder
 from exchange.core.enums import EndReason, OrderStatus
 from exchange.core.events import AnyEvent, Outcome
 from exchange.core.ledger import Account
 from exchange.core.memory import CANCELS_PER_STEP, Memory
 from exchange.core.rejects import Code
 from exchange.core.state import CancelAllTask, Order
-from exchange.core.units import check
 
 
 def plan_cancel(memory: Memory, command: CancelOrder) -> tuple[Order, EndReason] | Code:
@@ -29,9 +28,9 @@ def plan_cancel(memory: Memory, command: CancelOrder) -> tuple[Order, EndReason]
 def cancel(memory: Memory, plan: tuple[Order, EndReason]) -> Outcome:
     """Cancel an open order."""
     order, reason = plan
-    market = memory.markets[order.market_id]
-    event = memory.retire(market, order, OrderStatus.CANCELLED, reason)
-    return Outcome(Code.OK, order.order_id, [event])
+    events: list[AnyEvent] = []
+    memory.retire(order, OrderStatus.CANCELLED, reason, events)
+    return Outcome(Code.OK, order.order_id, events)
 
 
 def plan_cancel_all(memory: Memory, command: CancelAllOrders) -> CancelAllTask | Code:
@@ -50,35 +49,20 @@ def plan_cancel_all(memory: Memory, command: CancelAllOrders) -> CancelAllTask |
 
 def cancel_all(memory: Memory, plan: CancelAllTask) -> Outcome:
     """Cancel the first orders now; the rest continues as internal steps."""
-    events, finished = _cancel_step(memory, plan)
-    if not finished:
+    events: list[AnyEvent] = []
+    if not cancel_step(memory, plan, events):
         memory.tasks.append(plan)
     return Outcome(Code.OK, 0, events)
 
 
-def plan_continue(memory: Memory, command: ContinueTask) -> CancelAllTask | Code:
-    """Return the oldest unfinished task."""
-    del command
-    check(bool(memory.tasks), "a task was continued but none is unfinished")
-    return memory.tasks[0]
-
-
-def continue_task(memory: Memory, plan: CancelAllTask) -> Outcome:
-    """Carry out one bounded step of a task."""
-    events, finished = _cancel_step(memory, plan)
-    if finished:
-        memory.tasks.pop(0)
-    return Outcome(Code.OK, 0, events)
-
-
-def _cancel_step(memory: Memory, task: CancelAllTask) -> tuple[list[AnyEvent], bool]:
-    account = memory.ledger.accounts[task.account_id]
-    orders = _open_orders(account, task)
-    events: list[AnyEvent] = [
-        memory.retire(memory.markets[order.market_id], order, OrderStatus.CANCELLED, task.reason)
-        for order in orders[:CANCELS_PER_STEP]
-    ]
-    return events, len(orders) <= CANCELS_PER_STEP
+def cancel_step(memory: Memory, task: CancelAllTask, events: list[AnyEvent]) -> bool:
+    """Cancel the next orders of a task; tell whether it is finished."""
+    orders = _open_orders(memory.ledger.accounts[task.account_id], task)
+    for order in orders[:CANCELS_PER_STEP]:
+        # The other leg of an OCO has ended with the first.
+        if order.order_id in memory.orders:
+            memory.retire(order, OrderStatus.CANCELLED, task.reason, events)
+    return len(orders) <= CANCELS_PER_STEP
 
 
 def _open_orders(account: Account, task: CancelAllTask) -> list[Order]:

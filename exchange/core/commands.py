@@ -11,12 +11,14 @@ import msgspec
 from exchange.core.enums import (
     AccountStatus,
     Lane,
+    LinkKind,
     MarketKind,
     MarketStatus,
     OrderType,
     SelfTradeMode,
     Side,
     TimeInForce,
+    TriggerType,
     WalletKind,
 )
 
@@ -25,6 +27,28 @@ VERSION = 1
 
 class Command(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """Base of all commands; the tag on the wire is the class name."""
+
+
+class SpecialTerms(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    What plain orders do not have.
+
+    Stop, take-profit and trailing orders have a ``trigger_type`` and a trigger price; a
+    trailing stop has ``callback_rate_e8`` instead and, optionally, an activation price.
+    ``display_atoms`` makes an iceberg that shows so much at a time. ``expires_ms`` goes with
+    GTD. ``reprice`` lets a post-only order that would cross rest one tick behind the best
+    opposite price.
+    """
+
+    trigger_type: TriggerType = TriggerType.NONE
+    trigger_price_atoms: int = 0
+    activation_price_atoms: int = 0
+    callback_rate_e8: int = 0
+    display_atoms: int = 0
+    expires_ms: int = 0
+    reprice: bool = False
+    reduce_only: bool = False
+    close_position: bool = False
 
 
 class PlaceOrder(Command, frozen=True, gc=False):
@@ -53,6 +77,40 @@ class PlaceOrder(Command, frozen=True, gc=False):
     request_hash: int = 0
     slippage_rate_e8: int = 0
     self_trade_mode: SelfTradeMode | None = None
+    special: SpecialTerms | None = None
+
+
+class PlaceLinkedOrders(Command, frozen=True, gc=False):
+    """
+    Place an OCO (two legs) or a bracket (entry, then one or two children).
+
+    All legs are of one account and market. ``kind`` is OCO or ENTRY. The client id and the
+    request hash are the group's; the legs carry none. A bracket's children have the size
+    and the opposite side of its entry.
+    """
+
+    account_id: int
+    kind: LinkKind
+    orders: tuple[PlaceOrder, ...]
+    client_order_id: str = ""
+    request_hash: int = 0
+
+
+class AmendOrder(Command, frozen=True, gc=False):
+    """
+    Change an open order in place; 0 leaves a value as it is.
+
+    ``quantity_atoms`` is the new whole size, what is filled included. Less quantity alone
+    keeps the priority; anything else goes to the back and may trade. An amendment that is
+    refused leaves the order as it was; one to no more than what is filled cancels it.
+    """
+
+    account_id: int
+    order_id: int
+    client_order_id: str = ""
+    quantity_atoms: int = 0
+    price_atoms: int = 0
+    trigger_price_atoms: int = 0
 
 
 class CancelOrder(Command, frozen=True, gc=False):
@@ -197,6 +255,8 @@ class ContinueTask(Command, frozen=True, gc=False):
 
 AnyCommand = (
     PlaceOrder
+    | PlaceLinkedOrders
+    | AmendOrder
     | CancelOrder
     | CancelAllOrders
     | Transfer

@@ -11,7 +11,7 @@ from exchange.core.commands import (
     StartLeadership,
     UpdateIndexPrices,
 )
-from exchange.core.enums import MarketKind, WalletKind
+from exchange.core.enums import MarketKind, TriggerType, WalletKind
 from exchange.core.events import (
     AccountConfigured,
     AnyEvent,
@@ -23,6 +23,7 @@ from exchange.core.events import (
 )
 from exchange.core.ledger import Account
 from exchange.core.memory import Market, Memory
+from exchange.core.observing import observe
 from exchange.core.rejects import Code
 from exchange.core.units import AMOUNT_MAX, ATOMS, DECIMALS_MAX, RATE_ONE
 
@@ -225,6 +226,7 @@ def update_index_prices(memory: Memory, plan: tuple[tuple[int, int], ...]) -> Ou
         memory.markets[market_id].set_index(event)
         memory.changes.index_prices[market_id] = event
         events.append(event)
+        observe(memory, market_id, TriggerType.INDEX, price)
     return Outcome(Code.OK, 0, events)
 
 

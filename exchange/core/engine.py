@@ -11,9 +11,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from exchange.core import cancelling, configuring, imaging, placing, transferring
+from exchange.core import (
+    amending,
+    cancelling,
+    configuring,
+    firing,
+    imaging,
+    linking,
+    placing,
+    transferring,
+)
 from exchange.core.commands import (
     VERSION,
+    AmendOrder,
     CancelAllOrders,
     CancelOrder,
     ClientIdFinding,
@@ -26,6 +36,7 @@ from exchange.core.commands import (
     Credit,
     Debit,
     Envelope,
+    PlaceLinkedOrders,
     PlaceOrder,
     SetMarketStatus,
     StartLeadership,
@@ -35,7 +46,7 @@ from exchange.core.commands import (
 from exchange.core.events import AnyEvent, BalanceChanged, Outcome
 from exchange.core.memory import Memory
 from exchange.core.rejects import Code
-from exchange.core.state import CancelAllTask, Changes, Image, Sequences
+from exchange.core.state import Changes, Image, Sequences, Task
 from exchange.core.units import check
 
 # A planner returns a plan or a refusal; each pair agrees on the type of its plan.
@@ -46,7 +57,9 @@ HANDLERS: dict[type[Command], tuple[Planner, Carrier]] = {
     PlaceOrder: (placing.plan_place, placing.place),
     CancelOrder: (cancelling.plan_cancel, cancelling.cancel),
     CancelAllOrders: (cancelling.plan_cancel_all, cancelling.cancel_all),
-    ContinueTask: (cancelling.plan_continue, cancelling.continue_task),
+    ContinueTask: (firing.plan_continue, firing.continue_task),
+    PlaceLinkedOrders: (linking.plan_linked, linking.place_linked),
+    AmendOrder: (amending.plan_amend, amending.amend),
     Transfer: (transferring.plan_transfer, transferring.move),
     Credit: (transferring.plan_credit, transferring.move),
     Debit: (transferring.plan_debit, transferring.move),
@@ -98,6 +111,7 @@ class Exchange:
             check(False, f"command {envelope.number} does not follow {sequences.command}")
         sequences.command = envelope.number
         memory.time_ms = envelope.time_ms
+        memory.priority_index = 0
         if envelope.version != VERSION:
             return Outcome(Code.UNSUPPORTED_VERSION, 0, ())
         command = envelope.command
@@ -145,6 +159,10 @@ class Exchange:
         """Whether internal work waits for a ``ContinueTask``."""
         return bool(self._memory.tasks)
 
+    def is_due(self, time_ms: int) -> bool:
+        """Tell whether an order's time is over, which also needs a ``ContinueTask``."""
+        return firing.is_due(self._memory, time_ms)
+
     @property
     def time_ms(self) -> int:
         """Time of the last command."""
@@ -166,7 +184,7 @@ class Exchange:
         return self._memory.post_only_until_ms
 
     @property
-    def tasks(self) -> list[CancelAllTask]:
+    def tasks(self) -> list[Task]:
         """Unfinished internal work, oldest first."""
         return self._memory.tasks
 
@@ -204,6 +222,6 @@ def _answer_repeated(command: Command, finding: ClientIdFinding) -> Outcome:
     """Answer a command whose client id was used before: the first result, or a conflict."""
     if finding.request_hash == getattr(command, "request_hash", None):
         return Outcome(Code.OK, finding.reference_id, (), True)
-    if isinstance(command, PlaceOrder):
+    if isinstance(command, PlaceOrder | PlaceLinkedOrders):
         return Outcome(Code.CLIENT_ORDER_ID_CONFLICT, 0, ())
     return Outcome(Code.TRANSFER_ID_CONFLICT, 0, ())

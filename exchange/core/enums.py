@@ -11,10 +11,15 @@ class Side(IntEnum):
 
 
 class OrderType(IntEnum):
-    """What makes an order executable."""
+    """What makes an order executable; those from STOP_LOSS on wait for a trigger first."""
 
     LIMIT = 1
     MARKET = 2
+    STOP_LOSS = 3
+    STOP_LOSS_LIMIT = 4
+    TAKE_PROFIT = 5
+    TAKE_PROFIT_LIMIT = 6
+    TRAILING_STOP = 7
 
 
 class TimeInForce(IntEnum):
@@ -23,16 +28,42 @@ class TimeInForce(IntEnum):
     GTC = 1
     IOC = 2
     FOK = 3
+    GTD = 4
+
+
+class TriggerType(IntEnum):
+    """Which price fires a conditional order; on spot the mark price is the index price."""
+
+    NONE = 0
+    LAST = 1
+    MARK = 2
+    INDEX = 3
+
+
+class LinkKind(IntEnum):
+    """
+    What an order has to do with the others of its group.
+
+    OCO: any fill or trigger of one cancels the other. ENTRY: when it ends, its CHILD orders
+    become an OCO over what it filled.
+    """
+
+    NONE = 0
+    OCO = 1
+    ENTRY = 2
+    CHILD = 3
 
 
 class OrderStatus(IntEnum):
-    """Where an order is in its life; everything from FILLED on is final."""
+    """Where an order is in its life; ``FINAL_STATUSES`` are its ends."""
 
     OPEN = 1
     PARTIALLY_FILLED = 2
     FILLED = 3
     CANCELLED = 4
     EXPIRED = 5
+    UNTRIGGERED = 6
+    WAITING = 7
 
 
 class EndReason(IntEnum):
@@ -47,6 +78,13 @@ class EndReason(IntEnum):
     PRICE_CAP = 6
     MATCH_LIMIT = 7
     SELF_TRADE = 8
+    TIME_EXPIRED = 9
+    LINKED_ORDER = 10
+    POST_ONLY_WOULD_CROSS = 11
+    INSUFFICIENT_BALANCE = 12
+    ENTRY_NOT_FILLED = 13
+    AMENDED_TO_NOTHING = 14
+    MARKET_NOT_TRADING = 15
 
 
 class SelfTradeMode(IntEnum):

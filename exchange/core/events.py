@@ -15,6 +15,7 @@ from exchange.core.enums import (
     AccountStatus,
     EndReason,
     LedgerKind,
+    LinkKind,
     MarketKind,
     MarketStatus,
     OrderStatus,
@@ -22,6 +23,7 @@ from exchange.core.enums import (
     SelfTradeMode,
     Side,
     TimeInForce,
+    TriggerType,
     WalletKind,
 )
 from exchange.core.rejects import Code
@@ -31,6 +33,21 @@ VERSION = 1
 
 class Event(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """Base of all events; the tag on the wire is the class name."""
+
+
+class OrderTerms(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What its owner sees of a special order beside the plain fields."""
+
+    trigger_type: TriggerType
+    trigger_price_atoms: int
+    activation_price_atoms: int
+    callback_rate_e8: int
+    extreme_atoms: int
+    display_atoms: int
+    expires_ms: int
+    triggered_ms: int
+    link_id: int
+    link_kind: LinkKind
 
 
 class OrderChanged(Event, frozen=True, gc=False):
@@ -55,6 +72,7 @@ class OrderChanged(Event, frozen=True, gc=False):
     self_trade_mode: SelfTradeMode
     created_ms: int
     updated_ms: int
+    terms: OrderTerms | None = None
 
 
 class TradeExecuted(Event, frozen=True, gc=False):

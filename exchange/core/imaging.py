@@ -6,11 +6,12 @@ import hashlib
 
 import msgspec
 
-from exchange.core.enums import SystemAccount
-from exchange.core.ledger import Account, hold_needed
+from exchange.core.enums import OrderStatus, SystemAccount
+from exchange.core.ledger import Account, hold_of
 from exchange.core.memory import Market, Memory
-from exchange.core.state import DERIVED, Image, Order
-from exchange.core.units import ATOMS, check
+from exchange.core.observing import restore_fired
+from exchange.core.state import DERIVED, FireTask, Image, Order, Terms
+from exchange.core.units import check
 
 _HASHED_ORDER_FIELDS = tuple(
     name for name in Order.__struct_fields__ if name not in DERIVED["Order"]
@@ -40,6 +41,11 @@ def take_image(memory: Memory) -> Image:
         index_prices=[
             market.index for _, market in sorted(memory.markets.items()) if market.index is not None
         ],
+        last_prices={
+            key: market.last_atoms
+            for key, market in sorted(memory.markets.items())
+            if market.last_atoms
+        },
         time_ms=memory.time_ms,
         epoch=memory.epoch,
         cancel_only_until_ms=memory.cancel_only_until_ms,
@@ -69,6 +75,8 @@ def restore(image: Image) -> Memory:
         memory.symbols[config.symbol] = config.market_id
     for index in image.index_prices:
         memory.markets[index.market_id].set_index(index)
+    for market_id, price in image.last_prices.items():
+        memory.markets[market_id].last_atoms = price
     for account_config in image.accounts:
         memory.ledger.accounts[account_config.account_id] = Account(account_config)
     _restore_wallets(memory, image)
@@ -87,17 +95,20 @@ def _restore_wallets(memory: Memory, image: Image) -> None:
 
 def _restore_orders(memory: Memory, image: Image) -> None:
     held: dict[int, int] = {}
-    for order in sorted(image.orders, key=lambda order: order.priority):
+    for order in image.orders:
         market = memory.markets[order.market_id]
-        account = memory.ledger.accounts[order.account_id]
-        value = order.price_atoms * order.remaining_atoms // ATOMS
-        order.held_atoms = hold_needed(order, value)
-        wallet = account.spot[market.paying_asset_id(order.side)]
-        held[wallet.wallet_id] = held.get(wallet.wallet_id, 0) + order.held_atoms
-        market.book.side(order.side).insert(order)
-        memory.orders[order.order_id] = order
+        order.held_atoms = hold_of(order)
+        if order.held_atoms:
+            wallet = memory.ledger.accounts[order.account_id].spot[
+                market.paying_asset_id(order.side)
+            ]
+            held[wallet.wallet_id] = held.get(wallet.wallet_id, 0) + order.held_atoms
+    _restore_places(memory, image)
     for order in sorted(image.orders, key=lambda order: order.order_id):
-        memory.ledger.accounts[order.account_id].remember(order)
+        memory.list_order(memory.ledger.accounts[order.account_id], order)
+    for task in memory.tasks:
+        if isinstance(task, FireTask):
+            restore_fired(memory, memory.markets[task.market_id], task)
     for market in memory.markets.values():
         market.book.bids.changed = {}
         market.book.asks.changed = {}
@@ -107,6 +118,23 @@ def _restore_orders(memory: Memory, image: Image) -> None:
             wallet.held_atoms == needed,
             f"wallet {wallet.wallet_id} holds {wallet.held_atoms}, its orders need {needed}",
         )
+
+
+def _restore_places(memory: Memory, image: Image) -> None:
+    """Put every order where it rests or waits, in order of priority or activation."""
+    trailing: list[tuple[int, Order, Terms]] = []
+    for order in sorted(image.orders, key=lambda order: order.priority):
+        market = memory.markets[order.market_id]
+        terms = order.terms
+        if order.status is OrderStatus.UNTRIGGERED and terms is not None:
+            if terms.activation_number:
+                trailing.append((terms.activation_number, order, terms))
+            else:
+                market.triggers(terms.trigger_type).add(order, terms)
+        elif order.status is not OrderStatus.WAITING:
+            market.book.side(order.side).insert(order)
+    for _, order, terms in sorted(trailing, key=lambda entry: entry[0]):
+        memory.markets[order.market_id].triggers(terms.trigger_type).add(order, terms)
 
 
 def state_hash(memory: Memory) -> str:
@@ -125,6 +153,7 @@ def state_hash(memory: Memory) -> str:
         orders,
         image.tasks,
         image.index_prices,
+        list(image.last_prices.items()),
         [image.time_ms, image.epoch, image.cancel_only_until_ms, image.post_only_until_ms],
     ]
     return hashlib.sha256(msgspec.msgpack.encode(parts)).hexdigest()
@@ -142,13 +171,15 @@ def check_all(memory: Memory) -> None:
     """
     sums: dict[int, int] = dict.fromkeys(memory.assets, 0)
     held: dict[int, int] = {}
+    waiting = 0
     for order in memory.orders.values():
         market = memory.markets[order.market_id]
-        value = order.price_atoms * order.remaining_atoms // ATOMS
-        check(order.held_atoms == hold_needed(order, value), f"order {order.order_id} holds wrong")
+        check(order.held_atoms == hold_of(order), f"order {order.order_id} holds wrong")
         account = memory.ledger.accounts[order.account_id]
-        wallet = account.spot[market.paying_asset_id(order.side)]
-        held[wallet.wallet_id] = held.get(wallet.wallet_id, 0) + order.held_atoms
+        waiting += order.status in (OrderStatus.UNTRIGGERED, OrderStatus.WAITING)
+        if order.held_atoms:
+            wallet = account.spot[market.paying_asset_id(order.side)]
+            held[wallet.wallet_id] = held.get(wallet.wallet_id, 0) + order.held_atoms
         check(account.open_orders.get(order.order_id) is order, "open order is not listed")
     for account in memory.ledger.accounts.values():
         for wallets in (account.spot, account.margin):
@@ -170,7 +201,7 @@ def check_all(memory: Memory) -> None:
         market.book.check_invariants()
         for side in (market.book.bids, market.book.asks):
             resting += sum(level.live for level in side.levels.values())
-    check(resting == len(memory.orders), "orders and books differ in number")
+    check(resting + waiting == len(memory.orders), "orders and books differ in number")
 
 
 def _is_system(account_id: int) -> bool:

@@ -18,7 +18,7 @@ from exchange.core.enums import (
 )
 from exchange.core.events import AccountConfigured, LedgerPosted, TradeExecuted
 from exchange.core.state import Changes, Order, Sequences, Wallet
-from exchange.core.units import RATE_ONE, InvariantError, ceil_div
+from exchange.core.units import ATOMS, RATE_ONE, InvariantError, ceil_div
 
 _SPOT = WalletKind.SPOT
 _TRADE = LedgerKind.TRADE
@@ -218,6 +218,24 @@ def hold_needed(order: Order, quote_atoms: int) -> int:
     if rate < order.maker_rate_e8:
         rate = order.maker_rate_e8
     return quote_atoms + ceil_div(quote_atoms * rate - order.fee_remainder, RATE_ONE)
+
+
+def hold_of(order: Order) -> int:
+    """
+    Return what any open order must hold, special ones included.
+
+    An iceberg holds for its reserve too, a conditional market buy at its price cap, and the
+    other leg of an OCO nothing.
+    """
+    terms = order.terms
+    if terms is None:
+        return hold_needed(order, order.price_atoms * order.remaining_atoms // ATOMS)
+    if not terms.holds:
+        return 0
+    quantity = order.remaining_atoms + terms.hidden_atoms
+    if order.side is Side.SELL:
+        return quantity
+    return hold_needed(order, ceil_div((order.price_atoms or terms.cap_atoms) * quantity, ATOMS))
 
 
 def charge_fee(order: Order, *, quote_atoms: int, rate_e8: int) -> int:

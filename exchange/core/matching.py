@@ -7,6 +7,7 @@ use the same plan, and applying it cannot fail.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 
 import msgspec
@@ -22,14 +23,16 @@ STEPS_MAX = 500
 FILL = 0
 EXPIRE_MAKER = 1
 DECREMENT = 2
+EXPIRE_DUE = 3
 
 
 class Plan(msgspec.Struct, gc=False):
     """
     What a taker would do, in order.
 
-    ``steps`` are (kind, maker, quantity, notional): trade it, expire the maker, or take the
-    quantity off both. ``unfilled_atoms`` is what is left of a quantity-sized order;
+    ``steps`` are (kind, maker, quantity, notional): trade it, expire the maker (it is one's
+    own, or its time is over), or take the quantity off both. ``unfilled_atoms`` is what is
+    left of a quantity-sized order;
     ``stop`` says why it went no further (NONE: its size was used up).
     """
 
@@ -49,6 +52,7 @@ def plan_match(
     quantity_atoms: int,
     quote_atoms_max: int,
     lot_atoms: int,
+    time_ms: int,
 ) -> Plan:
     """
     Return the plan of a taker against one side of the book.
@@ -64,18 +68,21 @@ def plan_match(
     left = quantity_atoms or AMOUNT_MAX
     quote_left = quote_atoms_max
     stop = EndReason.NONE
-    for maker, size, price in _makers(opposite, limit_atoms):
+    ended: set[int] = set()
+    for maker, offered, price in _makers(opposite, limit_atoms, time_ms, ended):
         if len(steps) == STEPS_MAX:
             stop = EndReason.MATCH_LIMIT
             break
+        if not offered:
+            steps.append((EXPIRE_DUE, maker, 0, 0))
+            continue
+        size = offered if offered < left else left
         if not quantity_atoms:
             size = min(size, quote_left // (price * lot_atoms // ATOMS) * lot_atoms)
             if not size:
                 break
-        elif left < size:
-            size = left
         if maker.account_id == account_id:
-            left -= _plan_self_trade(steps, mode, maker, size)
+            left -= _plan_self_trade(steps, mode, maker, size, ended)
             if mode in _STOPPING_MODES or not left:
                 stop = EndReason.SELF_TRADE
                 break
@@ -87,7 +94,7 @@ def plan_match(
         quote_left -= notional
         left -= size
         # A maker that is not used up ends the walk: the size, or the budget, is.
-        if not left or size < maker.remaining_atoms:
+        if not left or size < offered:
             break
     else:
         spent = not quantity_atoms and filled and quote_left < price * lot_atoms // ATOMS
@@ -97,20 +104,48 @@ def plan_match(
     return Plan(steps, filled, quote, left if quantity_atoms else 0, stop)
 
 
-def _makers(opposite: BookSide, limit_atoms: int) -> Iterator[tuple[Order, int, int]]:
-    """Yield (maker, its remaining quantity, price) in price-time order, up to the limit."""
+def _makers(
+    opposite: BookSide, limit_atoms: int, time_ms: int, ended: set[int]
+) -> Iterator[tuple[Order, int, int]]:
+    """
+    Yield (maker, what it offers, price) in price-time order, up to the limit.
+
+    A good-till-date order that is due offers 0. Icebergs offer part by part, each further
+    part behind all that was visible at the price; those in ``ended`` offer no more.
+    """
     sign, levels = opposite.sign, opposite.levels
     limit_key = limit_atoms * sign if limit_atoms else None
     for key in reversed(opposite.keys):
         if limit_key is not None and key < limit_key:
             return
         level = levels[key * sign]
+        reserves: deque[tuple[Order, int, int]] = deque()
         for maker in level.orders():
-            yield maker, maker.remaining_atoms, level.price_atoms
+            terms = maker.terms
+            if terms is None:
+                yield maker, maker.remaining_atoms, level.price_atoms
+            elif terms.expires_ms and terms.expires_ms <= time_ms:
+                yield maker, 0, level.price_atoms
+            else:
+                yield maker, maker.remaining_atoms, level.price_atoms
+                if terms.hidden_atoms:
+                    reserves.append((maker, terms.hidden_atoms, terms.display_atoms))
+        while reserves:
+            maker, hidden, display = reserves.popleft()
+            if maker.order_id in ended:
+                continue
+            part = min(hidden, display)
+            yield maker, part, level.price_atoms
+            if hidden > part:
+                reserves.append((maker, hidden - part, display))
 
 
 def _plan_self_trade(
-    steps: list[tuple[int, Order, int, int]], mode: SelfTradeMode, maker: Order, size: int
+    steps: list[tuple[int, Order, int, int]],
+    mode: SelfTradeMode,
+    maker: Order,
+    size: int,
+    ended: set[int],
 ) -> int:
     """Add the step that prevents a self-trade; return what it takes off the taker."""
     if mode is SelfTradeMode.DECREMENT:
@@ -118,6 +153,7 @@ def _plan_self_trade(
         return size
     if mode is not SelfTradeMode.EXPIRE_TAKER:
         steps.append((EXPIRE_MAKER, maker, maker.remaining_atoms, 0))
+        ended.add(maker.order_id)
     return 0
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
+from heapq import heappush
+
 from exchange.core.book import OrderBook
-from exchange.core.enums import EndReason, OrderStatus, Side
+from exchange.core.enums import EndReason, LinkKind, OrderStatus, Side, TriggerType
 from exchange.core.events import (
     AnyEvent,
     AssetConfigured,
@@ -12,29 +15,49 @@ from exchange.core.events import (
     LevelChanged,
     MarketConfigured,
     OrderChanged,
+    OrderTerms,
 )
-from exchange.core.ledger import Account, Ledger
-from exchange.core.state import CancelAllTask, Changes, Order, Sequences
+from exchange.core.ledger import Account, Ledger, hold_of
+from exchange.core.state import ArmTask, Changes, Order, Sequences, Task, Terms
+from exchange.core.triggers import Triggers
 
 # Work done by one command or internal step; what is larger continues as a task.
 CANCELS_PER_STEP = 500
 
+# Bits of the index of an order inside its command, in a priority number.
+PRIORITY_SHIFT = 12
+
 
 class Market:
-    """A market's settings, book and index price (0: unknown)."""
+    """
+    A market's settings, book, waiting conditional orders and prices (0: unknown).
 
-    __slots__ = ("book", "config", "index", "index_atoms")
+    On spot the mark price is the index price.
+    """
+
+    __slots__ = ("book", "by_index", "by_last", "config", "index", "index_atoms", "last_atoms")
 
     def __init__(self, config: MarketConfigured) -> None:
         """Open a market with an empty book."""
         self.config = config
         self.book = OrderBook()
+        self.by_last = Triggers()
+        self.by_index = Triggers()
         self.index: IndexPriceChanged | None = None
         self.index_atoms = 0
+        self.last_atoms = 0
 
     def paying_asset_id(self, side: Side) -> int:
         """Return the asset an order of a side pays with."""
         return self.config.quote_asset_id if side is Side.BUY else self.config.base_asset_id
+
+    def triggers(self, trigger_type: TriggerType) -> Triggers:
+        """Return the orders that wait for a kind of price."""
+        return self.by_last if trigger_type is TriggerType.LAST else self.by_index
+
+    def trigger_price(self, trigger_type: TriggerType) -> int:
+        """Return the price of a kind, 0 when it is not known."""
+        return self.last_atoms if trigger_type is TriggerType.LAST else self.index_atoms
 
     def set_index(self, index: IndexPriceChanged) -> None:
         """Take over a new index price."""
@@ -49,12 +72,16 @@ class Memory:
         "assets",
         "cancel_only_until_ms",
         "changes",
+        "deadlines",
         "epoch",
         "fee_tiers",
+        "fired",
         "ledger",
+        "links",
         "markets",
         "orders",
         "post_only_until_ms",
+        "priority_index",
         "sequences",
         "symbols",
         "tasks",
@@ -71,11 +98,16 @@ class Memory:
         self.symbols: dict[str, int] = {}
         self.fee_tiers: dict[int, FeeTierConfigured] = {}
         self.orders: dict[int, Order] = {}
-        self.tasks: list[CancelAllTask] = []
+        self.tasks: list[Task] = []
+        # Derived: what a FireTask still has to carry out, groups by link number, expiry times.
+        self.fired: dict[int, deque[Order]] = {}
+        self.links: dict[int, list[int]] = {}
+        self.deadlines: list[tuple[int, int]] = []
         self.time_ms = 0
         self.epoch = 0
         self.cancel_only_until_ms = 0
         self.post_only_until_ms = 0
+        self.priority_index = 0
 
     def take_changes(self) -> Changes:
         """Return what was touched since the last call and start afresh."""
@@ -83,41 +115,128 @@ class Memory:
         self.changes = self.ledger.changes = Changes()
         return changes
 
+    def next_priority(self) -> int:
+        """Return a priority number behind all given out before."""
+        self.priority_index += 1
+        return (self.sequences.command << PRIORITY_SHIFT) + self.priority_index
+
     def set_hold(self, account: Account, market: Market, order: Order, held_atoms: int) -> None:
         """Change what an order holds in its wallet."""
+        if held_atoms == order.held_atoms:
+            return
         wallet = account.spot[market.paying_asset_id(order.side)]
         wallet.held_atoms += held_atoms - order.held_atoms
         order.held_atoms = held_atoms
         self.ledger.touch(account, wallet)
 
-    def rest(self, account: Account, market: Market, order: Order, held_atoms: int) -> None:
-        """Put an order into the book with its hold."""
-        self.set_hold(account, market, order, held_atoms)
-        market.book.side(order.side).insert(order)
+    def list_order(self, account: Account, order: Order) -> None:
+        """Remember an order that stays open, wherever it waits."""
         self.orders[order.order_id] = order
         account.remember(order)
+        terms = order.terms
+        if terms is not None:
+            if terms.expires_ms:
+                heappush(self.deadlines, (terms.expires_ms, order.order_id))
+            if terms.link_id:
+                self.links.setdefault(terms.link_id, []).append(order.order_id)
+
+    def delist(self, account: Account, order: Order) -> None:
+        """Forget an open order that ended."""
+        del self.orders[order.order_id]
+        account.forget(order)
+        terms = order.terms
+        if terms is None or not terms.link_id:
+            return
+        members = self.links[terms.link_id]
+        members.remove(order.order_id)
+        if not members:
+            del self.links[terms.link_id]
+        if terms.link_kind is LinkKind.ENTRY and members:
+            self.tasks.append(ArmTask(order.order_id, order.filled_atoms))
 
     def retire(
-        self, market: Market, order: Order, status: OrderStatus, reason: EndReason
-    ) -> OrderChanged:
-        """Take a resting order out of the book, release its hold, and return its last event."""
+        self,
+        order: Order,
+        status: OrderStatus,
+        reason: EndReason,
+        events: list[AnyEvent],
+    ) -> None:
+        """End an open order wherever it waits; the other leg of its OCO ends with it."""
+        self.end(order, status, reason, events)
+        self.end_other_leg(order, events)
+
+    def end(
+        self,
+        order: Order,
+        status: OrderStatus,
+        reason: EndReason,
+        events: list[AnyEvent],
+    ) -> None:
+        """End an open order alone: out of the book or the triggers, its hold released."""
+        market = self.markets[order.market_id]
         account = self.ledger.accounts[order.account_id]
-        market.book.side(order.side).reduce(order, order.remaining_atoms)
+        self.withdraw(market, order)
         self.set_hold(account, market, order, 0)
         order.status = status
         order.reason = reason
         self.delist(account, order)
-        return self.changed(order)
+        events.append(self.changed(order))
 
-    def delist(self, account: Account, order: Order) -> None:
-        """Forget a resting order that ended."""
-        del self.orders[order.order_id]
-        account.forget(order)
+    def end_other_leg(self, order: Order, events: list[AnyEvent]) -> None:
+        """End the other leg of an OCO, if there is one and it is open."""
+        terms = order.terms
+        if terms is None or terms.link_kind is not LinkKind.OCO:
+            return
+        for other_id in self.links.get(terms.link_id, ()):
+            if other_id != order.order_id:
+                other = self.orders[other_id]
+                self.end(other, OrderStatus.CANCELLED, EndReason.LINKED_ORDER, events)
+                break
+
+    def withdraw(self, market: Market, order: Order) -> None:
+        """Take an order out of the book or the triggers; nothing of it remains open."""
+        terms = order.terms
+        if terms is not None:
+            terms.hidden_atoms = 0
+        if order.status is OrderStatus.UNTRIGGERED and terms is not None:
+            heir = market.triggers(terms.trigger_type).remove(order, terms)
+            if heir is not None:
+                self.changes.orders[heir.order_id] = heir
+            order.remaining_atoms = 0
+        elif order.status is OrderStatus.WAITING:
+            order.remaining_atoms = 0
+        else:
+            market.book.side(order.side).reduce(order, order.remaining_atoms)
+
+    def rest(self, market: Market, order: Order) -> None:
+        """Put an order into the book; an iceberg shows its first part only."""
+        terms = order.terms
+        if terms is not None and terms.display_atoms:
+            shown = min(order.remaining_atoms, terms.display_atoms)
+            terms.hidden_atoms += order.remaining_atoms - shown
+            order.remaining_atoms = shown
+        market.book.side(order.side).insert(order)
+
+    def refresh(self, market: Market, order: Order, terms: Terms) -> None:
+        """Let an iceberg whose shown part is gone show the next, behind all others."""
+        shown = min(terms.hidden_atoms, terms.display_atoms)
+        terms.hidden_atoms -= shown
+        order.remaining_atoms = shown
+        order.priority = self.next_priority()
+        market.book.side(order.side).insert(order)
+
+    def claim_hold(self, order: Order) -> None:
+        """Let an order hold for itself from now on."""
+        if order.terms is not None:
+            order.terms.holds = True
+        account = self.ledger.accounts[order.account_id]
+        self.set_hold(account, self.markets[order.market_id], order, hold_of(order))
 
     def changed(self, order: Order) -> OrderChanged:
         """Mark an order as changed now and return the event that says so."""
         order.updated_ms = self.time_ms
         self.changes.orders[order.order_id] = order
+        terms = order.terms
         return OrderChanged(
             order.order_id,
             order.account_id,
@@ -138,6 +257,7 @@ class Memory:
             order.self_trade_mode,
             order.created_ms,
             order.updated_ms,
+            None if terms is None else _visible(terms),
         )
 
     def take_level_changes(self) -> list[AnyEvent]:
@@ -156,3 +276,18 @@ class Memory:
                     events.append(LevelChanged(market_id, side, price, quantity))
                 levels.changed = {}
         return events
+
+
+def _visible(terms: Terms) -> OrderTerms:
+    return OrderTerms(
+        terms.trigger_type,
+        terms.trigger_price_atoms,
+        terms.activation_price_atoms,
+        terms.callback_rate_e8,
+        terms.extreme_atoms,
+        terms.display_atoms,
+        terms.expires_ms,
+        terms.triggered_ms,
+        terms.link_id,
+        terms.link_kind,
+    )

@@ -56,6 +56,25 @@ class Code(IntEnum):
     POST_ONLY_WOULD_CROSS = 415
     FOK_NOT_FILLABLE = 416
     ORDER_NOT_FOUND = 417
+    REDUCE_ONLY_NOT_POSSIBLE = 418
+    TRIGGER_PRICE_REQUIRED = 419
+    INVALID_TRIGGER_PRICE = 420
+    TRIGGER_WOULD_FIRE = 421
+    CALLBACK_RATE = 422
+    ACTIVATION_PRICE_REACHED = 423
+    REFERENCE_PRICE_MISSING = 424
+    EXPIRY_REQUIRED = 425
+    EXPIRY_IN_THE_PAST = 426
+    EXPIRY_TOO_FAR = 427
+    ICEBERG_NOT_RESTING = 428
+    ICEBERG_DISPLAY = 429
+    ICEBERG_PARTS = 430
+    OCO_LEGS = 431
+    LEG_PRICES = 432
+    BRACKET_LEGS = 433
+    AMEND_NO_CHANGE = 434
+    AMEND_NOT_POSSIBLE = 435
+    AMEND_LINKED = 436
 
     # Wallets.
     INVALID_AMOUNT = 501
@@ -121,6 +140,25 @@ MESSAGES: dict[Code, str] = {
     Code.FOK_NOT_FILLABLE: "The order cannot be filled completely at once.",
     Code.ORDER_NOT_FOUND: "The order does not exist or is no longer open.",
     Code.INSUFFICIENT_BALANCE: "The available balance is not sufficient.",
+    Code.REDUCE_ONLY_NOT_POSSIBLE: "Reduce-only and close-position need a position market.",
+    Code.TRIGGER_PRICE_REQUIRED: "This order type needs a trigger price and a trigger type.",
+    Code.INVALID_TRIGGER_PRICE: "The trigger price must be positive and on the tick.",
+    Code.TRIGGER_WOULD_FIRE: "The trigger price is already reached.",
+    Code.CALLBACK_RATE: "The callback rate must be 0.1 % to 10 % in steps of 0.1 %.",
+    Code.ACTIVATION_PRICE_REACHED: "The activation price is already reached.",
+    Code.REFERENCE_PRICE_MISSING: "There is no price yet of the kind that this order refers to.",
+    Code.EXPIRY_REQUIRED: "Good-till-date needs an expiry time, and only it takes one.",
+    Code.EXPIRY_IN_THE_PAST: "The expiry time must be at least one second ahead.",
+    Code.EXPIRY_TOO_FAR: "The expiry time must be within one year.",
+    Code.ICEBERG_NOT_RESTING: "Only a limit order that may rest can be an iceberg.",
+    Code.ICEBERG_DISPLAY: "The displayed quantity must be on the lot and below the quantity.",
+    Code.ICEBERG_PARTS: "The iceberg would have too many parts.",
+    Code.OCO_LEGS: "An OCO is a limit or take-profit and a stop of one size and side.",
+    Code.LEG_PRICES: "The legs' prices must lie on both sides of the market, or of the entry.",
+    Code.BRACKET_LEGS: "A bracket is an entry with a take-profit, a stop-loss or both against it.",
+    Code.AMEND_NO_CHANGE: "The amendment changes nothing.",
+    Code.AMEND_NOT_POSSIBLE: "This order has no such value to amend.",
+    Code.AMEND_LINKED: "An order of an OCO or bracket cannot be amended; place it anew.",
     Code.INVALID_AMOUNT: "The amount must be positive and in the asset's decimals.",
     Code.SAME_WALLET: "Source and target of the transfer are the same wallet.",
     Code.BALANCE_LIMIT: "The balance would exceed what the exchange can hold.",

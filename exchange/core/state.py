@@ -13,11 +13,13 @@ import msgspec
 
 from exchange.core.enums import (
     EndReason,
+    LinkKind,
     OrderStatus,
     OrderType,
     SelfTradeMode,
     Side,
     TimeInForce,
+    TriggerType,
     WalletKind,
 )
 from exchange.core.events import (
@@ -32,6 +34,35 @@ from exchange.core.events import (
 
 # Fields that loading recomputes; every other field of the classes here is persisted.
 DERIVED = {"Order": frozenset({"held_atoms"}), "Wallet": frozenset[str]()}
+
+
+class Terms(msgspec.Struct, gc=False):
+    """
+    What only special orders have: triggers, trailing, icebergs, expiry, links.
+
+    ``extreme_atoms`` is the best price since a trailing stop became active (0: not yet),
+    ``activation_number`` its place among the active ones. ``cap_atoms`` is the worst price a
+    conditional market buy may pay, which its hold is computed at. ``hidden_atoms`` is an
+    iceberg's reserve behind what it shows. ``holds`` is false while the other leg of an OCO
+    holds for both.
+    """
+
+    trigger_type: TriggerType = TriggerType.NONE
+    trigger_price_atoms: int = 0
+    activation_price_atoms: int = 0
+    callback_rate_e8: int = 0
+    extreme_atoms: int = 0
+    activation_number: int = 0
+    slippage_rate_e8: int = 0
+    cap_atoms: int = 0
+    display_atoms: int = 0
+    hidden_atoms: int = 0
+    expires_ms: int = 0
+    reprice: bool = False
+    triggered_ms: int = 0
+    link_id: int = 0
+    link_kind: LinkKind = LinkKind.NONE
+    holds: bool = True
 
 
 class Order(msgspec.Struct, gc=False):
@@ -73,6 +104,12 @@ class Order(msgspec.Struct, gc=False):
     created_ms: int = 0
     updated_ms: int = 0
     held_atoms: int = 0
+    terms: Terms | None = None
+
+    @property
+    def open_atoms(self) -> int:
+        """What is still to be traded: what rests or waits, and an iceberg's reserve."""
+        return self.remaining_atoms + (self.terms.hidden_atoms if self.terms else 0)
 
 
 class Wallet(msgspec.Struct, gc=False):
@@ -106,14 +143,41 @@ class Sequences:
     transfer: int = 0
 
 
-@dataclass(slots=True)
-class CancelAllTask:
+class CancelAllTask(msgspec.Struct, gc=False, tag=True, array_like=True):
     """Unfinished cancel-all: orders up to ``through_order_id`` are still to be cancelled."""
 
     account_id: int
     market_id: int
     through_order_id: int
     reason: EndReason
+
+
+class FireTask(msgspec.Struct, gc=False, tag=True, array_like=True):
+    """
+    Conditional orders that a price has fired and that are still to be carried out.
+
+    Those of one market and trigger type with a priority below ``below_priority`` whose
+    trigger price lies at or before ``price_atoms`` in the direction of the move; and of the
+    active trailing stops, per (side, callback rate), those up to an activation number.
+    """
+
+    number: int
+    market_id: int
+    trigger_type: TriggerType
+    rising: bool
+    price_atoms: int
+    below_priority: int
+    trails: list[tuple[Side, int, int]] = []
+
+
+class ArmTask(msgspec.Struct, gc=False, tag=True, array_like=True):
+    """A bracket whose entry ended and whose children are still to be armed."""
+
+    entry_id: int
+    filled_atoms: int
+
+
+Task = CancelAllTask | FireTask | ArmTask
 
 
 @dataclass(slots=True)
@@ -134,6 +198,7 @@ class Changes:
     fee_tiers: dict[int, FeeTierConfigured] = field(default_factory=dict)
     accounts: dict[int, AccountConfigured] = field(default_factory=dict)
     index_prices: dict[int, IndexPriceChanged] = field(default_factory=dict)
+    last_prices: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -151,8 +216,9 @@ class Image:
     accounts: list[AccountConfigured] = field(default_factory=list)
     wallets: list[Wallet] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
-    tasks: list[CancelAllTask] = field(default_factory=list)
+    tasks: list[Task] = field(default_factory=list)
     index_prices: list[IndexPriceChanged] = field(default_factory=list)
+    last_prices: dict[int, int] = field(default_factory=dict)
     time_ms: int = 0
     epoch: int = 0
     cancel_only_until_ms: int = 0

@@ -18,9 +18,18 @@ from exchange.core.commands import (
     Credit,
     Envelope,
     PlaceOrder,
+    SpecialTerms,
 )
 from exchange.core.engine import Exchange
-from exchange.core.enums import Lane, MarketKind, OrderType, Side, TimeInForce, WalletKind
+from exchange.core.enums import (
+    Lane,
+    MarketKind,
+    OrderType,
+    Side,
+    TimeInForce,
+    TriggerType,
+    WalletKind,
+)
 from exchange.core.events import Outcome
 from exchange.core.rejects import Code
 from exchange.core.state import Wallet
@@ -83,15 +92,19 @@ class Bench:
 
     def do(self, command: AnyCommand, finding: ClientIdFinding | None = None) -> Outcome:
         """Apply a command, check every invariant, and return its outcome."""
+        outcome = self.exchange.apply(self.next(command, finding))
+        self.exchange.check_all()
+        return outcome
+
+    def next(self, command: AnyCommand, finding: ClientIdFinding | None = None) -> Envelope:
+        """Return the envelope of the next command, logged but not applied."""
         number = len(self.log) + 1
         self.time_ms += 1
         envelope = Envelope(
             VERSION, number, self.time_ms, f"c{number}", Lane.ORDERS, command, finding
         )
         self.log.append(envelope)
-        outcome = self.exchange.apply(envelope)
-        self.exchange.check_all()
-        return outcome
+        return envelope
 
     def ok(self, command: AnyCommand) -> Outcome:
         """Apply a command that must be accepted."""
@@ -139,6 +152,42 @@ class Bench:
             0,
             units(quantity),
             **more,
+        )
+
+    def conditional(
+        self,
+        account: int,
+        side: Side,
+        quantity: str,
+        trigger: str,
+        order_type: OrderType = OrderType.STOP_LOSS,
+        trigger_type: TriggerType = TriggerType.INDEX,
+        price: str = "0",
+        **special: int,
+    ) -> PlaceOrder:
+        """Return a stop or take-profit order; with a price it becomes a limit order."""
+        return PlaceOrder(
+            account,
+            MARKET,
+            side,
+            order_type,
+            TimeInForce.GTC if units(price) else TimeInForce.IOC,
+            units(price),
+            units(quantity),
+            special=SpecialTerms(trigger_type, units(trigger), **special),  # type: ignore[arg-type]
+        )
+
+    def trailing(self, account: int, side: Side, quantity: str, **special: int) -> PlaceOrder:
+        """Return a trailing stop on the index price."""
+        return PlaceOrder(
+            account,
+            MARKET,
+            side,
+            OrderType.TRAILING_STOP,
+            TimeInForce.IOC,
+            0,
+            units(quantity),
+            special=SpecialTerms(TriggerType.INDEX, **special),  # type: ignore[arg-type]
         )
 
     def buy(self, account: int, quantity: str, price: str, **more: Any) -> Outcome:

@@ -1,0 +1,235 @@
+"""Carrying an order out: matching plan, fills, and what becomes of the rest."""
+
+from __future__ import annotations
+
+from exchange.core.checks import RESTING, band_price
+from exchange.core.enums import EndReason, LinkKind, OrderStatus, Side, TimeInForce, TriggerType
+from exchange.core.events import AnyEvent, TradeExecuted
+from exchange.core.ledger import Account, charge_fee, hold_needed, hold_of
+from exchange.core.matching import DECREMENT, EXPIRE_DUE, FILL, Plan, plan_match
+from exchange.core.memory import Market, Memory
+from exchange.core.observing import observe
+from exchange.core.rejects import Code
+from exchange.core.state import Order
+from exchange.core.triggers import MARKET_TYPES
+from exchange.core.units import ATOMS, RATE_ONE, floor_div
+
+# Module names of enum members: an attribute of an enum class costs twice as much.
+_BUY = Side.BUY
+_FOK = TimeInForce.FOK
+_PARTIALLY_FILLED, _FILLED = OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED
+_NO_REASON = EndReason.NONE
+_LAST = TriggerType.LAST
+
+# Stops after which a limit order's remainder rests.
+_RESTING_STOPS = frozenset({EndReason.NO_LIQUIDITY, EndReason.PRICE_CAP})
+
+
+def market_cap_atoms(market: Market, order: Order) -> int:
+    """
+    Return the worst price a market order may trade at, 0 for none.
+
+    The nearest of the market's band against the index price, the order's own slippage
+    against the best opposite price, and the cap that a conditional buy holds at.
+    """
+    caps = []
+    if market.config.market_band_e8 and market.index_atoms:
+        caps.append(band_price(market.index_atoms, market.config.market_band_e8, order.side))
+    terms = order.terms
+    if terms is not None:
+        if terms.slippage_rate_e8:
+            best = market.book.opposite(order.side).best_price()
+            if best:
+                caps.append(band_price(best, terms.slippage_rate_e8, order.side))
+        if terms.cap_atoms:
+            caps.append(terms.cap_atoms)
+    if not caps:
+        return 0
+    return min(caps) if order.side is _BUY else max(caps)
+
+
+def plan_taker(market: Market, order: Order, time_ms: int) -> Plan | Code | None:
+    """Return the match plan, None when nothing crosses, or why the order is refused."""
+    opposite = market.book.opposite(order.side)
+    limit = order.price_atoms
+    budget = 0
+    if not limit:
+        limit = market_cap_atoms(market, order)
+        budget = order.quote_quantity_atoms
+        if budget and order.side is _BUY:
+            # The largest notional that leaves room for its own fee.
+            budget = floor_div(budget * RATE_ONE, RATE_ONE + order.taker_rate_e8)
+    best = opposite.best_price()
+    sign = opposite.sign
+    if not best or (limit and best * sign < limit * sign):
+        return Code.FOK_NOT_FILLABLE if order.time_in_force is _FOK else None
+    if order.post_only:
+        return Code.POST_ONLY_WOULD_CROSS
+    match = plan_match(
+        opposite,
+        account_id=order.account_id,
+        mode=order.self_trade_mode,
+        limit_atoms=limit,
+        quantity_atoms=0 if order.quote_quantity_atoms else order.remaining_atoms,
+        quote_atoms_max=budget,
+        lot_atoms=market.config.lot_atoms,
+        time_ms=time_ms,
+    )
+    if order.time_in_force is _FOK and match.filled_atoms < order.remaining_atoms:
+        return Code.FOK_NOT_FILLABLE
+    if order.quote_quantity_atoms and not match.filled_atoms and match.stop is _NO_REASON:
+        return Code.QUANTITY_TOO_SMALL
+    return match
+
+
+def execute(
+    memory: Memory,
+    account: Account,
+    market: Market,
+    order: Order,
+    match: Plan | None,
+    needed_atoms: int,
+    events: list[AnyEvent],
+    *,
+    listed: bool = False,
+) -> None:
+    """
+    Carry out the plan of an order that holds nothing now; cannot fail.
+
+    ``needed_atoms`` is what the order holds if it rests untouched; ``listed`` says that it
+    is among the open orders already (it was triggered or moved).
+    """
+    if match is None:
+        crossable = market.book.opposite(order.side).keys
+        stop = EndReason.PRICE_CAP if crossable else EndReason.NO_LIQUIDITY
+    else:
+        stop = match.stop
+        for kind, maker, quantity, notional in match.steps:
+            if kind == FILL:
+                _fill(memory, market, account, order, maker, quantity, notional, events)
+            elif kind == DECREMENT:
+                _decrement(memory, market, maker, quantity, events)
+            else:
+                reason = EndReason.TIME_EXPIRED if kind == EXPIRE_DUE else EndReason.SELF_TRADE
+                memory.retire(maker, OrderStatus.EXPIRED, reason, events)
+        if match.unfilled_atoms != order.remaining_atoms:
+            order.remaining_atoms = match.unfilled_atoms
+            needed_atoms = hold_of(order) if order.remaining_atoms and order.price_atoms else 0
+    if order.remaining_atoms and order.time_in_force in RESTING and stop in _RESTING_STOPS:
+        if order.filled_atoms:
+            order.status = _PARTIALLY_FILLED
+        memory.set_hold(account, market, order, needed_atoms)
+        memory.rest(market, order)
+        if not listed:
+            memory.list_order(account, order)
+    else:
+        _end_taker(memory, account, market, order, stop, listed=listed)
+    events.append(memory.changed(order))
+
+
+def _end_taker(
+    memory: Memory,
+    account: Account,
+    market: Market,
+    order: Order,
+    stop: EndReason,
+    *,
+    listed: bool,
+) -> None:
+    """Give a taker that does not rest its final status."""
+    if stop is _NO_REASON:
+        order.status = _FILLED
+    else:
+        order.status = OrderStatus.EXPIRED
+        immediate = order.order_type not in MARKET_TYPES and stop in _RESTING_STOPS
+        order.reason = EndReason.IOC_REMAINDER if immediate else stop
+        order.remaining_atoms = 0
+    memory.ledger.touch(account, account.spot[market.paying_asset_id(order.side)])
+    if listed:
+        memory.delist(account, order)
+
+
+def _fill(
+    memory: Memory,
+    market: Market,
+    account: Account,
+    order: Order,
+    maker: Order,
+    quantity: int,
+    notional: int,
+    events: list[AnyEvent],
+) -> None:
+    terms = maker.terms
+    if terms is not None and terms.link_kind is LinkKind.OCO:
+        memory.end_other_leg(maker, events)
+        memory.claim_hold(maker)
+    maker_fee = charge_fee(maker, quote_atoms=notional, rate_e8=maker.maker_rate_e8)
+    taker_fee = charge_fee(order, quote_atoms=notional, rate_e8=order.taker_rate_e8)
+    order.filled_atoms += quantity
+    order.quote_filled_atoms += notional
+    maker.filled_atoms += quantity
+    maker.quote_filled_atoms += notional
+    sequences = memory.sequences
+    sequences.trade += 1
+    price = maker.price_atoms
+    trade = TradeExecuted(
+        sequences.trade,
+        order.market_id,
+        price,
+        quantity,
+        notional,
+        order.side,
+        order.order_id,
+        maker.order_id,
+        order.account_id,
+        maker.account_id,
+        taker_fee,
+        maker_fee,
+        memory.time_ms,
+    )
+    memory.changes.trades.append(trade)
+    events.append(trade)
+
+    maker_account = memory.ledger.accounts[maker.account_id]
+    market.book.side(maker.side).reduce(maker, quantity)
+    config = market.config
+    if terms is not None:
+        held = hold_of(maker)
+    elif maker.remaining_atoms:
+        held = hold_needed(maker, price * maker.remaining_atoms // ATOMS)
+    else:
+        held = 0
+    wallet = maker_account.spot[market.paying_asset_id(maker.side)]
+    wallet.held_atoms += held - maker.held_atoms
+    maker.held_atoms = held
+    buyer, seller = (account, maker_account) if order.side is _BUY else (maker_account, account)
+    memory.ledger.post_trade(buyer, seller, trade, config.base_asset_id, config.quote_asset_id)
+    if terms is not None and terms.hidden_atoms and not maker.remaining_atoms:
+        memory.refresh(market, maker, terms)
+    if maker.remaining_atoms:
+        maker.status = _PARTIALLY_FILLED
+    else:
+        maker.status = _FILLED
+        memory.delist(maker_account, maker)
+    events.append(memory.changed(maker))
+    if price != market.last_atoms:
+        market.last_atoms = price
+        memory.changes.last_prices[order.market_id] = price
+        observe(memory, order.market_id, _LAST, price)
+
+
+def _decrement(
+    memory: Memory, market: Market, maker: Order, quantity: int, events: list[AnyEvent]
+) -> None:
+    """Take a self-trade's quantity off the resting order."""
+    terms = maker.terms
+    if quantity == maker.open_atoms:
+        memory.retire(maker, OrderStatus.EXPIRED, EndReason.SELF_TRADE, events)
+        return
+    if terms is not None and terms.link_kind is LinkKind.OCO:
+        memory.end_other_leg(maker, events)
+    market.book.side(maker.side).reduce(maker, quantity)
+    if terms is not None and terms.hidden_atoms and not maker.remaining_atoms:
+        memory.refresh(market, maker, terms)
+    memory.claim_hold(maker)
+    events.append(memory.changed(maker))
