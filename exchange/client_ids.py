@@ -12,7 +12,15 @@ import hashlib
 import time
 from collections.abc import Iterable
 
-from exchange.core.commands import AnyCommand, ClientIdFinding, Credit, Debit, PlaceOrder, Transfer
+from exchange.core.commands import (
+    AnyCommand,
+    ClientIdFinding,
+    Credit,
+    Debit,
+    PlaceLinkedOrders,
+    PlaceOrder,
+    Transfer,
+)
 from exchange.store.base import Fence, Store
 from exchange.store.tables import CLIENT_KEYS
 
@@ -35,7 +43,7 @@ MERGE_AFTER_BUSY_S = 600.0
 def client_key(command: AnyCommand) -> Key | None:
     """Return the account and the kind of client id a command carries, None without one."""
     kind = type(command)
-    if kind is PlaceOrder:
+    if kind is PlaceOrder or kind is PlaceLinkedOrders:
         client_id = command.client_order_id  # type: ignore[union-attr]
         return (command.account_id, f"o:{client_id}") if client_id else None  # type: ignore[union-attr]
     if kind in _TRANSFERS:

@@ -46,6 +46,7 @@ class LogPosition(models.Model):
     cancel_only_until_ms = models.BigIntegerField(default=0)
     post_only_until_ms = models.BigIntegerField(default=0)
     tasks = models.BinaryField(default=b"")
+    last_prices = models.BinaryField(default=b"")
 
     def __str__(self) -> str:
         """Return epoch and batch."""

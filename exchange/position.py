@@ -7,10 +7,12 @@ from typing import Any
 
 import msgspec
 
-from exchange.core.state import CancelAllTask, Image, Sequences
+from exchange.core.state import ArmTask, CancelAllTask, FireTask, Image, Sequences, Task
 from exchange.store.tables import POSITION
 
-TASK_TYPES: dict[str, type[CancelAllTask]] = {"CancelAllTask": CancelAllTask}
+TASK_TYPES: dict[str, type[Task]] = {
+    task.__name__: task for task in (CancelAllTask, FireTask, ArmTask)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Position:
     cancel_only_until_ms: int = 0
     post_only_until_ms: int = 0
     tasks: bytes = b""
+    last_prices: bytes = b""
 
     def fence_values(self) -> dict[str, Any]:
         """Return the columns that a batch writes; the lease's and the merge's stay as they are."""
@@ -62,6 +65,7 @@ class Position:
         """Put this row's part of the state into an image."""
         image.sequences = self.sequences()
         image.tasks = decode_tasks(self.tasks)
+        image.last_prices = decode_prices(self.last_prices)
         image.time_ms = self.time_ms
         image.epoch = self.core_epoch
         image.cancel_only_until_ms = self.cancel_only_until_ms
@@ -75,12 +79,12 @@ if tuple(field.name for field in fields(Position)) != POSITION.columns:
     raise TypeError("Position must name the columns of the position row in their order")
 
 
-def encode_tasks(tasks: list[CancelAllTask]) -> bytes:
+def encode_tasks(tasks: list[Task]) -> bytes:
     """Return unfinished tasks as bytes, each under the name of its type."""
     return msgspec.msgpack.encode([(type(task).__name__, task) for task in tasks])
 
 
-def decode_tasks(data: bytes) -> list[CancelAllTask]:
+def decode_tasks(data: bytes) -> list[Task]:
     """
     Return the tasks that ``encode_tasks`` packed.
 
@@ -91,3 +95,13 @@ def decode_tasks(data: bytes) -> list[CancelAllTask]:
         return []
     named = msgspec.msgpack.decode(data, type=list[tuple[str, msgspec.Raw]])
     return [msgspec.msgpack.decode(raw, type=TASK_TYPES[name]) for name, raw in named]
+
+
+def encode_prices(prices: dict[int, int]) -> bytes:
+    """Return the last trade price of each market as bytes."""
+    return msgspec.msgpack.encode(prices)
+
+
+def decode_prices(data: bytes) -> dict[int, int]:
+    """Return the prices that ``encode_prices`` packed."""
+    return msgspec.msgpack.decode(data, type=dict[int, int]) if data else {}

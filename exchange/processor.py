@@ -19,11 +19,13 @@ from exchange.batch import Item, Offsets, OpenBatch
 from exchange.client_ids import client_key, hash_key, request_hash
 from exchange.core.commands import (
     VERSION,
+    AmendOrder,
     AnyCommand,
     CancelOrder,
     ClientIdFinding,
     ContinueTask,
     Envelope,
+    PlaceLinkedOrders,
     SetMarketStatus,
 )
 from exchange.core.engine import Exchange
@@ -31,7 +33,7 @@ from exchange.core.enums import Lane, MarketStatus
 from exchange.core.rejects import Code
 from exchange.crash_points import reach
 from exchange.events_stream import EVENTS_VERSION, BatchEvents, BookImage
-from exchange.position import Position, encode_tasks
+from exchange.position import Position, encode_prices, encode_tasks
 from exchange.projection import Projection, Row
 from exchange.store.base import DataError, Fence, Group, Store, StoreBusyError
 from exchange.store.loader import LoadedState, load_state
@@ -124,7 +126,12 @@ class Processor:
     @property
     def has_work(self) -> bool:
         """Whether a batch is needed although nothing was submitted."""
-        return bool(self._first) or self.exchange.has_task
+        return bool(self._first) or self._has_internal_work
+
+    @property
+    def _has_internal_work(self) -> bool:
+        """Whether a task is unfinished or an order's time is over."""
+        return self.exchange.has_task or self.exchange.is_due(self._clock_ms())
 
     def reload(self) -> None:
         """Drop memory and load it from the database, by the path of a normal start."""
@@ -228,7 +235,7 @@ class Processor:
             spent_s = time.perf_counter() - started
             if len(batch.events) >= BATCH_EVENTS_MAX or spent_s >= BATCH_APPLY_S:
                 break
-        if self.exchange.has_task and not (self._singles and items):
+        if self._has_internal_work and not (self._singles and items):
             self._apply_command(batch, Item(Submission("", ContinueTask()), Lane.INTERNAL))
         return batch, consumed
 
@@ -334,6 +341,7 @@ class Processor:
             cancel_only_until_ms=exchange.cancel_only_until_ms,
             post_only_until_ms=exchange.post_only_until_ms,
             tasks=encode_tasks(exchange.tasks),
+            last_prices=encode_prices(exchange.last_prices),
         )
 
     def _blame(self, items: Sequence[Item], error: DataError) -> None:
@@ -384,6 +392,8 @@ class Processor:
             self._first.append(Item(Submission("", halt), Lane.INTERNAL))
 
     def _market_of(self, command: AnyCommand) -> int:
-        if isinstance(command, CancelOrder):
+        if isinstance(command, CancelOrder | AmendOrder):
             return self.exchange.market_of_order(command.order_id)
+        if isinstance(command, PlaceLinkedOrders):
+            return command.orders[0].market_id if command.orders else 0
         return int(getattr(command, "market_id", 0))

@@ -67,6 +67,43 @@ class Order(models.Model):
         return f"order {self.id}"
 
 
+class OrderTerms(models.Model):
+    """
+    What only special orders have: triggers, trailing, icebergs, expiry, links.
+
+    The key is the order's. Plain orders have no row here, so the hot table stays narrow.
+    """
+
+    id = KeyField()
+    is_open = models.SmallIntegerField()
+    trigger_type = models.SmallIntegerField()
+    trigger_price_atoms = AtomsField()
+    activation_price_atoms = AtomsField()
+    callback_rate_e8 = models.BigIntegerField()
+    extreme_atoms = AtomsField()
+    activation_number = models.BigIntegerField()
+    slippage_rate_e8 = models.BigIntegerField()
+    cap_atoms = AtomsField()
+    display_atoms = AtomsField()
+    hidden_atoms = AtomsField()
+    expires_ms = models.BigIntegerField()
+    reprice = models.BooleanField()
+    triggered_ms = models.BigIntegerField()
+    link_id = models.BigIntegerField()
+    link_kind = models.SmallIntegerField()
+    holds = models.BooleanField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["is_open"], name="terms_open", condition=Q(is_open=1)),
+        ]
+        verbose_name_plural = "order terms"
+
+    def __str__(self) -> str:
+        """Return whose terms these are."""
+        return f"terms of order {self.id}"
+
+
 class Trade(models.Model):
     """
     One match between a taker and a maker.

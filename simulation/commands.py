@@ -31,6 +31,9 @@ GOLD, CASH, DUST = 1, 2, 3
 # Values nobody should send; each is tried in every numeric place.
 STRANGE = (0, -1, 1, 7, -ATOMS, 2**31, 2**62, 2**62 + 1, 2**63 - 1)
 
+# Good-till-date needs an expiry, which plain orders do not have.
+PLAIN_TIMES = (TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK)
+
 
 @dataclass(frozen=True)
 class TimedCommand:
@@ -193,7 +196,7 @@ class CommandSource:
         away = r.randint(-6, 9) * (-1 if side is Side.BUY else 1)
         if r.random() < 0.03:
             away *= 20
-        time_in_force = r.choices((TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK), (80, 12, 8))[0]
+        time_in_force = r.choices(PLAIN_TIMES, (80, 12, 8))[0]
         name, request_hash = self.client_id()
         self.placed += 1
         return c.PlaceOrder(
@@ -225,7 +228,7 @@ class CommandSource:
             market_id=shape.market_id,
             side=side,
             order_type=OrderType.LIMIT,
-            time_in_force=r.choice(list(TimeInForce)) if huge else TimeInForce.GTC,
+            time_in_force=r.choice(PLAIN_TIMES) if huge else TimeInForce.GTC,
             price_atoms=shape.middle + away * (-1 if side is Side.BUY else 1),
             quantity_atoms=shape.lot * (r.choice((300, 900, 3_000)) if huge else 1),
             self_trade_mode=r.choice((SelfTradeMode.EXPIRE_MAKER, SelfTradeMode.DECREMENT)),

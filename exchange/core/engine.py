@@ -164,6 +164,12 @@ class Exchange:
         return firing.is_due(self._memory, time_ms)
 
     @property
+    def last_prices(self) -> dict[int, int]:
+        """The last trade price of each market that has traded, in quote atoms."""
+        markets = self._memory.markets
+        return {key: market.last_atoms for key, market in markets.items() if market.last_atoms}
+
+    @property
     def time_ms(self) -> int:
         """Time of the last command."""
         return self._memory.time_ms

@@ -214,7 +214,6 @@ def _fill(
     events.append(memory.changed(maker))
     if price != market.last_atoms:
         market.last_atoms = price
-        memory.changes.last_prices[order.market_id] = price
         observe(memory, order.market_id, _LAST, price)
 
 

@@ -32,8 +32,13 @@ from exchange.core.events import (
     TradeExecuted,
 )
 
-# Fields that loading recomputes; every other field of the classes here is persisted.
-DERIVED = {"Order": frozenset({"held_atoms"}), "Wallet": frozenset[str]()}
+# Fields that loading recomputes (an order's terms have a row of their own); every other
+# field of the classes here is persisted.
+DERIVED = {
+    "Order": frozenset({"held_atoms", "terms"}),
+    "Terms": frozenset[str](),
+    "Wallet": frozenset[str](),
+}
 
 
 class Terms(msgspec.Struct, gc=False):
@@ -198,7 +203,6 @@ class Changes:
     fee_tiers: dict[int, FeeTierConfigured] = field(default_factory=dict)
     accounts: dict[int, AccountConfigured] = field(default_factory=dict)
     index_prices: dict[int, IndexPriceChanged] = field(default_factory=dict)
-    last_prices: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

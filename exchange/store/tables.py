@@ -30,6 +30,7 @@ POSITION = Table(
         "cancel_only_until_ms",
         "post_only_until_ms",
         "tasks",
+        "last_prices",
     ),
 )
 

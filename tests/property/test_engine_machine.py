@@ -59,7 +59,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         side=sides,
         ticks=st.integers(min_value=-4, max_value=4),
         lots=lots,
-        time_in_force=st.sampled_from(TimeInForce),
+        time_in_force=st.sampled_from((TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK)),
         post_only=st.booleans(),
         mode=modes,
     )

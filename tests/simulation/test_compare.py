@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from exchange.core import book, cancelling, imaging, ledger, memory, placing
+from exchange.core import book, cancelling, checks, executing, imaging, ledger, memory, placing
 from exchange.core.enums import OrderStatus, Side
 from exchange.core.units import RATE_ONE, InvariantError
 from simulation import compare
@@ -116,28 +116,34 @@ def cap_rounded_outward(reference_atoms: int, rate_e8: int, side: Side) -> int:
     return BAND_PRICE(reference_atoms, rate_e8, side) + (1 if side is Side.BUY else -1)
 
 
-def expires_instead_of_cancels(memory_: Any, market: Any, order: Any, *_: Any) -> Any:
-    return RETIRE(memory_, market, order, OrderStatus.EXPIRED, _[1])
+def expires_instead_of_cancels(
+    memory_: Any, order: Any, _status: Any, reason: Any, events: Any
+) -> None:
+    RETIRE(memory_, order, OrderStatus.EXPIRED, reason, events)
 
 
 INSERT = book.BookSide.insert
 PLAN_CANCEL = cancelling.plan_cancel
 RESTORE = imaging.restore
 TAKE_LEVEL_CHANGES = memory.Memory.take_level_changes
-BAND_PRICE = placing._band_price
+BAND_PRICE = checks.band_price
 RETIRE = memory.Memory.retire
 
 MUTANTS: list[tuple[str, list[tuple[Any, str]], Callable[..., Any]]] = [
-    ("fees rounded down", [(placing, "charge_fee")], fee_rounded_down),
+    ("fees rounded down", [(executing, "charge_fee")], fee_rounded_down),
     (
         "holds forget the fee",
-        [(placing, "hold_needed"), (imaging, "hold_needed")],
+        [(module, "hold_needed") for module in (placing, executing, ledger)],
         hold_without_fee,
     ),
     ("newest order first", [(book.BookSide, "insert")], oldest_last),
     ("fee remainder not loaded", [(imaging, "restore")], forgets_fee_remainder),
     ("a level event lost", [(memory.Memory, "take_level_changes")], loses_a_level),
-    ("price band one atom wide", [(placing, "_band_price")], cap_rounded_outward),
+    (
+        "price band one atom wide",
+        [(module, "band_price") for module in (checks, executing)],
+        cap_rounded_outward,
+    ),
     ("cancelled order ends expired", [(memory.Memory, "retire")], expires_instead_of_cancels),
 ]
 
@@ -174,7 +180,7 @@ def test_comparison_catches_a_stolen_cancel(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_failing_run_shrinks_to_the_commands_that_matter(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(placing, "charge_fee", fee_rounded_down)
+    monkeypatch.setattr(executing, "charge_fee", fee_rounded_down)
     commands = CommandSource(1).take(300)
 
     shortest = compare.shrink(commands)
@@ -182,5 +188,5 @@ def test_a_failing_run_shrinks_to_the_commands_that_matter(
     assert 5 <= len(shortest) <= 20
     with pytest.raises(compare.Disagreement):
         compare.run_commands(shortest)
-    monkeypatch.setattr(placing, "charge_fee", ledger.charge_fee)
+    monkeypatch.setattr(executing, "charge_fee", ledger.charge_fee)
     compare.run_commands(shortest)

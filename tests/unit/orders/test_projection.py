@@ -4,16 +4,18 @@ from collections.abc import Iterator, Mapping
 
 from exchange.core.enums import (
     EndReason,
+    LinkKind,
     OrderStatus,
     OrderType,
     SelfTradeMode,
     Side,
     TimeInForce,
+    TriggerType,
 )
 from exchange.core.events import TradeExecuted
-from exchange.core.state import DERIVED, Changes, Image, Order
+from exchange.core.state import DERIVED, Changes, Image, Order, Terms
 from exchange.projection import Row, Table
-from orders.projection import ORDERS, TRADES, OrderProjection
+from orders.projection import ORDERS, TERMS, OrderProjection
 
 PERSISTED = set(Order.__struct_fields__) - DERIVED["Order"]
 
@@ -51,17 +53,30 @@ def make_order(order_id: int, status: OrderStatus = OrderStatus.OPEN) -> Order:
     order.self_trade_mode = SelfTradeMode.EXPIRE_BOTH
     order.status = status
     order.reason = EndReason.NONE
+    order.terms = None
     return order
+
+
+def make_terms() -> Terms:
+    """Return terms whose every integer field has a value of its own."""
+    terms = Terms()
+    for number, name in enumerate(Terms.__struct_fields__, start=1):
+        setattr(terms, name, number)
+    terms.trigger_type = TriggerType.INDEX
+    terms.link_kind = LinkKind.OCO
+    terms.reprice = True
+    terms.holds = False
+    return terms
 
 
 class TestOrderProjection:
     def test_open_orders_survive_the_way_to_rows_and_back(self) -> None:
         projection = OrderProjection()
         order = make_order(7, OrderStatus.PARTIALLY_FILLED)
-        ((table, rows), _trades) = projection.rows(Changes(orders={7: order}))
+        ((table, rows), *_others) = projection.rows(Changes(orders={7: order}))
         image = Image()
 
-        projection.load(FakeReader({table.name: rows, TRADES.name: []}), image)
+        projection.load(FakeReader({table.name: rows, TERMS.name: []}), image)
 
         (loaded,) = image.orders
         assert table is ORDERS
@@ -75,18 +90,34 @@ class TestOrderProjection:
         orders = {
             number: make_order(number, status) for number, status in enumerate(OrderStatus, start=1)
         }
-        ((table, rows), _trades) = projection.rows(Changes(orders=orders))
+        ((table, rows), *_others) = projection.rows(Changes(orders=orders))
         image = Image()
 
-        projection.load(FakeReader({table.name: rows, TRADES.name: []}), image)
+        projection.load(FakeReader({table.name: rows, TERMS.name: []}), image)
 
         assert [order.status for order in image.orders] == [
             OrderStatus.OPEN,
             OrderStatus.PARTIALLY_FILLED,
+            OrderStatus.UNTRIGGERED,
+            OrderStatus.WAITING,
         ]
 
+    def test_terms_survive_the_way_to_rows_and_back(self) -> None:
+        projection = OrderProjection()
+        order = make_order(7, OrderStatus.UNTRIGGERED)
+        order.terms = make_terms()
+        groups = projection.rows(Changes(orders={7: order}))
+        image = Image()
+
+        projection.load(FakeReader({table.name: rows for table, rows in groups}), image)
+
+        assert image.orders[0].terms == order.terms
+
+    def test_every_field_of_the_terms_has_a_column(self) -> None:
+        assert set(TERMS.columns) == {"id", "is_open", *Terms.__struct_fields__}
+
     def test_rows_hold_plain_values_that_every_driver_takes(self) -> None:
-        ((_table, (row,)), _trades) = OrderProjection().rows(Changes(orders={7: make_order(7)}))
+        ((_table, (row,)), *_others) = OrderProjection().rows(Changes(orders={7: make_order(7)}))
 
         assert {type(value) for value in row} == {int, str, bool}
 
@@ -112,7 +143,7 @@ class TestOrderProjection:
             time_ms=12,
         )
 
-        (_orders, (table, (row,))) = OrderProjection().rows(Changes(trades=[trade]))
+        (*_others, (table, (row,))) = OrderProjection().rows(Changes(trades=[trade]))
 
         assert dict(zip(table.columns, row, strict=True)) == {
             "id": 1,
