@@ -155,7 +155,7 @@ SHAPE_REFUSALS: list[tuple[str, dict[str, Any], int, str, dict[str, str] | None]
     ("zero price", {"price": "0"}, 400, "VALIDATION_ERROR", {"price": "OUT_OF_RANGE"}),
     ("zero size", {"quantity": "0.0"}, 400, "VALIDATION_ERROR", {"quantity": "OUT_OF_RANGE"}),
     ("null", {"post_only": 1}, 400, "VALIDATION_ERROR", {"post_only": "INVALID"}),
-    ("tif", {"time_in_force": "gtd"}, 400, "VALIDATION_ERROR", {"time_in_force": "INVALID_CHOICE"}),
+    ("tif", {"time_in_force": "day"}, 400, "VALIDATION_ERROR", {"time_in_force": "INVALID_CHOICE"}),
     (
         "client id with a space",
         {"client_order_id": "a b"},
