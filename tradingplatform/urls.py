@@ -23,7 +23,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         if find_spec(f"{name}.urls") is not None
     ),
     path("", views.front_page, name="front-page"),
-    path("docs/<slug:name>", views.guide, name="guide"),
+    path("docs/<path:name>", views.guide, name="guide"),
     path("favicon.ico", RedirectView.as_view(url="/static/favicon.svg", permanent=True)),
     path("api/health", health.HealthView.as_view(), name="health"),
     path("api/health/live", health.LiveView.as_view(), name="health-live"),

@@ -1,5 +1,6 @@
 """Pages for people: the front page and the guides."""
 
+from functools import cache
 from pathlib import Path
 
 from django.conf import settings
@@ -14,12 +15,7 @@ from markets.feeds.recorded import REPLAY_NOTE
 from markets.feeds.service import LIVE_NOTE
 from markets.selectors import markets_all
 
-# Guides under docs/ that are shown as pages: address, file, title.
-GUIDES = {
-    "websocket": ("WEBSOCKET.md", "WebSocket guide"),
-    "api": ("API.md", "REST guide"),
-    "architecture": ("ARCHITECTURE.md", "Architecture"),
-}
+DOCUMENTS = Path(settings.BASE_DIR, "docs")
 
 
 @require_safe
@@ -46,19 +42,23 @@ def _feed() -> dict[str, str] | None:
     return {"state": "replay", "text": REPLAY_NOTE}
 
 
+@cache
+def guides() -> dict[str, Path]:
+    """Return the documents that are shown as pages, by address: ``websocket``, ``adr/0001-...``."""
+    return {
+        path.relative_to(DOCUMENTS).with_suffix("").as_posix().lower(): path
+        for path in sorted(DOCUMENTS.rglob("*.md"))
+    }
+
+
 @require_safe
 def guide(request: HttpRequest, name: str) -> HttpResponse:
-    """Show a guide of docs/ as a page."""
-    if name not in GUIDES:
+    """Show a document of docs/ as a page; links between documents end in ``.md``."""
+    path = guides().get(name.lower().removesuffix(".md"))
+    if path is None:
         raise Http404
-    file_name, title = GUIDES[name]
-    path = Path(settings.BASE_DIR, "docs", file_name)
-    if not path.exists():
-        raise Http404
+    text = path.read_text(encoding="utf-8")
     # Raw HTML inside the text is shown as text.
-    html = (
-        MarkdownIt("commonmark", {"html": False})
-        .enable("table")
-        .render(path.read_text(encoding="utf-8"))
-    )
+    html = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    title = text.partition("\n")[0].lstrip("# ")
     return render(request, "guide.html", {"title": title, "html": html})
