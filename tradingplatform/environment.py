@@ -278,3 +278,8 @@ OWN: tuple[Variable, ...] = (
 )
 
 VARIABLES = SHEET + OWN
+
+
+def password_hint(password: str) -> str:
+    """Return the operator's password while it is the documented example, else where to find it."""
+    return password if password == SHEET_PASSWORD else "(as ADMIN_PASSWORD)"

@@ -25,7 +25,7 @@ from exchange.core.rejects import Code
 from exchange.core.units import ATOMS
 from markets.selectors import assets_all
 from markets.services import markets_prepare
-from tradingplatform.environment import SHEET_PASSWORD
+from tradingplatform.environment import password_hint
 
 MAKER_USERNAME = "market_maker"
 DEMO_USERNAMES = ("alice", "bob")
@@ -83,12 +83,6 @@ def wait_for_exchange() -> None:
         time.sleep(0.1)
 
 
-def operator_password_hint() -> str:
-    """Return the operator's password while it is the documented example, else where to find it."""
-    password = settings.ADMIN_PASSWORD
-    return password if password == SHEET_PASSWORD else "(as ADMIN_PASSWORD)"
-
-
 def password_file(username: str) -> Path:
     """Return where the password of one of our own bots is kept."""
     return Path(settings.KEYS_DIR) / f"{username}.password"
@@ -117,7 +111,7 @@ def _seed_operator(report: Report) -> None:
         password=settings.ADMIN_PASSWORD,
         role=Role.ADMIN,
     )
-    report.logins.append((settings.ADMIN_EMAIL, operator_password_hint()))
+    report.logins.append((settings.ADMIN_EMAIL, password_hint(settings.ADMIN_PASSWORD)))
 
 
 def _seed_demo(report: Report) -> None:

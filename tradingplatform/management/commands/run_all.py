@@ -13,7 +13,7 @@ from django.db import DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from markets.selectors import markets_all
-from tradingplatform.seed import operator_password_hint
+from tradingplatform.environment import password_hint
 from tradingplatform.supervisor import preflight, redis_server
 from tradingplatform.supervisor import state as states
 from tradingplatform.supervisor.child import Child
@@ -179,7 +179,7 @@ def banner(url: str) -> str:
         f"  front page    {url}/",
         f"  API           {url}/api/docs",
         f"  back-office   {url}/{settings.ADMIN_PATH}/   {settings.ADMIN_EMAIL}"
-        f"  password {operator_password_hint()}",
+        f"  password {password_hint(settings.ADMIN_PASSWORD)}",
         f"  health        {url}/api/health/ready",
         f"  logs          {settings.LOG_DIR}",
         f"  prices        {prices_note(url)}",
