@@ -36,7 +36,7 @@ class Mix:
 
 MIXED = Mix("mixed 50 add / 35 cancel / 15 take", 50, 35)
 TAKER_HEAVY = Mix("taker-heavy 50 add / 10 cancel / 40 take", 50, 10)
-SPOT = Mix("spot 60 rest / 25 cancel / 15 cross", 60, 25, take_most=100)
+SPOT = Mix("spot 60 rest / 25 cancel / 15 cross", 60, 25, take_most=50)
 
 
 class _Book:

@@ -16,7 +16,7 @@ from exchange.core.ledger import Account
 from exchange.core.memory import Market, Memory
 from exchange.core.rejects import Code
 from exchange.core.triggers import CONDITIONAL_TYPES, MARKET_TYPES, is_reached, is_rising
-from exchange.core.units import AMOUNT_MAX, ATOMS, RATE_ONE, ceil_div, floor_div
+from exchange.core.units import AMOUNT_MAX, ATOMS, RATE_ONE, ceil_div
 
 # Good-till-date: later than a second from now, within a year.
 EXPIRY_MIN_MS = 1_000
@@ -29,6 +29,8 @@ CALLBACK_MAX_E8 = 10_000_000
 ICEBERG_PARTS_MAX = 100
 
 _BUY = Side.BUY
+_LIMIT = OrderType.LIMIT
+_GTD = TimeInForce.GTD
 _OK = Code.OK
 _TRADING = MarketStatus.TRADING
 _ACTIVE = AccountStatus.ACTIVE
@@ -45,10 +47,51 @@ _ACCOUNT_REFUSALS = {
 }
 
 
+def is_plainly_fine(command: PlaceOrder, market: Market) -> bool:
+    """
+    Tell whether a plain limit order passes every check of its own, in one condition.
+
+    Nearly every order does, and this costs a third of asking one check after the other; what
+    it refuses is looked into by those, which find the first fault in the order of the codes.
+    """
+    config, price, quantity = market.config, command.price_atoms, command.quantity_atoms
+    if (
+        command.special is not None
+        or command.order_type is not _LIMIT
+        or command.time_in_force is _GTD
+        or command.post_only
+        or command.quote_quantity_atoms
+        or command.slippage_rate_e8
+    ):
+        return False
+    if command.side is _BUY:
+        in_band = price <= market.buy_price_max_atoms
+    else:
+        in_band = price >= market.sell_price_min_atoms
+    return (
+        in_band
+        and 0 < price <= (config.price_max_atoms or AMOUNT_MAX)
+        and price >= config.price_min_atoms
+        and not price % config.tick_atoms
+        and 0 < quantity <= (config.quantity_max_atoms or AMOUNT_MAX)
+        and quantity >= config.quantity_min_atoms
+        and not quantity % config.lot_atoms
+        and config.notional_min_atoms <= price * quantity // ATOMS <= AMOUNT_MAX
+    )
+
+
 def check_open(
     memory: Memory, command: PlaceOrder, account: Account | None, market: Market | None
 ) -> Code:
     """Check that the exchange, the account and the market take such an order now."""
+    if (
+        account is not None
+        and market is not None
+        and account.may_trade
+        and market.config.status is _TRADING
+        and memory.time_ms >= memory.post_only_until_ms
+    ):
+        return _OK
     if memory.time_ms < memory.post_only_until_ms:
         if memory.time_ms < memory.cancel_only_until_ms:
             return Code.EXCHANGE_CANCEL_ONLY
@@ -120,11 +163,11 @@ def check_price(command: PlaceOrder, market: Market) -> Code:
         return Code.PRICE_TOO_LOW
     if price > (config.price_max_atoms or AMOUNT_MAX):
         return Code.PRICE_TOO_HIGH
-    if config.price_band_e8 and market.index_atoms:
-        worst = band_price(market.index_atoms, config.price_band_e8, command.side)
-        if price > worst if command.side is _BUY else price < worst:
-            return Code.PRICE_BAND
-    return _OK
+    if command.side is _BUY:
+        in_band = price <= market.buy_price_max_atoms
+    else:
+        in_band = price >= market.sell_price_min_atoms
+    return _OK if in_band else Code.PRICE_BAND
 
 
 def check_value(command: PlaceOrder, market: Market) -> Code:
@@ -147,13 +190,6 @@ def _valuation_price(command: PlaceOrder, market: Market) -> int:
         or special.activation_price_atoms
         or market.trigger_price(special.trigger_type)
     )
-
-
-def band_price(reference_atoms: int, rate_e8: int, side: Side) -> int:
-    """Return the worst price inside a band for a taker of a side, rounded to the inside."""
-    if side is _BUY:
-        return floor_div(reference_atoms * (RATE_ONE + rate_e8), RATE_ONE)
-    return max(1, ceil_div(reference_atoms * (RATE_ONE - rate_e8), RATE_ONE))
 
 
 def check_special(command: PlaceOrder, market: Market, time_ms: int, *, waits: bool) -> Code:

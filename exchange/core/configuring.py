@@ -137,7 +137,7 @@ def _take_market(memory: Memory, config: MarketConfigured) -> MarketConfigured:
         memory.markets[config.market_id] = Market(config)
         memory.symbols[config.symbol] = config.market_id
     else:
-        market.config = config
+        market.configure(config)
     memory.changes.markets[config.market_id] = config
     return config
 
@@ -201,7 +201,7 @@ def configure_account(memory: Memory, plan: AccountConfigured) -> Outcome:
     if account is None:
         accounts[plan.account_id] = Account(plan)
     else:
-        account.config = plan
+        account.configure(plan)
     memory.changes.accounts[plan.account_id] = plan
     return Outcome(Code.OK, plan.account_id, [plan])
 

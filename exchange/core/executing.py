@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from exchange.core.checks import RESTING, band_price
+from exchange.core.checks import RESTING
 from exchange.core.enums import EndReason, LinkKind, OrderStatus, Side, TimeInForce, TriggerType
 from exchange.core.events import AnyEvent, TradeExecuted
 from exchange.core.ledger import Account, charge_fee, hold_needed, hold_of
 from exchange.core.matching import DECREMENT, EXPIRE_DUE, FILL, Plan, plan_match
-from exchange.core.memory import Market, Memory
+from exchange.core.memory import Market, Memory, band_price
 from exchange.core.observing import observe
 from exchange.core.rejects import Code
 from exchange.core.state import Order
@@ -18,11 +18,11 @@ from exchange.core.units import ATOMS, RATE_ONE, floor_div
 _BUY = Side.BUY
 _FOK = TimeInForce.FOK
 _PARTIALLY_FILLED, _FILLED = OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED
-_NO_REASON = EndReason.NONE
+_NO_REASON, _NO_LIQUIDITY = EndReason.NONE, EndReason.NO_LIQUIDITY
 _LAST = TriggerType.LAST
 
 # Stops after which a limit order's remainder rests.
-_RESTING_STOPS = frozenset({EndReason.NO_LIQUIDITY, EndReason.PRICE_CAP})
+_RESTING_STOPS = (EndReason.NO_LIQUIDITY, EndReason.PRICE_CAP)
 
 
 def market_cap_atoms(market: Market, order: Order) -> int:
@@ -50,8 +50,10 @@ def market_cap_atoms(market: Market, order: Order) -> int:
 
 def plan_taker(market: Market, order: Order, time_ms: int) -> Plan | Code | None:
     """Return the match plan, None when nothing crosses, or why the order is refused."""
-    opposite = market.book.opposite(order.side)
-    limit = order.price_atoms
+    opposite = market.book.asks if order.side is _BUY else market.book.bids
+    keys, limit = opposite.keys, order.price_atoms
+    if limit and (not keys or keys[-1] < limit * opposite.sign) and order.time_in_force is not _FOK:
+        return None
     budget = 0
     if not limit:
         limit = market_cap_atoms(market, order)
@@ -59,9 +61,7 @@ def plan_taker(market: Market, order: Order, time_ms: int) -> Plan | Code | None
         if budget and order.side is _BUY:
             # The largest notional that leaves room for its own fee.
             budget = floor_div(budget * RATE_ONE, RATE_ONE + order.taker_rate_e8)
-    best = opposite.best_price()
-    sign = opposite.sign
-    if not best or (limit and best * sign < limit * sign):
+    if not keys or (limit and keys[-1] < limit * opposite.sign):
         return Code.FOK_NOT_FILLABLE if order.time_in_force is _FOK else None
     if order.post_only:
         return Code.POST_ONLY_WOULD_CROSS
@@ -100,8 +100,7 @@ def execute(
     is among the open orders already (it was triggered or moved).
     """
     if match is None:
-        crossable = market.book.opposite(order.side).keys
-        stop = EndReason.PRICE_CAP if crossable else EndReason.NO_LIQUIDITY
+        stop = _NO_LIQUIDITY
     else:
         stop = match.stop
         for kind, maker, quantity, notional in match.steps:
@@ -123,6 +122,8 @@ def execute(
         if not listed:
             memory.list_order(account, order)
     else:
+        if match is None and market.book.opposite(order.side).keys:
+            stop = EndReason.PRICE_CAP
         _end_taker(memory, account, market, order, stop, listed=listed)
     events.append(memory.changed(order))
 
@@ -191,7 +192,8 @@ def _fill(
     events.append(trade)
 
     maker_account = memory.ledger.accounts[maker.account_id]
-    market.book.side(maker.side).reduce(maker, quantity)
+    buys = order.side is _BUY
+    (market.book.asks if buys else market.book.bids).reduce(maker, quantity)
     config = market.config
     if terms is not None:
         held = hold_of(maker)
@@ -199,10 +201,10 @@ def _fill(
         held = hold_needed(maker, price * maker.remaining_atoms // ATOMS)
     else:
         held = 0
-    wallet = maker_account.spot[market.paying_asset_id(maker.side)]
+    wallet = maker_account.spot[config.base_asset_id if buys else config.quote_asset_id]
     wallet.held_atoms += held - maker.held_atoms
     maker.held_atoms = held
-    buyer, seller = (account, maker_account) if order.side is _BUY else (maker_account, account)
+    buyer, seller = (account, maker_account) if buys else (maker_account, account)
     memory.ledger.post_trade(buyer, seller, trade, config.base_asset_id, config.quote_asset_id)
     if terms is not None and terms.hidden_atoms and not maker.remaining_atoms:
         memory.refresh(market, maker, terms)
@@ -214,7 +216,9 @@ def _fill(
     events.append(memory.changed(maker))
     if price != market.last_atoms:
         market.last_atoms = price
-        observe(memory, order.market_id, _LAST, price)
+        waiting = market.by_last
+        if waiting.buckets or waiting.rising.keys or waiting.falling.keys:
+            observe(memory, order.market_id, _LAST, price)
 
 
 def _decrement(

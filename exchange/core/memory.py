@@ -20,6 +20,9 @@ from exchange.core.events import (
 from exchange.core.ledger import Account, Ledger, hold_of
 from exchange.core.state import ArmTask, Changes, Order, Sequences, Task, Terms
 from exchange.core.triggers import Triggers
+from exchange.core.units import AMOUNT_MAX, RATE_ONE, ceil_div, floor_div
+
+_BUY = Side.BUY
 
 # Work done by one command or internal step; what is larger continues as a task.
 CANCELS_PER_STEP = 500
@@ -28,28 +31,58 @@ CANCELS_PER_STEP = 500
 PRIORITY_SHIFT = 12
 
 
+def band_price(reference_atoms: int, rate_e8: int, side: Side) -> int:
+    """Return the worst price inside a band for a taker of a side, rounded to the inside."""
+    if side is _BUY:
+        return floor_div(reference_atoms * (RATE_ONE + rate_e8), RATE_ONE)
+    return max(1, ceil_div(reference_atoms * (RATE_ONE - rate_e8), RATE_ONE))
+
+
 class Market:
     """
     A market's settings, book, waiting conditional orders and prices (0: unknown).
 
-    On spot the mark price is the index price.
+    On spot the mark price is the index price. ``buy_price_max_atoms`` and
+    ``sell_price_min_atoms`` are the price band around the index price.
     """
 
-    __slots__ = ("book", "by_index", "by_last", "config", "index", "index_atoms", "last_atoms")
+    __slots__ = (
+        "book",
+        "buy_price_max_atoms",
+        "by_index",
+        "by_last",
+        "config",
+        "index",
+        "index_atoms",
+        "last_atoms",
+        "sell_price_min_atoms",
+    )
 
     def __init__(self, config: MarketConfigured) -> None:
         """Open a market with an empty book."""
-        self.config = config
         self.book = OrderBook()
         self.by_last = Triggers()
         self.by_index = Triggers()
         self.index: IndexPriceChanged | None = None
         self.index_atoms = 0
         self.last_atoms = 0
+        self.configure(config)
+
+    def configure(self, config: MarketConfigured) -> None:
+        """Take over new settings."""
+        self.config = config
+        self._set_band()
+
+    def _set_band(self) -> None:
+        self.buy_price_max_atoms, self.sell_price_min_atoms = AMOUNT_MAX, 0
+        band_e8, reference = self.config.price_band_e8, self.index_atoms
+        if band_e8 and reference:
+            self.buy_price_max_atoms = band_price(reference, band_e8, Side.BUY)
+            self.sell_price_min_atoms = band_price(reference, band_e8, Side.SELL)
 
     def paying_asset_id(self, side: Side) -> int:
         """Return the asset an order of a side pays with."""
-        return self.config.quote_asset_id if side is Side.BUY else self.config.base_asset_id
+        return self.config.quote_asset_id if side is _BUY else self.config.base_asset_id
 
     def triggers(self, trigger_type: TriggerType) -> Triggers:
         """Return the orders that wait for a kind of price."""
@@ -63,6 +96,7 @@ class Market:
         """Take over a new index price."""
         self.index = index
         self.index_atoms = index.price_atoms
+        self._set_band()
 
 
 class Memory:
@@ -124,7 +158,9 @@ class Memory:
         """Change what an order holds in its wallet."""
         if held_atoms == order.held_atoms:
             return
-        wallet = account.spot[market.paying_asset_id(order.side)]
+        config = market.config
+        asset_id = config.quote_asset_id if order.side is _BUY else config.base_asset_id
+        wallet = account.spot[asset_id]
         wallet.held_atoms += held_atoms - order.held_atoms
         order.held_atoms = held_atoms
         self.ledger.touch(account, wallet)
@@ -163,7 +199,8 @@ class Memory:
     ) -> None:
         """End an open order wherever it waits; the other leg of its OCO ends with it."""
         self.end(order, status, reason, events)
-        self.end_other_leg(order, events)
+        if order.terms is not None:
+            self.end_other_leg(order, events)
 
     def end(
         self,
@@ -196,9 +233,12 @@ class Memory:
     def withdraw(self, market: Market, order: Order) -> None:
         """Take an order out of the book or the triggers; nothing of it remains open."""
         terms = order.terms
-        if terms is not None:
-            terms.hidden_atoms = 0
-        if order.status is OrderStatus.UNTRIGGERED and terms is not None:
+        if terms is None:
+            side = market.book.bids if order.side is _BUY else market.book.asks
+            side.reduce(order, order.remaining_atoms)
+            return
+        terms.hidden_atoms = 0
+        if order.status is OrderStatus.UNTRIGGERED:
             heir = market.triggers(terms.trigger_type).remove(order, terms)
             if heir is not None:
                 self.changes.orders[heir.order_id] = heir
@@ -215,7 +255,7 @@ class Memory:
             shown = min(order.remaining_atoms, terms.display_atoms)
             terms.hidden_atoms += order.remaining_atoms - shown
             order.remaining_atoms = shown
-        market.book.side(order.side).insert(order)
+        (market.book.bids if order.side is _BUY else market.book.asks).insert(order)
 
     def refresh(self, market: Market, order: Order, terms: Terms) -> None:
         """Let an iceberg whose shown part is gone show the next, behind all others."""

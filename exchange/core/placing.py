@@ -6,7 +6,7 @@ import msgspec
 
 from exchange.core import checks
 from exchange.core.commands import PlaceOrder
-from exchange.core.enums import OrderStatus, OrderType, SelfTradeMode, Side
+from exchange.core.enums import EndReason, OrderStatus, OrderType, SelfTradeMode, Side
 from exchange.core.events import AnyEvent, Outcome
 from exchange.core.executing import execute, plan_taker
 from exchange.core.ledger import Account, hold_needed, hold_of
@@ -23,6 +23,8 @@ CONDITIONAL_CAP_E8 = 5_000_000
 
 _BUY = Side.BUY
 _LIMIT, _MARKET = OrderType.LIMIT, OrderType.MARKET
+_NO_REASON = EndReason.NONE
+_OPEN, _UNTRIGGERED = OrderStatus.OPEN, OrderStatus.UNTRIGGERED
 
 
 class PlacePlan(msgspec.Struct, gc=False):
@@ -42,9 +44,10 @@ def plan_place(memory: Memory, command: PlaceOrder) -> PlacePlan | Code:
     code = checks.check_open(memory, command, account, market)
     if code or account is None or market is None:
         return code
-    code = check_order(memory, command, market)
-    if code:
-        return code
+    if not checks.is_plainly_fine(command, market):
+        code = check_order(memory, command, market)
+        if code:
+            return code
     # What cannot rest is not counted: an account at its limit can still trade out.
     if (
         account.open_counts.get(command.market_id, 0) >= account.config.open_orders_max
@@ -76,8 +79,8 @@ def check_order(
 def plan_funds(memory: Memory, account: Account, market: Market, order: Order) -> PlacePlan | Code:
     """Return the plan of an order that passed its checks, unless it cannot be paid for."""
     match: Plan | None = None
-    needed = 0
-    if order.status is OrderStatus.UNTRIGGERED:
+    buys = order.side is _BUY
+    if order.status is _UNTRIGGERED:
         needed = hold_of(order)
     else:
         planned = plan_taker(market, order, memory.time_ms)
@@ -86,11 +89,12 @@ def plan_funds(memory: Memory, account: Account, market: Market, order: Order) -
         match = planned
         if order.order_type is _LIMIT:
             needed = order.quantity_atoms
-            if order.side is _BUY:
+            if buys:
                 needed = hold_needed(order, order.price_atoms * needed // ATOMS)
         else:
             needed = _cost(order, match)
-    wallet = account.spot.get(market.paying_asset_id(order.side))
+    config = market.config
+    wallet = account.spot.get(config.quote_asset_id if buys else config.base_asset_id)
     if wallet is None or needed > wallet.total_atoms - wallet.held_atoms:
         return Code.INSUFFICIENT_BALANCE
     return PlacePlan(account, market, order, match, needed)
@@ -130,11 +134,12 @@ def new_order(memory: Memory, command: PlaceOrder, account: Account, market: Mar
         0,
         tier.maker_rate_e8,
         tier.taker_rate_e8,
-        OrderStatus.OPEN,
-        priority=sequences.command << PRIORITY_SHIFT,
-        previous_id=account.last_order_id,
-        created_ms=memory.time_ms,
-        updated_ms=memory.time_ms,
+        _OPEN,
+        _NO_REASON,
+        sequences.command << PRIORITY_SHIFT,
+        account.last_order_id,
+        memory.time_ms,
+        memory.time_ms,
     )
     if command.special is not None or command.slippage_rate_e8:
         _add_terms(order, command, market)
@@ -198,7 +203,7 @@ def place(memory: Memory, plan: PlacePlan) -> Outcome:
     """Carry out a plan of :func:`plan_place`; cannot fail."""
     events: list[AnyEvent] = []
     register(memory, plan.account, plan.order)
-    if plan.order.status is OrderStatus.UNTRIGGERED:
+    if plan.order.status is _UNTRIGGERED:
         arm(memory, plan.account, plan.market, plan.order, plan.needed_atoms, events)
     else:
         execute(

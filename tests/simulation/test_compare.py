@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from exchange.core import book, cancelling, checks, executing, imaging, ledger, memory, placing
+from exchange.core import book, cancelling, executing, imaging, ledger, memory, placing
 from exchange.core.enums import OrderStatus, Side
 from exchange.core.units import RATE_ONE, InvariantError
 from simulation import compare
@@ -126,7 +126,7 @@ INSERT = book.BookSide.insert
 PLAN_CANCEL = cancelling.plan_cancel
 RESTORE = imaging.restore
 TAKE_LEVEL_CHANGES = memory.Memory.take_level_changes
-BAND_PRICE = checks.band_price
+BAND_PRICE = memory.band_price
 RETIRE = memory.Memory.retire
 
 MUTANTS: list[tuple[str, list[tuple[Any, str]], Callable[..., Any]]] = [
@@ -141,7 +141,7 @@ MUTANTS: list[tuple[str, list[tuple[Any, str]], Callable[..., Any]]] = [
     ("a level event lost", [(memory.Memory, "take_level_changes")], loses_a_level),
     (
         "price band one atom wide",
-        [(module, "band_price") for module in (checks, executing)],
+        [(module, "band_price") for module in (memory, executing)],
         cap_rounded_outward,
     ),
     ("cancelled order ends expired", [(memory.Memory, "retire")], expires_instead_of_cancels),
