@@ -60,6 +60,7 @@ def ours() -> tuple[Apply, Callable[[], tuple[int, int]]]:
                 quantity_atoms=quantity,
                 quote_atoms_max=0,
                 lot_atoms=atoms,
+                time_ms=0,
             )
             for _, maker, size, _ in plan.steps:
                 opposite.reduce(maker, size)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAUSES = "in_batch:2ms,before_commit:1ms,in_commit:5ms,in_publish:2ms"
-START_S = 30.0
+START_S = 60.0
 
 
 class World:
@@ -89,7 +89,7 @@ class World:
         self.wait(self.redis_answers, "Redis answers")
         self.start(exchange)
         self.start("web")
-        self.wait(self.web_answers, "web answers", 2 * START_S)
+        self.wait(self.web_answers, "web answers")
 
     def start(self, name: str, *extra: str) -> None:
         """Start a process; its output goes to a file of its name."""
