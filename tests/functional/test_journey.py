@@ -19,9 +19,6 @@ import websockets
 
 from tradingplatform.supervisor import state as states
 
-# One platform serves all of them, in this order.
-pytestmark = pytest.mark.xdist_group("journey")
-
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "demo-pass-2024"
 # A loaded machine needs longer than the bounds that are measured elsewhere.
@@ -100,6 +97,8 @@ class Platform:
         return state.children[name]
 
 
+# One platform serves all tests of this module, in their order (--dist=loadscope keeps them in
+# one process).
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     platform = Platform(tmp_path_factory.mktemp("journey"))

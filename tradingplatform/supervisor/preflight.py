@@ -175,7 +175,8 @@ def check_redis() -> str:
     """Check that the Redis of REDIS_URL answers, or that one can be started."""
     if settings.REDIS_IS_EXTERNAL:
         parts = urlsplit(settings.REDIS_URL)
-        shown = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
+        port = f":{parts.port}" if parts.port else ""
+        shown = f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
         problem = redis_server.ping_problem(settings.REDIS_URL)
         if problem:
             raise PreflightError(
