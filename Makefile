@@ -63,7 +63,7 @@ test-functional: ## Run the journeys through real processes
 	$(BOOT) --dev --redis python -m pytest tests/functional
 
 test-ws: ## Run the WebSocket tests
-	$(PYTEST) -k "ws or websocket or consumer or live"
+	$(PYTEST) tests/unit/ws tests/integration/ws
 
 test-watch: ## Run the unit tests again whenever a file changes
 	$(DEV) watchfiles --filter python "python -m pytest -x -q tests/unit" $(CODE) tests
