@@ -1,0 +1,3 @@
+from tests.support.trading import alice, bob, exchange
+
+__all__ = ["alice", "bob", "exchange"]
