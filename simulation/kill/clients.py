@@ -44,7 +44,8 @@ class Order:
         # Half of all orders cross the middle.
         away = roll.randint(-5, 5)
         self.price = MIDDLE - away if self.buy else MIDDLE + away
-        self.thousandths = roll.randint(1, 20)
+        # One in ten is larger than the market allows and must be refused.
+        self.thousandths = roll.randint(1, 20) if roll.random() < 0.9 else 10**7
 
 
 class Client(Protocol):
@@ -122,7 +123,7 @@ class HttpClient:
             "side": "buy" if order.buy else "sell",
             "type": "limit",
             "price": str(order.price),
-            "quantity": f"0.{order.thousandths:03d}",
+            "quantity": f"{order.thousandths // 1000}.{order.thousandths % 1000:03d}",
             "client_order_id": order.client_id,
         }
         try:

@@ -193,6 +193,7 @@ class KillRun:
             "requests",
             "accepted",
             "refused",
+            "not_sent",
             "unknown",
             "unknown_existing",
             "asked_again",

@@ -69,6 +69,15 @@ class Claim:
         """Whether it may or may not exist, as far as the client knows."""
         return not self.accepted and (UNKNOWN in self.results or self.open_requests > 0)
 
+    @property
+    def kind(self) -> str:
+        """Return what the client knows in the end: accepted, unknown, refused or not sent."""
+        if self.accepted:
+            return ACCEPTED
+        if self.unknown:
+            return UNKNOWN
+        return REFUSED if REFUSED in self.results else NOT_SENT
+
 
 def read_claims(paths: list[Path]) -> dict[tuple[int, str], Claim]:
     """Return what clients were told, by account and client id."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from simulation.kill.history import REFUSED, Claim
+from simulation.kill.history import ACCEPTED, NOT_SENT, REFUSED, UNKNOWN, Claim
 
 
 def check_orders(claims: dict[tuple[int, str], Claim], problems: list[str]) -> dict[str, int]:
@@ -16,16 +16,15 @@ def check_orders(claims: dict[tuple[int, str], Claim], problems: list[str]) -> d
     columns = ("account_id", "client_order_id", "id", "status")
     for account_id, client_id, order_id, status in Order.objects.values_list(*columns):
         rows[account_id, client_id].append((order_id, status))
-    names = ("requests", "accepted", "refused", "unknown", "unknown_existing", "asked_again")
-    counts: Counter[str] = Counter(dict.fromkeys((*names, "cancelled"), 0))
+    counts: Counter[str] = Counter()
     for key, claim in claims.items():
         found = rows.pop(key, [])
         counts["requests"] += len(claim.results) + claim.open_requests
         counts["asked_again"] += len(claim.results) > 1
         counts["cancelled"] += claim.cancelled
-        kind = "accepted" if claim.accepted else "unknown" if claim.unknown else "refused"
+        kind = claim.kind
         counts[kind] += 1
-        if kind == "unknown":
+        if kind == UNKNOWN:
             counts["unknown_existing"] += len(found)
         problems += [f"{key}: {problem}" for problem in contradictions(claim, kind, found)]
     problems += [f"{key}: nobody sent it" for key in rows]
@@ -38,9 +37,9 @@ def contradictions(claim: Claim, kind: str, found: list[tuple[int, int]]) -> Ite
 
     if len(found) > 1:
         yield f"exists {len(found)} times"
-    if kind == "accepted" and [order_id for order_id, _ in found] != sorted(claim.order_ids):
+    if kind == ACCEPTED and [order_id for order_id, _ in found] != sorted(claim.order_ids):
         yield f"told {claim.order_ids}, found {found}"
-    if found and (kind == "refused" or (REFUSED in claim.results and kind == "unknown")):
+    if found and (kind in (REFUSED, NOT_SENT) or (REFUSED in claim.results and kind == UNKNOWN)):
         yield f"was refused ({claim.results}), but exists"
     if claim.cancelled and (not found or OrderStatus(found[0][1]) not in FINAL_STATUSES):
         yield f"told cancelled, is {found}"
