@@ -10,6 +10,10 @@ from exchange.core.memory import CANCELS_PER_STEP, Memory
 from exchange.core.rejects import Code
 from exchange.core.state import CancelAllTask, Order
 
+_OK = Code.OK
+_CANCELLED = OrderStatus.CANCELLED
+_USER, _OPERATOR = EndReason.USER_CANCELLED, EndReason.OPERATOR_CANCELLED
+
 
 def plan_cancel(memory: Memory, command: CancelOrder) -> tuple[Order, EndReason] | Code:
     """Return the open order to cancel; another account's is as good as none."""
@@ -22,15 +26,15 @@ def plan_cancel(memory: Memory, command: CancelOrder) -> tuple[Order, EndReason]
         order = account.open_by_client_id.get(command.client_order_id)
     if order is None:
         return Code.ORDER_NOT_FOUND
-    return order, _reason(command.by_operator)
+    return order, _OPERATOR if command.by_operator else _USER
 
 
 def cancel(memory: Memory, plan: tuple[Order, EndReason]) -> Outcome:
     """Cancel an open order."""
     order, reason = plan
     events: list[AnyEvent] = []
-    memory.retire(order, OrderStatus.CANCELLED, reason, events)
-    return Outcome(Code.OK, order.order_id, events)
+    memory.retire(order, _CANCELLED, reason, events)
+    return Outcome(_OK, order.order_id, events)
 
 
 def plan_cancel_all(memory: Memory, command: CancelAllOrders) -> CancelAllTask | Code:
@@ -43,7 +47,7 @@ def plan_cancel_all(memory: Memory, command: CancelAllOrders) -> CancelAllTask |
         command.account_id,
         command.market_id,
         memory.sequences.order,
-        _reason(command.by_operator),
+        _OPERATOR if command.by_operator else _USER,
     )
 
 
@@ -74,7 +78,3 @@ def _open_orders(account: Account, task: CancelAllTask) -> list[Order]:
         if not task.market_id or order.market_id == task.market_id:
             orders.append(order)
     return orders
-
-
-def _reason(by_operator: bool) -> EndReason:
-    return EndReason.OPERATOR_CANCELLED if by_operator else EndReason.USER_CANCELLED

@@ -47,14 +47,13 @@ _ACCOUNT_REFUSALS = {
 }
 
 
-def is_plainly_fine(command: PlaceOrder, market: Market) -> bool:
+def plain_value(command: PlaceOrder, market: Market) -> int:
     """
-    Tell whether a plain limit order passes every check of its own, in one condition.
+    Return price x quantity of a plain limit order that passes every check of its own, else 0.
 
-    Nearly every order does, and this costs a third of asking one check after the other; what
-    it refuses is looked into by those, which find the first fault in the order of the codes.
+    Nearly every order does, and one condition costs a third of asking one check after the
+    other; an order it does not pass is looked into by those, in the order of the codes.
     """
-    config, price, quantity = market.config, command.price_atoms, command.quantity_atoms
     if (
         command.special is not None
         or command.order_type is not _LIMIT
@@ -63,21 +62,19 @@ def is_plainly_fine(command: PlaceOrder, market: Market) -> bool:
         or command.quote_quantity_atoms
         or command.slippage_rate_e8
     ):
-        return False
-    if command.side is _BUY:
-        in_band = price <= market.buy_price_max_atoms
-    else:
-        in_band = price >= market.sell_price_min_atoms
-    return (
-        in_band
-        and 0 < price <= (config.price_max_atoms or AMOUNT_MAX)
-        and price >= config.price_min_atoms
-        and not price % config.tick_atoms
-        and 0 < quantity <= (config.quantity_max_atoms or AMOUNT_MAX)
-        and quantity >= config.quantity_min_atoms
-        and not quantity % config.lot_atoms
-        and config.notional_min_atoms <= price * quantity // ATOMS <= AMOUNT_MAX
-    )
+        return 0
+    config, price, quantity = market.config, command.price_atoms, command.quantity_atoms
+    lowest, highest = market.buy_range_atoms if command.side is _BUY else market.sell_range_atoms
+    least, most = market.quantity_range_atoms
+    if (
+        not lowest <= price <= highest
+        or not least <= quantity <= most
+        or price % config.tick_atoms
+        or quantity % config.lot_atoms
+    ):
+        return 0
+    value = price * quantity // ATOMS
+    return value if config.notional_min_atoms <= value <= AMOUNT_MAX else 0
 
 
 def check_open(

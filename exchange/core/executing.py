@@ -117,10 +117,7 @@ def execute(
     if order.remaining_atoms and order.time_in_force in RESTING and stop in _RESTING_STOPS:
         if order.filled_atoms:
             order.status = _PARTIALLY_FILLED
-        memory.set_hold(account, market, order, needed_atoms)
-        memory.rest(market, order)
-        if not listed:
-            memory.list_order(account, order)
+        memory.rest(account, market, order, needed_atoms, listed=listed)
     else:
         if match is None and market.book.opposite(order.side).keys:
             stop = EndReason.PRICE_CAP

@@ -170,9 +170,10 @@ class Ledger:
             )
         )
         account.last_entry_id = sequences.entry
-        for wallet in (base, quote):
-            if not 0 <= wallet.held_atoms <= wallet.total_atoms:
-                raise InvariantError(f"wallet {wallet.wallet_id} holds more than it owns")
+        if not (
+            0 <= base.held_atoms <= base.total_atoms and 0 <= quote.held_atoms <= quote.total_atoms
+        ):
+            raise InvariantError(f"account {account.account_id} holds more than it owns")
         wallets = self.changes.wallets
         wallets[base.wallet_id] = base
         wallets[quote.wallet_id] = quote
@@ -230,7 +231,8 @@ def hold_needed(order: Order, quote_atoms: int) -> int:
     rate = order.taker_rate_e8
     if rate < order.maker_rate_e8:
         rate = order.maker_rate_e8
-    return quote_atoms + ceil_div(quote_atoms * rate - order.fee_remainder, RATE_ONE)
+    # ceil_div, spelled out: nearly every order comes by here.
+    return quote_atoms - (order.fee_remainder - quote_atoms * rate) // RATE_ONE
 
 
 def hold_of(order: Order) -> int:

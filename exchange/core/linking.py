@@ -227,9 +227,7 @@ def _open_leg(
         order.status = OrderStatus.UNTRIGGERED
         arm(memory, account, market, order, held, events)
         return
-    memory.set_hold(account, market, order, held)
-    memory.rest(market, order)
-    memory.list_order(account, order)
+    memory.rest(account, market, order, held)
     events.append(memory.changed(order))
 
 

@@ -20,7 +20,7 @@ from exchange.core.events import (
 from exchange.core.ledger import Account, Ledger, hold_of
 from exchange.core.state import ArmTask, Changes, Order, Sequences, Task, Terms
 from exchange.core.triggers import Triggers
-from exchange.core.units import AMOUNT_MAX, RATE_ONE, ceil_div, floor_div
+from exchange.core.units import AMOUNT_MAX, RATE_ONE, InvariantError, ceil_div, floor_div
 
 _BUY = Side.BUY
 
@@ -43,19 +43,23 @@ class Market:
     A market's settings, book, waiting conditional orders and prices (0: unknown).
 
     On spot the mark price is the index price. ``buy_price_max_atoms`` and
-    ``sell_price_min_atoms`` are the price band around the index price.
+    ``sell_price_min_atoms`` are the price band around the index price; the ranges join it
+    with the settings' bounds, each as (lowest, highest) that is allowed.
     """
 
     __slots__ = (
         "book",
         "buy_price_max_atoms",
+        "buy_range_atoms",
         "by_index",
         "by_last",
         "config",
         "index",
         "index_atoms",
         "last_atoms",
+        "quantity_range_atoms",
         "sell_price_min_atoms",
+        "sell_range_atoms",
     )
 
     def __init__(self, config: MarketConfigured) -> None:
@@ -71,6 +75,8 @@ class Market:
     def configure(self, config: MarketConfigured) -> None:
         """Take over new settings."""
         self.config = config
+        most = config.quantity_max_atoms or AMOUNT_MAX
+        self.quantity_range_atoms = (max(1, config.quantity_min_atoms), most)
         self._set_band()
 
     def _set_band(self) -> None:
@@ -79,6 +85,10 @@ class Market:
         if band_e8 and reference:
             self.buy_price_max_atoms = band_price(reference, band_e8, Side.BUY)
             self.sell_price_min_atoms = band_price(reference, band_e8, Side.SELL)
+        config = self.config
+        low, high = max(1, config.price_min_atoms), config.price_max_atoms or AMOUNT_MAX
+        self.buy_range_atoms = (low, min(high, self.buy_price_max_atoms))
+        self.sell_range_atoms = (max(low, self.sell_price_min_atoms), high)
 
     def paying_asset_id(self, side: Side) -> int:
         """Return the asset an order of a side pays with."""
@@ -161,9 +171,16 @@ class Memory:
         config = market.config
         asset_id = config.quote_asset_id if order.side is _BUY else config.base_asset_id
         wallet = account.spot[asset_id]
-        wallet.held_atoms += held_atoms - order.held_atoms
+        held = wallet.held_atoms + held_atoms - order.held_atoms
+        if not 0 <= held <= wallet.total_atoms:
+            raise InvariantError(
+                f"wallet {wallet.wallet_id} would hold {held} of {wallet.total_atoms} atoms"
+            )
+        wallet.held_atoms = held
         order.held_atoms = held_atoms
-        self.ledger.touch(account, wallet)
+        wallet.last_order_id = account.last_order_id
+        wallet.last_entry_id = account.last_entry_id
+        self.changes.wallets[wallet.wallet_id] = wallet
 
     def list_order(self, account: Account, order: Order) -> None:
         """Remember an order that stays open, wherever it waits."""
@@ -248,14 +265,29 @@ class Memory:
         else:
             market.book.side(order.side).reduce(order, order.remaining_atoms)
 
-    def rest(self, market: Market, order: Order) -> None:
-        """Put an order into the book; an iceberg shows its first part only."""
+    def rest(
+        self,
+        account: Account,
+        market: Market,
+        order: Order,
+        held_atoms: int,
+        *,
+        listed: bool = False,
+    ) -> None:
+        """
+        Put an order into the book with its hold; an iceberg shows its first part only.
+
+        ``listed`` says that it is among the open orders already.
+        """
+        self.set_hold(account, market, order, held_atoms)
         terms = order.terms
         if terms is not None and terms.display_atoms:
             shown = min(order.remaining_atoms, terms.display_atoms)
             terms.hidden_atoms += order.remaining_atoms - shown
             order.remaining_atoms = shown
         (market.book.bids if order.side is _BUY else market.book.asks).insert(order)
+        if not listed:
+            self.list_order(account, order)
 
     def refresh(self, market: Market, order: Order, terms: Terms) -> None:
         """Let an iceberg whose shown part is gone show the next, behind all others."""

@@ -24,6 +24,8 @@ CONDITIONAL_CAP_E8 = 5_000_000
 _BUY = Side.BUY
 _LIMIT, _MARKET = OrderType.LIMIT, OrderType.MARKET
 _NO_REASON = EndReason.NONE
+_DECREMENT = SelfTradeMode.DECREMENT
+_OK = Code.OK
 _OPEN, _UNTRIGGERED = OrderStatus.OPEN, OrderStatus.UNTRIGGERED
 
 
@@ -44,7 +46,8 @@ def plan_place(memory: Memory, command: PlaceOrder) -> PlacePlan | Code:
     code = checks.check_open(memory, command, account, market)
     if code or account is None or market is None:
         return code
-    if not checks.is_plainly_fine(command, market):
+    value = checks.plain_value(command, market)
+    if not value:
         code = check_order(memory, command, market)
         if code:
             return code
@@ -55,7 +58,7 @@ def plan_place(memory: Memory, command: PlaceOrder) -> PlacePlan | Code:
     ):  # fmt: skip
         return Code.TOO_MANY_OPEN_ORDERS
     order = new_order(memory, command, account, market)
-    return plan_funds(memory, account, market, order)
+    return plan_funds(memory, account, market, order, value)
 
 
 def check_order(
@@ -76,8 +79,14 @@ def check_order(
     )
 
 
-def plan_funds(memory: Memory, account: Account, market: Market, order: Order) -> PlacePlan | Code:
-    """Return the plan of an order that passed its checks, unless it cannot be paid for."""
+def plan_funds(
+    memory: Memory, account: Account, market: Market, order: Order, value_atoms: int = 0
+) -> PlacePlan | Code:
+    """
+    Return the plan of an order that passed its checks, unless it cannot be paid for.
+
+    ``value_atoms`` is price x quantity where the caller knows it.
+    """
     match: Plan | None = None
     buys = order.side is _BUY
     if order.status is _UNTRIGGERED:
@@ -90,7 +99,7 @@ def plan_funds(memory: Memory, account: Account, market: Market, order: Order) -
         if order.order_type is _LIMIT:
             needed = order.quantity_atoms
             if buys:
-                needed = hold_needed(order, order.price_atoms * needed // ATOMS)
+                needed = hold_needed(order, value_atoms or order.price_atoms * needed // ATOMS)
         else:
             needed = _cost(order, match)
     config = market.config
@@ -113,6 +122,10 @@ def new_order(memory: Memory, command: PlaceOrder, account: Account, market: Mar
     """Return the order a command describes, with the next number; nothing is changed."""
     sequences = memory.sequences
     tier = memory.fee_tiers[account.config.fee_tier]
+    mode = command.self_trade_mode or account.config.self_trade_mode
+    if mode is _DECREMENT and command.quote_quantity_atoms:
+        # A size in quote cannot be decremented, so its taker expires.
+        mode = SelfTradeMode.EXPIRE_TAKER
     order = Order(
         sequences.order + 1,
         command.account_id,
@@ -123,7 +136,7 @@ def new_order(memory: Memory, command: PlaceOrder, account: Account, market: Mar
         command.order_type,
         command.time_in_force,
         command.post_only,
-        _self_trade_mode(command, account),
+        mode,
         command.price_atoms,
         command.quantity_atoms,
         command.quote_quantity_atoms,
@@ -191,31 +204,16 @@ def conditional_cap(terms: Terms, market: Market) -> int:
     return ceil_div(trigger * (RATE_ONE + rate), RATE_ONE * tick) * tick
 
 
-def _self_trade_mode(command: PlaceOrder, account: Account) -> SelfTradeMode:
-    """Return the mode that rules; a size in quote cannot be decremented, its taker expires."""
-    mode = command.self_trade_mode or account.config.self_trade_mode
-    if mode is SelfTradeMode.DECREMENT and command.quote_quantity_atoms:
-        return SelfTradeMode.EXPIRE_TAKER
-    return mode
-
-
 def place(memory: Memory, plan: PlacePlan) -> Outcome:
     """Carry out a plan of :func:`plan_place`; cannot fail."""
+    account, market, order = plan.account, plan.market, plan.order
     events: list[AnyEvent] = []
-    register(memory, plan.account, plan.order)
-    if plan.order.status is _UNTRIGGERED:
-        arm(memory, plan.account, plan.market, plan.order, plan.needed_atoms, events)
+    register(memory, account, order)
+    if order.status is _UNTRIGGERED:
+        arm(memory, account, market, order, plan.needed_atoms, events)
     else:
-        execute(
-            memory,
-            plan.account,
-            plan.market,
-            plan.order,
-            plan.match,
-            plan.needed_atoms,
-            events,
-        )
-    return Outcome(Code.OK, plan.order.order_id, events)
+        execute(memory, account, market, order, plan.match, plan.needed_atoms, events)
+    return Outcome(_OK, order.order_id, events)
 
 
 def register(memory: Memory, account: Account, order: Order) -> None:
