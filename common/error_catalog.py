@@ -57,7 +57,7 @@ _LOGIN: tuple[tuple[str, int, str], ...] = (
     ("LOGIN_UNAVAILABLE", 503, "Logging in is not possible just now."),
 )
 _TRADING: tuple[tuple[str, int, str], ...] = (
-    ("ORDER_NOT_OPEN", 422, "The order has ended and can no longer be cancelled."),
+    ("ORDER_NOT_OPEN", 422, "The order has ended, or is being carried out, and cannot change."),
     ("RECIPIENT_NOT_FOUND", 404, "There is no active user with this name."),
 )
 _SOCKET: tuple[tuple[str, int, str], ...] = (

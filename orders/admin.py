@@ -4,18 +4,21 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from unfold.decorators import display
 
 from common.back_office import ReadOnlyAdmin, shown_time
 from common.ids import parse_id
-from exchange.core.enums import EndReason, OrderStatus, OrderType, Side
+from exchange.core.enums import EndReason, LinkKind, OrderStatus, OrderType, Side, TriggerType
 from exchange.core.units import format_atoms
 from markets.selectors import MarketNotFound, market_by_id
-from orders.models import Order, Trade
+from orders.models import Order, OrderTerms, Trade
 from wallets.chains import walk_chain
 from wallets.selectors import chain_heads, trade_entries_page
+
+# Orders of the largest group: a bracket with both children.
+GROUP_ORDERS_MAX = 3
 
 # Rows of an account that a search shows at most.
 SEARCHED_ROWS_MAX = 1_000
@@ -48,7 +51,7 @@ def quantity_text(atoms: int, market_id: int) -> str:
 
 
 class OpenFilter(admin.SimpleListFilter):
-    """Open orders only: the one filter that has an index."""
+    """Open orders, or their terms, only: the one filter that has an index."""
 
     title = "open"
     parameter_name = "open"
@@ -57,7 +60,7 @@ class OpenFilter(admin.SimpleListFilter):
         """Return the one choice."""
         return [("1", "open orders")]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return what was chosen."""
         return queryset.filter(is_open=1) if self.value() == "1" else queryset
 
@@ -142,6 +145,76 @@ class OrderAdmin(ReadOnlyAdmin):
     def created(self, order: Order) -> datetime:
         """Return when the exchange took it."""
         return shown_time(order.created_ms)
+
+
+@admin.register(OrderTerms)
+class OrderTermsAdmin(ReadOnlyAdmin):
+    """What special orders have beside the plain fields, found by the order's number."""
+
+    list_display = [
+        "id",
+        "is_open",
+        "trigger_name",
+        "trigger_price",
+        "callback",
+        "shown",
+        "expires",
+        "triggered",
+        "group",
+    ]
+    list_filter = [OpenFilter]
+    search_fields = ["=id"]
+    search_help_text = "Whole order number, or the number of a group's first order"
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[OrderTerms], search_term: str
+    ) -> tuple[QuerySet[OrderTerms], bool]:
+        """Return the terms of an order, or of a group: its numbers follow each other."""
+        number = parse_id(search_term.strip())
+        if number is None:
+            found = queryset.none() if search_term else queryset
+            return found, False
+        members = [number + offset for offset in range(GROUP_ORDERS_MAX)]
+        own = Q(id=number) | Q(id__in=members, link_id=number)
+        return queryset.filter(own), False
+
+    @display(description="trigger")
+    def trigger_name(self, terms: OrderTerms) -> str:
+        """Return which price fires the order."""
+        kind = TriggerType(terms.trigger_type)
+        return "" if kind is TriggerType.NONE else kind.name.lower()
+
+    @display(description="trigger or activation price")
+    def trigger_price(self, terms: OrderTerms) -> str:
+        """Return the price the order waits for."""
+        atoms = terms.trigger_price_atoms or terms.activation_price_atoms
+        return format_atoms(atoms) if atoms else ""
+
+    @display(description="callback rate")
+    def callback(self, terms: OrderTerms) -> str:
+        """Return how far the price comes back before a trailing stop fires."""
+        return format_atoms(terms.callback_rate_e8) if terms.callback_rate_e8 else ""
+
+    @display(description="shown at a time")
+    def shown(self, terms: OrderTerms) -> str:
+        """Return what an iceberg shows."""
+        return format_atoms(terms.display_atoms) if terms.display_atoms else ""
+
+    @display(description="expires (UTC)")
+    def expires(self, terms: OrderTerms) -> datetime | None:
+        """Return when a good-till-date order ends."""
+        return shown_time(terms.expires_ms) if terms.expires_ms else None
+
+    @display(description="triggered (UTC)")
+    def triggered(self, terms: OrderTerms) -> datetime | None:
+        """Return when a price fired the order."""
+        return shown_time(terms.triggered_ms) if terms.triggered_ms else None
+
+    @display(description="group")
+    def group(self, terms: OrderTerms) -> str:
+        """Return the group and the order's part in it."""
+        kind = LinkKind(terms.link_kind)
+        return "" if kind is LinkKind.NONE else f"{terms.link_id} ({kind.name.lower()})"
 
 
 @admin.register(Trade)

@@ -8,7 +8,7 @@ else that the request does here, so its fields are plain functions in a table.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -25,6 +25,9 @@ _CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DECIMAL_SCHEMA = {"type": "string", "pattern": r"^(0|[1-9][0-9]{0,10})(\.[0-9]{1,8})?$"}
 _UNKNOWN_SHOWN_MAX = 10
 
+# The largest integer that every JSON reader keeps exactly.
+_TIME_MAX = 2**53 - 1
+
 
 @dataclass(frozen=True, slots=True)
 class RequestField:
@@ -36,8 +39,17 @@ class RequestField:
     required: bool = False
 
 
+class RequestTable(dict[str, RequestField]):
+    """The fields of a body by name; which of them are required is looked up once."""
+
+    def __init__(self, fields: Iterable[RequestField]) -> None:
+        """Take the fields in the order in which the schema lists them."""
+        super().__init__((field.name, field) for field in fields)
+        self.required = tuple(field.name for field in self.values() if field.required)
+
+
 def read_body(
-    table: Mapping[str, RequestField],
+    table: RequestTable,
     body: Mapping[str, Any],
     market: MarketInfo | None,
 ) -> dict[str, Any]:
@@ -55,10 +67,12 @@ def read_body(
             raise unknown_fields([name for name in body if name not in table])
         try:
             values[name] = field.read(value, name, market)
-        except FieldError as error:
-            errors[name] = error.field_code
-    for name, field in table.items():
-        if field.required and name not in body:
+        except ApiError as error:
+            if error.code != "VALIDATION_ERROR":
+                raise
+            errors.update(error.fields or {})
+    for name in table.required:
+        if name not in body:
             errors[name] = "REQUIRED"
     if errors:
         raise invalid_fields(errors)
@@ -105,10 +119,14 @@ def client_id_field(name: str, *, description: str) -> RequestField:
 
 
 def choice_field(
-    name: str, enum: type[IntEnum], *, description: str, required: bool = False
+    name: str,
+    choices: Iterable[IntEnum],
+    *,
+    description: str,
+    required: bool = False,
 ) -> RequestField:
-    """Return a field that takes the lower-case name of an enum's member."""
-    members = {member.name.lower(): member for member in enum}
+    """Return a field that takes the lower-case name of one of an enum's members."""
+    members = {member.name.lower(): member for member in choices}
 
     def read(value: object, name: str, _market: MarketInfo | None) -> IntEnum:
         member = members.get(value) if type(value) is str else None
@@ -158,9 +176,51 @@ def decimal_field(
     return RequestField(name, read, schema)
 
 
-def table_of(*fields: RequestField) -> dict[str, RequestField]:
+def time_field(name: str, *, description: str) -> RequestField:
+    """Return a field that takes a time in integer milliseconds UTC."""
+
+    def read(value: object, name: str, _market: MarketInfo | None) -> int:
+        if type(value) is not int:
+            raise FieldError(field=name, code="INVALID")
+        if not 0 < value <= _TIME_MAX:
+            raise FieldError(field=name, code="OUT_OF_RANGE")
+        return value
+
+    schema = {
+        "type": "integer",
+        "format": "int64",
+        "minimum": 1,
+        "maximum": _TIME_MAX,
+        "description": description,
+    }
+    return RequestField(name, read, schema)
+
+
+def object_field(
+    name: str, table: RequestTable, *, description: str, required: bool = False
+) -> RequestField:
+    """
+    Return a field that takes an object with fields of its own.
+
+    Its errors are named with their path, as in ``take_profit.price``.
+    """
+
+    def read(value: object, name: str, market: MarketInfo | None) -> dict[str, Any]:
+        if type(value) is not dict:
+            raise FieldError(field=name, code="INVALID")
+        try:
+            return read_body(table, value, market)
+        except ApiError as error:
+            fields = {f"{name}.{inner}": code for inner, code in (error.fields or {}).items()}
+            raise ApiError(error.code, error.message, error.status_code, fields=fields) from error
+
+    schema = {**schema_of(table), "description": description}
+    return RequestField(name, read, schema, required)
+
+
+def table_of(*fields: RequestField) -> RequestTable:
     """Return fields by name."""
-    return {field.name: field for field in fields}
+    return RequestTable(fields)
 
 
 def schema_of(table: Mapping[str, RequestField]) -> dict[str, Any]:

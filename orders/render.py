@@ -4,15 +4,18 @@ from typing import Any
 
 from exchange.core.enums import (
     EndReason,
+    LinkKind,
     OrderStatus,
     OrderType,
     SelfTradeMode,
     Side,
     TimeInForce,
+    TriggerType,
 )
-from exchange.core.events import OrderChanged, TradeExecuted
+from exchange.core.events import OrderChanged, OrderTerms, TradeExecuted
 from exchange.core.units import ATOMS, floor_div, format_atoms
 from markets.selectors import market_by_id
+from markets.types import MarketInfo
 
 SIDE_NAMES = {side: side.name.lower() for side in Side}
 ORDER_TYPE_NAMES = {kind: kind.name.lower() for kind in OrderType}
@@ -22,6 +25,27 @@ STATUS_NAMES = {status: status.name.lower() for status in OrderStatus}
 REASON_NAMES = {
     reason: None if reason is EndReason.NONE else reason.name.lower() for reason in EndReason
 }
+TRIGGER_NAMES = {
+    kind: None if kind is TriggerType.NONE else kind.name.lower() for kind in TriggerType
+}
+LINK_NAMES = {kind: None if kind is LinkKind.NONE else kind.name.lower() for kind in LinkKind}
+
+# Callback rates come in steps of 0.001.
+_RATE_DECIMALS = 3
+
+# What a plain order shows of all that only special ones have.
+_NO_TERMS: dict[str, Any] = {
+    "trigger_by": None,
+    "trigger_price": None,
+    "activation_price": None,
+    "callback_rate": None,
+    "activated": None,
+    "triggered_at": None,
+    "display_quantity": None,
+    "expire_time": None,
+    "group_id": None,
+    "group_role": None,
+}
 
 
 def render_order(order: OrderChanged) -> dict[str, Any]:
@@ -29,7 +53,8 @@ def render_order(order: OrderChanged) -> dict[str, Any]:
     Return an order with amounts as decimal strings in its market's decimals.
 
     What does not apply is null: the price of a market order, the size that was not given,
-    the average price before the first fill (rounded down), the reason while nothing ended it.
+    the average price before the first fill (rounded down), the reason while nothing ended it,
+    what only special orders have.
     """
     market = market_by_id(order.market_id)
     filled_atoms = order.filled_atoms
@@ -56,6 +81,7 @@ def render_order(order: OrderChanged) -> dict[str, Any]:
             format_atoms(quote_quantity_atoms, quote_decimals) if quote_quantity_atoms else None
         ),
         "filled_quantity": format_atoms(filled_atoms, market.quantity_decimals),
+        "remaining_quantity": format_atoms(order.open_atoms, market.quantity_decimals),
         "filled_quote": format_atoms(order.quote_filled_atoms, quote_decimals),
         "average_price": average,
         "fee": format_atoms(order.fee_atoms, quote_decimals),
@@ -64,6 +90,26 @@ def render_order(order: OrderChanged) -> dict[str, Any]:
         "reason": REASON_NAMES[order.reason],
         "created_at": order.created_ms,
         "updated_at": order.updated_ms,
+        **(_NO_TERMS if order.terms is None else _render_terms(order.terms, market)),
+    }
+
+
+def _render_terms(terms: OrderTerms, market: MarketInfo) -> dict[str, Any]:
+    """Return what only special orders have, in the order of ``_NO_TERMS``."""
+    decimals = market.price_decimals
+    trigger, activation = terms.trigger_price_atoms, terms.activation_price_atoms
+    rate, display = terms.callback_rate_e8, terms.display_atoms
+    return {
+        "trigger_by": TRIGGER_NAMES[terms.trigger_type],
+        "trigger_price": format_atoms(trigger, decimals) if trigger else None,
+        "activation_price": format_atoms(activation, decimals) if activation else None,
+        "callback_rate": format_atoms(rate, _RATE_DECIMALS) if rate else None,
+        "activated": bool(terms.extreme_atoms) if rate else None,
+        "triggered_at": terms.triggered_ms or None,
+        "display_quantity": format_atoms(display, market.quantity_decimals) if display else None,
+        "expire_time": terms.expires_ms or None,
+        "group_id": str(terms.link_id) if terms.link_id else None,
+        "group_role": LINK_NAMES[terms.link_kind],
     }
 
 

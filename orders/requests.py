@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from msgspec import structs
 
 from common.errors import ApiError, FieldError
 from common.ids import parse_id
-from exchange.core.commands import CancelOrder, PlaceOrder
-from exchange.core.enums import OrderType, SelfTradeMode, Side, TimeInForce
+from exchange.core.commands import AmendOrder, CancelOrder, PlaceOrder, SpecialTerms
+from exchange.core.enums import OrderType, SelfTradeMode, Side, TimeInForce, TriggerType
 from exchange.core.rejects import MESSAGES, Code, http_status
+from exchange.core.triggers import CONDITIONAL_TYPES, MARKET_TYPES
 from exchange.core.units import RATE_ONE
 from markets.selectors import MarketNotFound, market_by_symbol
 from markets.types import MarketInfo
@@ -24,60 +27,142 @@ from orders.fields import (
     read_body,
     table_of,
     text_field,
+    time_field,
     unknown_fields,
 )
 
 # Most requests that one batch may carry.
 BATCH_MAX = 40
 
+SYMBOL = text_field(
+    "symbol",
+    description="Market: BTC-USDT, BTC/USDT or BTCUSDT.",
+    example="BTC-USDT",
+    required=True,
+)
+SIDE = choice_field("side", Side, description="Direction.", required=True)
+QUANTITY = decimal_field(
+    "quantity",
+    description="Size in the base currency, a multiple of the lot size.",
+    example="0.01",
+    decimals=lambda market: market.base_decimals,
+)
+PRICE = decimal_field(
+    "price",
+    description="Limit orders: worst acceptable price, a multiple of the tick size.",
+    example="50000",
+)
+TIME_IN_FORCE = choice_field(
+    "time_in_force",
+    TimeInForce,
+    description="Default gtc for limit orders; market orders are ioc (default) or fok.",
+)
+POST_ONLY = boolean_field("post_only", description="Refuse the order if it would trade at once.")
+CLIENT_ORDER_ID = client_id_field(
+    "client_order_id",
+    description="Unique per account for ever; repeating it with the same request is safe.",
+)
+SLIPPAGE = decimal_field(
+    "slippage",
+    description="Market orders: worst price against the best one, as a fraction below 1.",
+    example="0.005",
+    below_atoms=RATE_ONE,
+)
+SELF_TRADE_PREVENTION = choice_field(
+    "self_trade_prevention",
+    SelfTradeMode,
+    description="What happens when the order meets an own one; default of the account.",
+)
+TRIGGER_PRICE = decimal_field(
+    "trigger_price",
+    description="Stop-loss and take-profit: the price at which the order is carried out.",
+    example="48000",
+)
+TRIGGER_BY = choice_field(
+    "trigger_by",
+    (TriggerType.LAST, TriggerType.MARK, TriggerType.INDEX),
+    description="Conditional orders: which price fires them, default last.",
+)
+ACTIVATION_PRICE = decimal_field(
+    "activation_price",
+    description="Trailing stops: follow the price only from here on; default at once.",
+    example="52000",
+)
+CALLBACK_RATE = decimal_field(
+    "callback_rate",
+    description="Trailing stops: how far the price comes back, 0.001 to 0.1 in steps of 0.001.",
+    example="0.01",
+    below_atoms=RATE_ONE,
+)
+DISPLAY_QUANTITY = decimal_field(
+    "display_quantity",
+    description="Iceberg: how much the book shows at a time.",
+    example="0.01",
+    decimals=lambda market: market.base_decimals,
+)
+EXPIRE_TIME = time_field(
+    "expire_time",
+    description="With gtd: when the order ends, 1 second to 1 year ahead, in milliseconds UTC.",
+)
+REPRICE = boolean_field(
+    "reprice",
+    description="With post_only: rest one tick behind the best opposite price instead.",
+)
+
 ORDER_FIELDS = table_of(
-    text_field(
-        "symbol",
-        description="Market: BTC-USDT, BTC/USDT or BTCUSDT.",
-        example="BTC-USDT",
-        required=True,
-    ),
-    choice_field("side", Side, description="Direction.", required=True),
+    SYMBOL,
+    SIDE,
     choice_field("type", OrderType, description="What makes it executable.", required=True),
-    decimal_field(
-        "quantity",
-        description="Size in the base currency, a multiple of the lot size.",
-        example="0.01",
-        decimals=lambda market: market.base_decimals,
-    ),
+    QUANTITY,
     decimal_field(
         "quote_quantity",
         description="Market orders: most to spend or receive, fee included; instead of quantity.",
         example="100",
         decimals=lambda market: market.quote_decimals,
     ),
-    decimal_field(
-        "price",
-        description="Limit orders: worst acceptable price, a multiple of the tick size.",
-        example="50000",
-    ),
-    choice_field(
-        "time_in_force",
-        TimeInForce,
-        description="Default gtc for limit orders; market orders are ioc (default) or fok.",
-    ),
-    boolean_field("post_only", description="Refuse the order if it would trade at once."),
-    client_id_field(
-        "client_order_id",
-        description="Unique per account for ever; repeating it with the same request is safe.",
-    ),
-    decimal_field(
-        "slippage",
-        description="Market orders: worst price against the best one, as a fraction below 1.",
-        example="0.005",
-        below_atoms=RATE_ONE,
-    ),
-    choice_field(
-        "self_trade_prevention",
-        SelfTradeMode,
-        description="What happens when the order meets an own one; default of the account.",
-    ),
+    PRICE,
+    TIME_IN_FORCE,
+    POST_ONLY,
+    CLIENT_ORDER_ID,
+    SLIPPAGE,
+    SELF_TRADE_PREVENTION,
+    TRIGGER_PRICE,
+    TRIGGER_BY,
+    ACTIVATION_PRICE,
+    CALLBACK_RATE,
+    DISPLAY_QUANTITY,
+    EXPIRE_TIME,
+    REPRICE,
+    boolean_field("reduce_only", description="Only reduce a position; not possible on spot."),
+    boolean_field("close_position", description="Close a position; not possible on spot."),
 )
+
+# Fields that plain orders do not have; without them nothing about them is looked at.
+_SPECIAL_FIELDS = frozenset(
+    {
+        "trigger_price",
+        "trigger_by",
+        "activation_price",
+        "callback_rate",
+        "display_quantity",
+        "expire_time",
+        "reprice",
+        "reduce_only",
+        "close_position",
+    }
+)
+# What an order of a type cannot be understood without.
+_NEEDED = {
+    OrderType.LIMIT: ("price", "quantity"),
+    OrderType.MARKET: ("quantity",),
+    OrderType.STOP_LOSS: ("quantity", "trigger_price"),
+    OrderType.STOP_LOSS_LIMIT: ("price", "quantity", "trigger_price"),
+    OrderType.TAKE_PROFIT: ("quantity", "trigger_price"),
+    OrderType.TAKE_PROFIT_LIMIT: ("price", "quantity", "trigger_price"),
+    OrderType.TRAILING_STOP: ("quantity", "callback_rate"),
+}
+_NOTHING_SPECIAL = SpecialTerms()
+_GTC, _IOC, _GTD = TimeInForce.GTC, TimeInForce.IOC, TimeInForce.GTD
 
 
 def _read_order_id(value: object, name: str, _market: MarketInfo | None) -> int:
@@ -87,14 +172,25 @@ def _read_order_id(value: object, name: str, _market: MarketInfo | None) -> int:
     return parsed
 
 
-CANCEL_FIELDS = table_of(
-    RequestField(
-        "order_id",
-        _read_order_id,
-        {"type": "string", "pattern": "^[1-9][0-9]{0,18}$", "description": "Order to cancel."},
-    ),
-    client_id_field("client_order_id", description="Or its client id."),
+ORDER_ID = RequestField(
+    "order_id",
+    _read_order_id,
+    {"type": "string", "pattern": "^[1-9][0-9]{0,18}$", "description": "The order."},
 )
+OR_CLIENT_ID = client_id_field("client_order_id", description="Or its client id.")
+CANCEL_FIELDS = table_of(ORDER_ID, OR_CLIENT_ID)
+AMEND_FIELDS = table_of(
+    decimal_field(
+        "quantity",
+        description="New whole size, what is filled included; less alone keeps the priority.",
+        example="0.01",
+    ),
+    decimal_field("price", description="New limit.", example="50000"),
+    decimal_field(
+        "trigger_price", description="New trigger of an order that still waits.", example="48000"
+    ),
+)
+AMEND_ITEM_FIELDS = table_of(ORDER_ID, OR_CLIENT_ID, *AMEND_FIELDS.values())
 
 
 def parse_order(body: Mapping[str, Any], *, account_id: int) -> PlaceOrder:
@@ -112,27 +208,83 @@ def parse_order(body: Mapping[str, Any], *, account_id: int) -> PlaceOrder:
     values = read_body(ORDER_FIELDS, body, market)
     if market is None:
         raise market_not_found()
-    order_type = values["type"]
-    missing = _missing(order_type, values)
+    missing = missing_fields(values)
     if missing:
         raise invalid_fields(dict.fromkeys(missing, "REQUIRED"))
-    default = TimeInForce.GTC if order_type is OrderType.LIMIT else TimeInForce.IOC
+    special = None if _SPECIAL_FIELDS.isdisjoint(values) else special_of(values)
     client_order_id = values.get("client_order_id", "")
-    return PlaceOrder(
+    request_hash = 0
+    if client_order_id:
+        request_hash = hash_of(order_meaning(market.market_id, values, special))
+    return order_of(
+        values,
         account_id=account_id,
         market_id=market.market_id,
+        special=special,
+        client_order_id=client_order_id,
+        request_hash=request_hash,
+    )
+
+
+def order_of(
+    values: Mapping[str, Any],
+    *,
+    account_id: int,
+    market_id: int,
+    special: SpecialTerms | None,
+    client_order_id: str = "",
+    request_hash: int = 0,
+) -> PlaceOrder:
+    """Return the command that places an order of these values."""
+    order_type = values["type"]
+    return PlaceOrder(
+        account_id=account_id,
+        market_id=market_id,
         side=values["side"],
         order_type=order_type,
-        time_in_force=values.get("time_in_force", default),
+        time_in_force=values.get("time_in_force") or _default(order_type),
         price_atoms=values.get("price", 0),
         quantity_atoms=values.get("quantity", 0),
         quote_quantity_atoms=values.get("quote_quantity", 0),
         post_only=values.get("post_only", False),
         client_order_id=client_order_id,
-        request_hash=_order_hash(market.market_id, values, default) if client_order_id else 0,
+        request_hash=request_hash,
         slippage_rate_e8=values.get("slippage", 0),
         self_trade_mode=values.get("self_trade_prevention"),
+        special=special,
     )
+
+
+def special_of(values: Mapping[str, Any]) -> SpecialTerms:
+    """Return what an order has beside the plain fields."""
+    trigger_type = values.get("trigger_by")
+    if trigger_type is None:
+        conditional = values["type"] in CONDITIONAL_TYPES
+        trigger_type = TriggerType.LAST if conditional else TriggerType.NONE
+    return SpecialTerms(
+        trigger_type=trigger_type,
+        trigger_price_atoms=values.get("trigger_price", 0),
+        activation_price_atoms=values.get("activation_price", 0),
+        callback_rate_e8=values.get("callback_rate", 0),
+        display_atoms=values.get("display_quantity", 0),
+        expires_ms=values.get("expire_time", 0),
+        reprice=values.get("reprice", False),
+        reduce_only=values.get("reduce_only", False),
+        close_position=values.get("close_position", False),
+    )
+
+
+def missing_fields(values: Mapping[str, Any]) -> list[str]:
+    """Return the fields without which an order of its type means nothing."""
+    order_type = values["type"]
+    missing = [name for name in _NEEDED[order_type] if name not in values]
+    if missing and order_type is OrderType.MARKET and "quote_quantity" in values:
+        missing = []
+    if values.get("time_in_force") is _GTD and "expire_time" not in values:
+        missing.append("expire_time")
+    if values.get("reprice") and not values.get("post_only"):
+        missing.append("post_only")
+    return missing
 
 
 def parse_cancel(body: Mapping[str, Any], *, account_id: int) -> CancelOrder:
@@ -149,6 +301,34 @@ def parse_cancel(body: Mapping[str, Any], *, account_id: int) -> CancelOrder:
         account_id=account_id,
         order_id=values.get("order_id", 0),
         client_order_id=values.get("client_order_id", ""),
+    )
+
+
+def parse_amend(
+    body: Mapping[str, Any], *, account_id: int, order_id: int = 0, client_order_id: str = ""
+) -> AmendOrder:
+    """
+    Return the command that an amendment means; the order is in the address, or in the body.
+
+    Raises:
+        ApiError: for its shape; something to change is needed, and one name of the order.
+    """
+    named = bool(order_id or client_order_id)
+    values = read_body(AMEND_FIELDS if named else AMEND_ITEM_FIELDS, body, None)
+    if not named:
+        order_id = values.pop("order_id", 0)
+        client_order_id = values.pop("client_order_id", "")
+        if bool(order_id) == bool(client_order_id):
+            raise invalid_fields({"order_id": "CONFLICT" if order_id else "REQUIRED"})
+    if not values:
+        raise invalid_fields(dict.fromkeys(AMEND_FIELDS, "REQUIRED"))
+    return AmendOrder(
+        account_id=account_id,
+        order_id=order_id,
+        client_order_id=client_order_id,
+        quantity_atoms=values.get("quantity", 0),
+        price_atoms=values.get("price", 0),
+        trigger_price_atoms=values.get("trigger_price", 0),
     )
 
 
@@ -181,33 +361,39 @@ def market_not_found() -> ApiError:
     return ApiError(code.name, MESSAGES[code], http_status(code))
 
 
-def _missing(order_type: OrderType, values: Mapping[str, Any]) -> list[str]:
-    if order_type is OrderType.LIMIT:
-        return [name for name in ("price", "quantity") if name not in values]
-    if "quantity" in values or "quote_quantity" in values:
-        return []
-    return ["quantity"]
+def _default(order_type: OrderType) -> TimeInForce:
+    return _IOC if order_type in MARKET_TYPES else _GTC
 
 
-def _order_hash(market_id: int, values: Mapping[str, Any], default: TimeInForce) -> int:
+def order_meaning(
+    market_id: int, values: Mapping[str, Any], special: SpecialTerms | None
+) -> list[int]:
     """
-    Return 63 bits that tell one request from another, however it was spelled.
+    Return the numbers that tell one order from another, however it was spelled.
 
     "1.0" and "1.00" are the same request, as are two spellings of a symbol and a default
-    that is left out or given.
+    that is left out or given. Ids live for ever, so what is here is only ever extended.
     """
-    meaning = (
+    order_type = values["type"]
+    meaning = [
         market_id,
         values["side"].real,
-        values["type"].real,
-        values.get("time_in_force", default).real,
+        order_type.real,
+        (values.get("time_in_force") or _default(order_type)).real,
         values.get("price", 0),
         values.get("quantity", 0),
         values.get("quote_quantity", 0),
-        values.get("post_only", False),
+        int(values.get("post_only", False)),
         values.get("slippage", 0),
-        (values.get("self_trade_prevention") or 0),
-    )
-    text = ",".join(str(int(part)) for part in meaning)
+        int(values.get("self_trade_prevention") or 0),
+    ]
+    if special is not None and special != _NOTHING_SPECIAL:
+        meaning.extend(int(value) for value in structs.astuple(special))
+    return meaning
+
+
+def hash_of(meaning: Iterable[int]) -> int:
+    """Return 63 bits that tell one request from another."""
+    text = ",".join(map(str, meaning))
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1

@@ -23,7 +23,7 @@ from django.db import connections
 
 from common.db import atomic
 from exchange.core.enums import FINAL_STATUSES, OrderStatus
-from orders.models import Order, RetentionProgress
+from orders.models import Order, OrderTerms, RetentionProgress
 
 # Orders that one step reads; it changes at most as many, in one short transaction.
 STEP_ROWS = 500
@@ -110,6 +110,7 @@ def retention_step(*, before_ms: int, rows_max: int = STEP_ROWS) -> RetentionSte
             return RetentionStep(scanned=0, removed=0, finished=True)
         _relink(relinked)
         Order.objects.filter(id__in=removed, is_open=0).delete()
+        OrderTerms.objects.filter(id__in=removed, is_open=0).delete()
     return RetentionStep(scanned=len(rows), removed=len(removed), finished=len(rows) < rows_max)
 
 

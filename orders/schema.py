@@ -17,15 +17,26 @@ from common.openapi import (
     page_of,
 )
 from orders.fields import schema_of
+from orders.linked_requests import BRACKET_FIELDS, OCO_FIELDS
 from orders.render import (
+    LINK_NAMES,
     ORDER_TYPE_NAMES,
     REASON_NAMES,
     SELF_TRADE_NAMES,
     SIDE_NAMES,
     STATUS_NAMES,
     TIME_IN_FORCE_NAMES,
+    TRIGGER_NAMES,
 )
-from orders.requests import BATCH_MAX, CANCEL_FIELDS, ORDER_FIELDS
+from orders.requests import (
+    AMEND_FIELDS,
+    AMEND_ITEM_FIELDS,
+    BATCH_MAX,
+    CANCEL_FIELDS,
+    ORDER_FIELDS,
+)
+
+MILLISECONDS_OR_NULL: dict[str, Any] = {**MILLISECONDS, "type": ["integer", "null"]}
 
 ORDER_PROPERTIES: dict[str, Any] = {
     "id": IDENTIFIER,
@@ -40,6 +51,7 @@ ORDER_PROPERTIES: dict[str, Any] = {
     "quantity": DECIMAL_OR_NULL,
     "quote_quantity": DECIMAL_OR_NULL,
     "filled_quantity": DECIMAL,
+    "remaining_quantity": {**DECIMAL, "description": "What may still trade; 0 once it ended."},
     "filled_quote": DECIMAL,
     "average_price": DECIMAL_OR_NULL,
     "fee": DECIMAL,
@@ -48,6 +60,22 @@ ORDER_PROPERTIES: dict[str, Any] = {
     "reason": {**names(REASON_NAMES), "description": "Why it ended without being filled."},
     "created_at": MILLISECONDS,
     "updated_at": MILLISECONDS,
+    "trigger_by": {**names(TRIGGER_NAMES), "description": "Which price fires it."},
+    "trigger_price": DECIMAL_OR_NULL,
+    "activation_price": DECIMAL_OR_NULL,
+    "callback_rate": DECIMAL_OR_NULL,
+    "activated": {
+        "type": ["boolean", "null"],
+        "description": "Trailing stops: whether it follows the price already.",
+    },
+    "triggered_at": {**MILLISECONDS_OR_NULL, "description": "When a price fired it."},
+    "display_quantity": DECIMAL_OR_NULL,
+    "expire_time": {**MILLISECONDS_OR_NULL, "description": "When it ends, with gtd."},
+    "group_id": {**TEXT_OR_NULL, "description": "The same for all orders of a group."},
+    "group_role": {
+        **names(LINK_NAMES),
+        "description": "Its part in an OCO or a bracket; a bracket's children become an OCO.",
+    },
 }
 
 FILL_PROPERTIES: dict[str, Any] = {
@@ -67,6 +95,12 @@ FILL_PROPERTIES: dict[str, Any] = {
 ORDER = object_of(ORDER_PROPERTIES)
 FILL = object_of(FILL_PROPERTIES)
 PLACED_ORDER = object_of({**ORDER_PROPERTIES, "fills": list_of(FILL)})
+ORDER_GROUP = object_of(
+    {
+        "group_id": IDENTIFIER,
+        "orders": {**list_of(PLACED_ORDER), "description": "In the order of the request's legs."},
+    }
+)
 ORDER_DETAIL = object_of(
     {
         **ORDER_PROPERTIES,
@@ -121,11 +155,15 @@ def _results_of(order: dict[str, Any]) -> dict[str, Any]:
 ORDER_REQUEST = schema_of(ORDER_FIELDS)
 PLACE_BATCH_REQUEST = _batch_of(ORDER_REQUEST)
 CANCEL_BATCH_REQUEST = _batch_of(schema_of(CANCEL_FIELDS))
+AMEND_REQUEST = schema_of(AMEND_FIELDS)
+AMEND_BATCH_REQUEST = _batch_of(schema_of(AMEND_ITEM_FIELDS))
+OCO_REQUEST = schema_of(OCO_FIELDS)
+BRACKET_REQUEST = schema_of(BRACKET_FIELDS)
 PLACE_BATCH_RESULT = _results_of(PLACED_ORDER)
 CANCEL_BATCH_RESULT = _results_of(ORDER)
 
-# Business refusals of an order, 422.
-PLACE_REFUSALS = (
+# Business refusals, 422: of any order, of a group, of an amendment.
+_ENTRY_REFUSALS = (
     "ACCOUNT_SUSPENDED",
     "ACCOUNT_CANCEL_ONLY",
     "MARKET_HALTED",
@@ -141,8 +179,36 @@ PLACE_REFUSALS = (
     "PRICE_BAND",
     "MIN_NOTIONAL",
     "NOTIONAL_TOO_LARGE",
-    "TOO_MANY_OPEN_ORDERS",
+)
+_SPECIAL_REFUSALS = (
     "POST_ONLY_WOULD_CROSS",
     "FOK_NOT_FILLABLE",
+    "INVALID_TRIGGER_PRICE",
+    "TRIGGER_WOULD_FIRE",
+    "REFERENCE_PRICE_MISSING",
+    "EXPIRY_IN_THE_PAST",
+    "EXPIRY_TOO_FAR",
+    "ICEBERG_DISPLAY",
+    "ICEBERG_PARTS",
     "INSUFFICIENT_BALANCE",
+)
+PLACE_REFUSALS = (
+    *_ENTRY_REFUSALS,
+    "TOO_MANY_OPEN_ORDERS",
+    *_SPECIAL_REFUSALS,
+    "REDUCE_ONLY_NOT_POSSIBLE",
+    "TRIGGER_PRICE_REQUIRED",
+    "CALLBACK_RATE",
+    "ACTIVATION_PRICE_REACHED",
+    "EXPIRY_REQUIRED",
+    "ICEBERG_NOT_RESTING",
+)
+GROUP_REFUSALS = (*PLACE_REFUSALS, "OCO_LEGS", "LEG_PRICES", "BRACKET_LEGS")
+AMEND_REFUSALS = (
+    *_ENTRY_REFUSALS,
+    *_SPECIAL_REFUSALS,
+    "AMEND_NO_CHANGE",
+    "AMEND_NOT_POSSIBLE",
+    "AMEND_LINKED",
+    "ORDER_NOT_OPEN",
 )

@@ -1,23 +1,26 @@
 """Reads of orders and fills, always scoped by account."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from exchange.client_lookup import find_client_order_id
 from exchange.core.enums import (
     EndReason,
+    LinkKind,
     OrderStatus,
     OrderType,
     SelfTradeMode,
     Side,
     TimeInForce,
+    TriggerType,
 )
-from exchange.core.events import OrderChanged, TradeExecuted
-from exchange.core.ledger import hold_needed
+from exchange.core.events import OrderChanged, OrderTerms, TradeExecuted
+from exchange.core.ledger import hold_of
 from exchange.core.state import Order as CoreOrder
-from exchange.core.units import notional_quote_atoms
+from exchange.core.state import Terms
 from markets.selectors import market_by_id
 from markets.types import MarketInfo
 from orders.models import Order, Trade
+from orders.models import OrderTerms as TermsRow
 from orders.types import FillPage, OrderPage
 from wallets.chains import Row, seek_chain, walk_chain
 from wallets.selectors import chain_heads, trade_entries_page
@@ -32,7 +35,10 @@ RECENT_ROWS_MAX = 200_000
 # Rows fetched at once when all open orders are read.
 HOLD_ROWS_CHUNK = 2_000
 
-# The fields of an OrderChanged, in its order; enums are rebuilt by position.
+# Orders whose terms one query fetches; databases limit the parameters of a statement.
+TERMS_CHUNK = 500
+
+# The fields of an OrderChanged, in its order, its terms left out; enums are rebuilt by position.
 _EVENT_COLUMNS = (
     "id",
     "account_id",
@@ -53,6 +59,21 @@ _EVENT_COLUMNS = (
     "self_trade_mode",
     "created_ms",
     "updated_ms",
+    "remaining_atoms",
+)
+# The fields of an OrderTerms, in its order; then an iceberg's reserve.
+_TERMS_COLUMNS = (
+    "trigger_type",
+    "trigger_price_atoms",
+    "activation_price_atoms",
+    "callback_rate_e8",
+    "extreme_atoms",
+    "display_atoms",
+    "expires_ms",
+    "triggered_ms",
+    "link_id",
+    "link_kind",
+    "hidden_atoms",
 )
 _ENUMS = (
     (_EVENT_COLUMNS.index("side"), Side),
@@ -89,7 +110,13 @@ def order_of(account_id: int, order_id: int) -> OrderChanged | None:
         .values_list(*_EVENT_COLUMNS)
         .first()
     )
-    return None if row is None else _order_from_row(row)
+    return None if row is None else _orders_from_rows([row])[0]
+
+
+def orders_by_id(account_id: int, order_ids: Sequence[int]) -> list[OrderChanged]:
+    """Return those of the orders that this account has, in the order of their numbers."""
+    rows = Order.objects.filter(id__in=order_ids, account_id=account_id)
+    return _orders_from_rows(list(rows.order_by("id").values_list(*_EVENT_COLUMNS)))
 
 
 def order_of_client_id(account_id: int, client_order_id: str) -> OrderChanged | None:
@@ -129,7 +156,7 @@ def orders_open(
         rows = rows.filter(id__lte=below_id)
     values = list(rows.order_by("-id").values_list(*_EVENT_COLUMNS)[: limit + 1])
     next_id = values[limit][0] if len(values) > limit else 0
-    return OrderPage(orders=[_order_from_row(row) for row in values[:limit]], next_id=next_id)
+    return OrderPage(orders=_orders_from_rows(values[:limit]), next_id=next_id)
 
 
 def orders_finished(
@@ -143,7 +170,7 @@ def orders_finished(
     start_id = chain_heads(account_id).order_id
     if from_id is not None:
         start_id = seek_chain(Order, head_id=start_id, account_id=account_id, below_id=from_id)
-    orders: list[OrderChanged] = []
+    finished: list[Row] = []
     next_id = start_id
     rows = walk_chain(
         Order,
@@ -155,10 +182,10 @@ def orders_finished(
     for _id, previous_id, is_open, row_market_id, *row in rows:
         next_id = previous_id
         if not is_open and market_id in (None, row_market_id):
-            orders.append(_order_from_row(tuple(row)))
-            if len(orders) == limit:
+            finished.append(tuple(row))
+            if len(finished) == limit:
                 break
-    return OrderPage(orders=orders, next_id=next_id)
+    return OrderPage(orders=_orders_from_rows(finished), next_id=next_id)
 
 
 def fills_of(
@@ -228,18 +255,21 @@ def holds_needed() -> dict[tuple[int, int], int]:
     for order in _open_orders_holding():
         market = market_by_id(order.market_id)
         is_buy = order.side is Side.BUY
-        asset_id = market.quote_asset_id if is_buy else market.base_asset_id
-        value_atoms = notional_quote_atoms(
-            price_atoms=order.price_atoms, quantity_atoms=order.remaining_atoms
-        )
-        key = (order.account_id, asset_id)
-        needs[key] = needs.get(key, 0) + hold_needed(order, value_atoms)
+        key = (order.account_id, market.quote_asset_id if is_buy else market.base_asset_id)
+        needs[key] = needs.get(key, 0) + hold_of(order)
     return needs
 
 
 def _open_orders_holding() -> Iterator[CoreOrder]:
     """Yield every open order with just the fields that decide what it holds."""
+    special = {
+        order_id: Terms(hidden_atoms=hidden, cap_atoms=cap, holds=bool(holds))
+        for order_id, hidden, cap, holds in TermsRow.objects.filter(is_open=1)
+        .values_list("id", "hidden_atoms", "cap_atoms", "holds")
+        .iterator(chunk_size=HOLD_ROWS_CHUNK)
+    }
     rows = Order.objects.filter(is_open=1).values_list(
+        "id",
         "account_id",
         "market_id",
         "side",
@@ -249,10 +279,11 @@ def _open_orders_holding() -> Iterator[CoreOrder]:
         "maker_rate_e8",
         "taker_rate_e8",
     )
-    for account, market, side, price, remaining, remainder, maker, taker in rows.iterator(
+    for order_id, account, market, side, price, remaining, remainder, maker, taker in rows.iterator(
         chunk_size=HOLD_ROWS_CHUNK
     ):
         yield CoreOrder(
+            order_id=order_id,
             account_id=account,
             market_id=market,
             side=Side(side),
@@ -261,13 +292,33 @@ def _open_orders_holding() -> Iterator[CoreOrder]:
             fee_remainder=remainder,
             maker_rate_e8=maker,
             taker_rate_e8=taker,
+            terms=special.get(order_id),
         )
 
 
-def _order_from_row(row: Row) -> OrderChanged:
-    values = list(row)
+def _orders_from_rows(rows: Sequence[Row]) -> list[OrderChanged]:
+    """Return the orders of rows of ``_EVENT_COLUMNS``, special ones with their terms."""
+    terms = _terms_by_order([row[0] for row in rows])
+    return [_order_from_row(row, *terms.get(row[0], (None, 0))) for row in rows]
+
+
+def _terms_by_order(order_ids: Sequence[int]) -> dict[int, tuple[OrderTerms, int]]:
+    """Return, for the special ones of some orders, their terms and an iceberg's reserve."""
+    found: dict[int, tuple[OrderTerms, int]] = {}
+    for start in range(0, len(order_ids), TERMS_CHUNK):
+        chunk = order_ids[start : start + TERMS_CHUNK]
+        rows = TermsRow.objects.filter(id__in=chunk).values_list("id", *_TERMS_COLUMNS)
+        for order_id, *values, hidden_atoms in rows:
+            values[0], values[-1] = TriggerType(values[0]), LinkKind(values[-1])
+            found[order_id] = (OrderTerms(*values), hidden_atoms)
+    return found
+
+
+def _order_from_row(row: Row, terms: OrderTerms | None, hidden_atoms: int) -> OrderChanged:
+    *values, remaining_atoms = row
     for index, kind in _ENUMS:
         values[index] = kind(values[index])
+    values += (terms, remaining_atoms + hidden_atoms)
     return OrderChanged(*values)
 
 

@@ -1,4 +1,4 @@
-"""Placing and cancelling: submit a command, answer with what it left."""
+"""Placing, amending, cancelling: submit a command, answer with what it left."""
 
 from __future__ import annotations
 
@@ -10,18 +10,24 @@ from common.errors import ApiError, not_found, raise_for_outcome
 from common.exceptions import to_api_error
 from common.request_id import current_request_id
 from exchange import gateway
-from exchange.core.commands import CancelAllOrders, CancelOrder, PlaceOrder
+from exchange.core.commands import (
+    AmendOrder,
+    CancelAllOrders,
+    CancelOrder,
+    PlaceLinkedOrders,
+    PlaceOrder,
+)
 from exchange.core.events import OrderChanged, Outcome, TradeExecuted
 from exchange.core.memory import CANCELS_PER_STEP
 from exchange.core.rejects import MESSAGES, Code
 from orders import selectors
-from orders.types import CancelledOrders, OrderFailure, OrderResult
+from orders.types import CancelledOrders, OrderFailure, OrderGroup, OrderResult
 
-OrderCommand = PlaceOrder | CancelOrder | CancelAllOrders
-Parsed = TypeVar("Parsed", PlaceOrder, CancelOrder)
+OrderCommand = PlaceOrder | PlaceLinkedOrders | AmendOrder | CancelOrder | CancelAllOrders
+Parsed = TypeVar("Parsed", PlaceOrder, AmendOrder, CancelOrder)
 
 ORDER_NOT_OPEN = "ORDER_NOT_OPEN"
-ORDER_NOT_OPEN_MESSAGE = "The order has ended and can no longer be cancelled."
+ORDER_NOT_OPEN_MESSAGE = "The order has ended, or is being carried out, and cannot change."
 
 
 def order_place(*, command: PlaceOrder) -> OrderResult:
@@ -45,6 +51,62 @@ def orders_place(*, commands: Sequence[PlaceOrder]) -> list[OrderResult | OrderF
     ]
 
 
+def order_group_place(*, command: PlaceLinkedOrders) -> OrderGroup:
+    """
+    Place an OCO or a bracket and return its orders as the command left them.
+
+    Raises:
+        ApiError: the exchange's refusal of the whole group.
+        ExchangeError: if the exchange cannot take or has not answered it.
+    """
+    (outcome,) = _submit([command])
+    raise_for_outcome(outcome)
+    group_id = outcome.reference_id
+    order_ids = range(group_id, group_id + len(command.orders))
+    if outcome.repeated:
+        orders = selectors.orders_by_id(command.account_id, order_ids)
+        if not orders:
+            raise _id_taken()
+        return OrderGroup(
+            group_id=group_id,
+            orders=[OrderResult(order=order, repeated=True) for order in orders],
+            repeated=True,
+        )
+    trades = [event for event in outcome.events if type(event) is TradeExecuted]
+    return OrderGroup(
+        group_id=group_id,
+        orders=[
+            OrderResult(
+                order=_last_state(outcome.events, order_id),
+                fills=[trade for trade in trades if trade.taker_order_id == order_id],
+            )
+            for order_id in order_ids
+        ],
+    )
+
+
+def order_amend(*, command: AmendOrder) -> OrderResult:
+    """
+    Change an open order of the account in place and return it with that command's fills.
+
+    Raises:
+        ApiError: the exchange's refusal, which left the order as it was; ``NOT_FOUND`` and
+            ``ORDER_NOT_OPEN`` as :func:`order_cancel`.
+        ExchangeError: if the exchange cannot take or has not answered it.
+    """
+    (outcome,) = _submit([command])
+    return changed_result(outcome, command=command)
+
+
+def orders_amend(*, commands: Sequence[AmendOrder]) -> list[OrderResult | OrderFailure]:
+    """Amend several orders in one hop; each has its own result, in order."""
+    outcomes = _submit(commands)
+    return [
+        _result_or_failure(changed_result, outcome, command=command)
+        for command, outcome in zip(commands, outcomes, strict=True)
+    ]
+
+
 def order_cancel(*, command: CancelOrder) -> OrderResult:
     """
     Cancel an open order of the account.
@@ -55,14 +117,14 @@ def order_cancel(*, command: CancelOrder) -> OrderResult:
         ExchangeError: if the exchange cannot take or has not answered it.
     """
     (outcome,) = _submit([command])
-    return cancelled_result(outcome, command=command)
+    return changed_result(outcome, command=command)
 
 
 def orders_cancel(*, commands: Sequence[CancelOrder]) -> list[OrderResult | OrderFailure]:
     """Cancel several orders in one hop; each has its own result, in order."""
     outcomes = _submit(commands)
     return [
-        _result_or_failure(cancelled_result, outcome, command=command)
+        _result_or_failure(changed_result, outcome, command=command)
         for command, outcome in zip(commands, outcomes, strict=True)
     ]
 
@@ -131,9 +193,7 @@ def placed_result(outcome: Outcome, *, account_id: int) -> OrderResult:
     if outcome.repeated:
         order = selectors.order_of(account_id, outcome.reference_id)
         if order is None:
-            # The id is taken for ever, but its never-filled order was cleaned up.
-            code = Code.CLIENT_ORDER_ID_CONFLICT
-            raise ApiError(code.name, MESSAGES[code], 409)
+            raise _id_taken()
         return OrderResult(order=order, repeated=True)
     return OrderResult(
         order=_last_state(outcome.events, outcome.reference_id),
@@ -141,17 +201,26 @@ def placed_result(outcome: Outcome, *, account_id: int) -> OrderResult:
     )
 
 
-def cancelled_result(outcome: Outcome, *, command: CancelOrder) -> OrderResult:
+def changed_result(outcome: Outcome, *, command: CancelOrder | AmendOrder) -> OrderResult:
     """
-    Return what cancelling led to.
+    Return what cancelling or amending led to.
 
     Raises:
-        ApiError: as :func:`order_cancel`.
+        ApiError: as :func:`order_cancel` and :func:`order_amend`.
     """
     if outcome.code in (Code.ORDER_NOT_FOUND, Code.ACCOUNT_NOT_FOUND):
-        raise _why_not_cancelled(command)
+        raise _why_not_changed(command)
     raise_for_outcome(outcome)
-    return OrderResult(order=_last_state(outcome.events, outcome.reference_id))
+    return OrderResult(
+        order=_last_state(outcome.events, outcome.reference_id),
+        fills=[event for event in outcome.events if type(event) is TradeExecuted],
+    )
+
+
+def _id_taken() -> ApiError:
+    """Return the answer when an id is taken for ever, but its never-filled order is gone."""
+    code = Code.CLIENT_ORDER_ID_CONFLICT
+    return ApiError(code.name, MESSAGES[code], 409)
 
 
 def _submit(commands: Sequence[OrderCommand]) -> list[Outcome]:
@@ -165,7 +234,8 @@ def _submit(commands: Sequence[OrderCommand]) -> list[Outcome]:
     unknown = [
         index
         for index, outcome in enumerate(outcomes)
-        if outcome.code == Code.ACCOUNT_NOT_FOUND and not isinstance(commands[index], CancelOrder)
+        if outcome.code == Code.ACCOUNT_NOT_FOUND
+        and not isinstance(commands[index], CancelOrder | AmendOrder)
     ]
     if unknown:
         account_open(commands[unknown[0]].account_id)
@@ -188,7 +258,7 @@ def _last_state(events: Iterable[Any], order_id: int) -> OrderChanged:
     raise LookupError(f"expected a last state of order {order_id}, there was none")
 
 
-def _why_not_cancelled(command: CancelOrder) -> ApiError:
+def _why_not_changed(command: CancelOrder | AmendOrder) -> ApiError:
     if command.order_id:
         order = selectors.order_of(command.account_id, command.order_id)
     else:

@@ -40,6 +40,15 @@ class OrderResult:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderGroup:
+    """The orders of an OCO or a bracket as placing left them, in the order of its legs."""
+
+    group_id: int
+    orders: list[OrderResult]
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class OrderFailure:
     """Why one request of a batch was refused, as the API says it."""
 

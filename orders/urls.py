@@ -2,12 +2,14 @@
 
 from django.urls import path
 
-from orders import views
+from orders import batch_views, linked_views, views
 
 urlpatterns = [
     path("orders", views.OrdersView.as_view(), name="orders"),
     path("orders/history", views.OrderHistoryView.as_view(), name="orders-history"),
-    path("orders/batch", views.OrderBatchView.as_view(), name="orders-batch"),
+    path("orders/batch", batch_views.OrderBatchView.as_view(), name="orders-batch"),
+    path("orders/oco", linked_views.OcoView.as_view(), name="orders-oco"),
+    path("orders/bracket", linked_views.BracketView.as_view(), name="orders-bracket"),
     path(
         "orders/by-client-id/<str:client_order_id>",
         views.OrderByClientIdView.as_view(),

@@ -26,8 +26,8 @@ from common.openapi import (
 from common.pagination import decode_cursor, encode_cursor
 from common.query import read_query
 from exchange.core.commands import CancelOrder
-from exchange.core.events import OrderChanged
 from orders import schema, selectors, services
+from orders.bodies import order_body, order_page_body, placed_body
 from orders.queries import (
     CLIENT_ORDER_ID,
     CancelAllQuery,
@@ -36,51 +36,7 @@ from orders.queries import (
     market_of_query,
 )
 from orders.render import render_fill, render_order
-from orders.requests import parse_batch, parse_cancel, parse_order
-from orders.types import FillPage, OrderFailure, OrderPage, OrderResult
-
-# Trades that the detail of an order shows at most.
-DETAIL_FILLS_MAX = 500
-
-
-def placed_body(result: OrderResult, account_id: int) -> dict[str, Any]:
-    """Return an order as placing left it, with that command's fills in order of execution."""
-    body = render_order(result.order)
-    body["fills"] = [render_fill(trade, account_id) for trade in result.fills]
-    return body
-
-
-def _result_body(
-    result: OrderResult | OrderFailure, *, done_status: int, account_id: int
-) -> dict[str, Any]:
-    if isinstance(result, OrderFailure):
-        error: dict[str, Any] = {"code": result.code, "message": result.message}
-        if result.fields:
-            error["fields"] = result.fields
-        return {"status": result.http_status, "error": error}
-    if done_status == 201:
-        status = 200 if result.repeated else 201
-        return {"status": status, "order": placed_body(result, account_id)}
-    return {"status": done_status, "order": render_order(result.order)}
-
-
-def _order_page_body(page: OrderPage) -> dict[str, Any]:
-    return {
-        "items": [render_order(order) for order in page.orders],
-        "next_cursor": encode_cursor(page.next_id) if page.next_id else None,
-        **freshness(),
-    }
-
-
-def _order_body(order: OrderChanged, account_id: int) -> dict[str, Any]:
-    page = FillPage(trades=[], next_id=0)
-    if order.filled_atoms:
-        page = selectors.fills_of_order(account_id, order=order, limit=DETAIL_FILLS_MAX)
-    body = render_order(order)
-    body["fills"] = [render_fill(trade, account_id) for trade in page.trades]
-    body["fills_next_cursor"] = encode_cursor(page.next_id) if page.next_id else None
-    body.update(freshness())
-    return body
+from orders.requests import parse_amend, parse_order
 
 
 def _cursor_of(query: dict[str, Any]) -> int | None:
@@ -147,7 +103,7 @@ class OrdersView(APIView):
             market_id=market.market_id if market else None,
             below_id=_cursor_of(query),
         )
-        return Response(_order_page_body(page))
+        return Response(order_page_body(page))
 
     @extend_schema(
         operation_id="orders_cancel_all",
@@ -200,14 +156,14 @@ class OrderHistoryView(APIView):
             market_id=market.market_id if market else None,
             from_id=_cursor_of(query),
         )
-        return Response(_order_page_body(page))
+        return Response(order_page_body(page))
 
 
 class OrderView(APIView):
     """One order by its number."""
 
     permission_classes = [requires(Permission.TRADE)]
-    rate_exempt = frozenset({"DELETE"})
+    rate_exempt = frozenset({"PUT", "DELETE"})
 
     @extend_schema(
         operation_id="orders_get",
@@ -222,7 +178,7 @@ class OrderView(APIView):
         order = selectors.order_of(account_id, number) if number else None
         if order is None:
             raise not_found()
-        return Response(_order_body(order, account_id))
+        return Response(order_body(order, account_id))
 
     @extend_schema(
         operation_id="orders_cancel",
@@ -244,12 +200,45 @@ class OrderView(APIView):
         command = CancelOrder(account_id=user.account_id, order_id=number)
         return Response(render_order(services.order_cancel(command=command).order))
 
+    @extend_schema(
+        operation_id="orders_amend",
+        summary="Amend an order",
+        request={"application/json": schema.AMEND_REQUEST},
+        responses={
+            200: schema.PLACED_ORDER,
+            **errors(
+                BODY_ERRORS,
+                LOGIN_ERRORS,
+                NOT_FOUND_ERRORS,
+                ENGINE_ERRORS,
+                {422: schema.AMEND_REFUSALS, 429: ("ORDER_RATE",)},
+            ),
+        },
+    )
+    def put(self, request: Request, order_id: str) -> Response:
+        """
+        Change quantity, price or trigger price of an open order in place.
+
+        Less quantity alone keeps the priority; anything else goes to the back and may trade
+        at once. A refused amendment leaves the order as it was; a quantity of no more than
+        what is filled cancels it.
+        """
+        read_query(request)
+        user = caller_of(request)
+        number = parse_id(order_id)
+        if number is None:
+            raise not_found()
+        show_rate(request, take_orders(user))
+        command = parse_amend(body_of(request), account_id=user.account_id, order_id=number)
+        result = services.order_amend(command=command)
+        return Response(placed_body(result, user.account_id))
+
 
 class OrderByClientIdView(APIView):
     """One order by the id its client gave it."""
 
     permission_classes = [requires(Permission.TRADE)]
-    rate_exempt = frozenset({"DELETE"})
+    rate_exempt = frozenset({"PUT", "DELETE"})
 
     @extend_schema(
         operation_id="orders_get_by_client_id",
@@ -270,7 +259,7 @@ class OrderByClientIdView(APIView):
         if CLIENT_ORDER_ID.fullmatch(client_order_id) is None:
             raise not_found()
         order = services.order_by_client_id(account_id=account_id, client_order_id=client_order_id)
-        return Response(_order_body(order, account_id))
+        return Response(order_body(order, account_id))
 
     @extend_schema(
         operation_id="orders_cancel_by_client_id",
@@ -293,73 +282,33 @@ class OrderByClientIdView(APIView):
         )
         return Response(render_order(services.order_cancel(command=command).order))
 
-
-class OrderBatchView(APIView):
-    """Several orders in one request."""
-
-    permission_classes = [requires(Permission.TRADE)]
-    rate_exempt = frozenset({"POST", "DELETE"})
-
     @extend_schema(
-        operation_id="orders_place_batch",
-        summary="Place several orders",
-        request={"application/json": schema.PLACE_BATCH_REQUEST},
+        operation_id="orders_amend_by_client_id",
+        summary="Amend an order by its client id",
+        request={"application/json": schema.AMEND_REQUEST},
         responses={
-            200: schema.PLACE_BATCH_RESULT,
+            200: schema.PLACED_ORDER,
             **errors(
                 BODY_ERRORS,
                 LOGIN_ERRORS,
+                NOT_FOUND_ERRORS,
                 ENGINE_ERRORS,
-                {429: ("ORDER_RATE",)},
+                {422: schema.AMEND_REFUSALS, 429: ("ORDER_RATE",)},
             ),
         },
     )
-    def post(self, request: Request) -> Response:
-        """Place up to 40 orders; each has its own result, in order, whatever the others do."""
+    def put(self, request: Request, client_order_id: str) -> Response:
+        """Change the open order that was placed under a client id, as by its number."""
+        read_query(request)
         user = caller_of(request)
-        items = parse_batch(body_of(request))
-        show_rate(request, take_orders(user, len(items)))
-        results = services.batch_run(
-            items,
-            parse=lambda item: parse_order(item, account_id=user.account_id),
-            run=lambda commands: services.orders_place(commands=commands),
+        if CLIENT_ORDER_ID.fullmatch(client_order_id) is None:
+            raise not_found()
+        show_rate(request, take_orders(user))
+        command = parse_amend(
+            body_of(request), account_id=user.account_id, client_order_id=client_order_id
         )
-        return Response(
-            {
-                "results": [
-                    _result_body(result, done_status=201, account_id=user.account_id)
-                    for result in results
-                ]
-            }
-        )
-
-    @extend_schema(
-        operation_id="orders_cancel_batch",
-        summary="Cancel several orders",
-        request={"application/json": schema.CANCEL_BATCH_REQUEST},
-        responses={
-            200: schema.CANCEL_BATCH_RESULT,
-            **errors(BODY_ERRORS, LOGIN_ERRORS, ENGINE_ERRORS),
-        },
-    )
-    def delete(self, request: Request) -> Response:
-        """Cancel up to 40 orders; each has its own result, in order."""
-        user = caller_of(request)
-        items = parse_batch(body_of(request))
-        show_rate(request, take_cancels(user, len(items)))
-        results = services.batch_run(
-            items,
-            parse=lambda item: parse_cancel(item, account_id=user.account_id),
-            run=lambda commands: services.orders_cancel(commands=commands),
-        )
-        return Response(
-            {
-                "results": [
-                    _result_body(result, done_status=200, account_id=user.account_id)
-                    for result in results
-                ]
-            }
-        )
+        result = services.order_amend(command=command)
+        return Response(placed_body(result, user.account_id))
 
 
 class FillsView(APIView):

@@ -51,7 +51,12 @@ class OrderTerms(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class OrderChanged(Event, frozen=True, gc=False):
-    """The whole order as its owner sees it. ``fee_atoms`` is in quote atoms, negative a rebate."""
+    """
+    The whole order as its owner sees it.
+
+    ``fee_atoms`` is in quote atoms, negative a rebate. ``open_atoms`` is what may still
+    trade, an iceberg's reserve included; 0 once the order ended.
+    """
 
     order_id: int
     account_id: int
@@ -73,6 +78,7 @@ class OrderChanged(Event, frozen=True, gc=False):
     created_ms: int
     updated_ms: int
     terms: OrderTerms | None = None
+    open_atoms: int = 0
 
 
 class TradeExecuted(Event, frozen=True, gc=False):

@@ -330,6 +330,7 @@ class Memory:
             order.created_ms,
             order.updated_ms,
             None if terms is None else _visible(terms),
+            order.remaining_atoms if terms is None else order.open_atoms,
         )
 
     def take_level_changes(self) -> list[AnyEvent]:
