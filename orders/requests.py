@@ -211,7 +211,11 @@ def parse_order(body: Mapping[str, Any], *, account_id: int) -> PlaceOrder:
     missing = missing_fields(values)
     if missing:
         raise invalid_fields(dict.fromkeys(missing, "REQUIRED"))
-    special = None if _SPECIAL_FIELDS.isdisjoint(values) else special_of(values)
+    special = None
+    if not _SPECIAL_FIELDS.isdisjoint(values):
+        special = special_of(values)
+        if special == _NOTHING_SPECIAL:
+            special = None
     client_order_id = values.get("client_order_id", "")
     request_hash = 0
     if client_order_id:

@@ -59,7 +59,7 @@ def money_of(harness: ExchangeHarness) -> tuple[Any, ...]:
     sequences = image.sequences
     return (
         [(w.wallet_id, w.total_atoms, w.held_atoms) for w in image.wallets],
-        [(o.order_id, o.remaining_atoms, o.status) for o in image.orders],
+        [repr(order) for order in image.orders],
         [harness.exchange.book_levels(market) for market in harness.exchange.market_ids],
         (sequences.order, sequences.trade, sequences.entry, sequences.transfer),
     )

@@ -57,6 +57,39 @@ class TestBackOffice:
         assert answer.status_code == 200
         assert str(bob.account_id) in answer.content.decode()
 
+    def test_terms_of_special_orders_are_shown_and_found(
+        self, office: Client, exchange: ExchangeHarness, bob: Trader
+    ) -> None:
+        stop = bob.placed(side="sell", type="stop_loss", price=None, trigger_price="49123.45")
+        trailing = {"type": "trailing_stop", "callback_rate": "0.02", "trigger_by": "index"}
+        group = bob.api.post(
+            "/api/orders/oco",
+            {
+                "symbol": "BTC-USDT",
+                "side": "sell",
+                "quantity": "0.1",
+                "take_profit": {"type": "limit", "price": "52000"},
+                "stop_loss": trailing,
+            },
+        ).json()
+
+        page = office.get("/admin/orders/orderterms/?open=1").content.decode()
+        one = office.get(f"/admin/orders/orderterms/?q={stop['id']}")
+        both = office.get(f"/admin/orders/orderterms/?q={group['group_id']}")
+
+        assert "49123.45" in page
+        assert "0.02" in page
+        assert f"{group['group_id']} (oco)" in page
+        assert [row.id for row in one.context["cl"].result_list] == [int(stop["id"])]
+        assert {row.id for row in both.context["cl"].result_list} == {
+            int(order["id"]) for order in group["orders"]
+        }
+        path = f"/admin/orders/orderterms/{stop['id']}"
+        assert office.get("/admin/orders/orderterms/add/").status_code == 403
+        assert office.get(f"{path}/change/").status_code == 200
+        assert office.post(f"{path}/change/", {}).status_code == 403
+        assert office.post(f"{path}/delete/", {"post": "yes"}).status_code == 403
+
     @pytest.mark.parametrize("path", ["orders/order", "orders/trade", "wallets/ledgerentry"])
     def test_a_search_for_no_number_finds_nothing(self, office: Client, path: str) -> None:
         answer = office.get(f"/admin/{path}/?q=x' OR 1=1")

@@ -4,6 +4,7 @@ import pytest
 
 from exchange.core.enums import (
     EndReason,
+    LinkKind,
     MarketKind,
     MarketStatus,
     OrderStatus,
@@ -11,8 +12,9 @@ from exchange.core.enums import (
     SelfTradeMode,
     Side,
     TimeInForce,
+    TriggerType,
 )
-from exchange.core.events import OrderChanged, TradeExecuted
+from exchange.core.events import OrderChanged, OrderTerms, TradeExecuted
 from exchange.core.units import ATOMS
 from markets.types import MarketInfo
 from orders import render
@@ -94,6 +96,34 @@ def make_order(**changes: object) -> OrderChanged:
 class TestRenderOrder:
     def test_has_exactly_the_fields_of_the_schema(self) -> None:
         assert list(render.render_order(make_order())) == list(ORDER_PROPERTIES)
+
+    def test_special_ones_have_the_same_fields(self) -> None:
+        body = render.render_order(
+            make_order(
+                order_type=OrderType.TRAILING_STOP,
+                status=OrderStatus.UNTRIGGERED,
+                open_atoms=ATOMS,
+                terms=OrderTerms(
+                    trigger_type=TriggerType.MARK,
+                    trigger_price_atoms=0,
+                    activation_price_atoms=52_000 * ATOMS,
+                    callback_rate_e8=ATOMS // 1_000,
+                    extreme_atoms=0,
+                    display_atoms=0,
+                    expires_ms=0,
+                    triggered_ms=0,
+                    link_id=2**60,
+                    link_kind=LinkKind.OCO,
+                ),
+            )
+        )
+
+        assert list(body) == list(ORDER_PROPERTIES)
+        assert (body["trigger_by"], body["trigger_price"]) == ("mark", None)
+        assert (body["activation_price"], body["activated"]) == ("52000.00", False)
+        assert (body["callback_rate"], body["remaining_quantity"]) == ("0.001", "1.0000")
+        assert (body["group_id"], body["group_role"]) == ("1152921504606846976", "oco")
+        assert body["display_quantity"] is body["expire_time"] is body["triggered_at"] is None
 
     def test_ids_are_strings_amounts_decimal_strings_absent_values_null(self) -> None:
         body = render.render_order(make_order())
