@@ -53,6 +53,8 @@ class World:
             "FEED_MODE": "replay",
             "COMMAND_LOG_RETENTION_HOURS": "0",
             "SECRET_KEY": secrets.token_urlsafe(50),
+            # All clients come from one address.
+            "RATE_LIMIT_MAX_REQUESTS": "1000000",
             "KILL_URL": self.url,
             "LOG_LEVEL": "info",
             "PYTHONPATH": str(ROOT),
