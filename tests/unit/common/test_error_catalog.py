@@ -48,3 +48,17 @@ class TestCatalog:
         assert len(set(entries)) == len(entries)
         assert {group for group, _ in entries} == set(GROUPS)
         assert all(entry.message.endswith(".") for entry in catalog())
+
+
+class TestDocument:
+    def test_the_guide_lists_every_code_with_its_meaning_in_this_order(self) -> None:
+        guide = (ROOT / "docs" / "API.md").read_text().partition("## Every code")[2]
+
+        rows = [line for line in guide.splitlines() if line.startswith("| `")]
+
+        assert rows == [
+            f"| `{entry.code}` | {entry.http_status} | {entry.message} |"
+            for group in GROUPS
+            for entry in catalog()
+            if entry.group == group
+        ]
