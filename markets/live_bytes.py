@@ -15,7 +15,7 @@ from common.ws import topics
 from exchange import gateway
 from markets.candles import Bar
 from markets.feeds import keys
-from markets.types import MarketInfo
+from markets.types import BookLevels, MarketInfo
 
 # What a ticker says about the index when nobody feeds prices.
 _NO_INDEX = b'{"index_state":"halted","index_source":null,"index_time":null}'
@@ -24,6 +24,18 @@ _NO_INDEX = b'{"index_state":"halted","index_source":null,"index_time":null}'
 class _Levels(msgspec.Struct):
     bids: list[msgspec.Raw]
     asks: list[msgspec.Raw]
+
+
+class _Book(msgspec.Struct):
+    seq: int
+    time: int
+    bids: list[tuple[str, str]]
+    asks: list[tuple[str, str]]
+
+
+class _Prices(msgspec.Struct):
+    index_price: str | None = None
+    last_price: str | None = None
 
 
 class _Trades(msgspec.Struct):
@@ -76,6 +88,26 @@ def book_bytes(market: MarketInfo, depth: int) -> bytes:
     return _marked(book)
 
 
+def book_levels(market: MarketInfo) -> BookLevels:
+    """
+    Return the published book and prices of a market in atoms.
+
+    Raises:
+        ApiError: 503 ``MARKET_DATA_UNAVAILABLE`` when nothing live is known.
+    """
+    raw, prices = _read(topics.book_key(market.market_id), topics.price_key(market.market_id))
+    book = msgspec.json.decode(_known(raw), type=_Book)
+    known = msgspec.json.decode(prices, type=_Prices) if prices else _Prices()
+    return BookLevels(
+        bids=[_level(*level) for level in book.bids],
+        asks=[_level(*level) for level in book.asks],
+        index_atoms=_price_atoms(known.index_price),
+        last_atoms=_price_atoms(known.last_price),
+        seq=book.seq,
+        time_ms=book.time,
+    )
+
+
 def trades_bytes(market: MarketInfo, limit: int) -> bytes:
     """
     Return the ``limit`` newest trades, newest first.
@@ -112,6 +144,14 @@ def open_trade_bar(market: MarketInfo, interval: str) -> Bar | None:
         quote_atoms=parse_atoms(kline.quote_volume, field="quote_volume"),
         trade_count=kline.trade_count,
     )
+
+
+def _level(price: str, quantity: str) -> tuple[int, int]:
+    return parse_atoms(price, field="price"), parse_atoms(quantity, field="quantity")
+
+
+def _price_atoms(text: str | None) -> int:
+    return parse_atoms(text, field="price") if text else 0
 
 
 def _unavailable() -> ApiError:

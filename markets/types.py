@@ -56,6 +56,23 @@ class MarketInfo:
         return format_atoms(atoms, self.quantity_decimals)
 
 
+@dataclass(frozen=True, slots=True)
+class BookLevels:
+    """
+    A market's published book, (price, quantity) in atoms, the best price first.
+
+    ``index_atoms`` and ``last_atoms`` are 0 while unknown; ``seq`` is the number of the last
+    command the book contains, ``time_ms`` when it was published.
+    """
+
+    bids: list[tuple[int, int]]
+    asks: list[tuple[int, int]]
+    index_atoms: int
+    last_atoms: int
+    seq: int
+    time_ms: int
+
+
 def decimals_of_step(step_atoms: int) -> int:
     """
     Return how many decimals a multiple of a step can have.

@@ -167,8 +167,8 @@ class OrderProjection:
 
     def load(self, reader: Reader, image: Image) -> None:
         """Fill the image with the open orders; ``held_atoms`` is the engine's to derive."""
-        image.orders = [_order_from_row(row) for row in reader.rows(ORDERS, equals={"is_open": 1})]
-        terms = {row[0]: _terms_from_row(row) for row in reader.rows(TERMS, equals={"is_open": 1})}
+        image.orders = [order_from_row(row) for row in reader.rows(ORDERS, equals={"is_open": 1})]
+        terms = {row[0]: terms_from_row(row) for row in reader.rows(TERMS, equals={"is_open": 1})}
         if terms:
             for order in image.orders:
                 order.terms = terms.get(order.order_id)
@@ -198,7 +198,7 @@ def _terms_row(order: Order, terms: Terms) -> Row:
     )
 
 
-def _terms_from_row(row: Row) -> Terms:
+def terms_from_row(row: Row) -> Terms:
     """Return the terms that a row of ``TERMS.columns`` holds."""
     values = dict(zip(TERMS.columns[2:], row[2:], strict=True))
     values["trigger_type"] = TriggerType(values["trigger_type"])
@@ -208,7 +208,7 @@ def _terms_from_row(row: Row) -> Terms:
     return Terms(**values)
 
 
-def _order_from_row(row: Row) -> Order:
+def order_from_row(row: Row) -> Order:
     """Return the order that a row of ``ORDERS.columns`` holds."""
     order = Order()
     (

@@ -13,9 +13,11 @@ from exchange.core.enums import (
     TriggerType,
 )
 from exchange.core.events import OrderChanged, OrderTerms, TradeExecuted
+from exchange.core.rejects import MESSAGES
 from exchange.core.units import ATOMS, floor_div, format_atoms
 from markets.selectors import market_by_id
 from markets.types import MarketInfo
+from orders.types import OrderPreview
 
 SIDE_NAMES = {side: side.name.lower() for side in Side}
 ORDER_TYPE_NAMES = {kind: kind.name.lower() for kind in OrderType}
@@ -29,6 +31,19 @@ TRIGGER_NAMES = {
     kind: None if kind is TriggerType.NONE else kind.name.lower() for kind in TriggerType
 }
 LINK_NAMES = {kind: None if kind is LinkKind.NONE else kind.name.lower() for kind in LinkKind}
+
+# What a preview shows of the order that placing would leave.
+PREVIEW_FIELDS = (
+    "status",
+    "reason",
+    "price",
+    "filled_quantity",
+    "filled_quote",
+    "remaining_quantity",
+    "average_price",
+    "fee",
+    "fee_currency",
+)
 
 # Callback rates come in steps of 0.001.
 _RATE_DECIMALS = 3
@@ -110,6 +125,24 @@ def _render_terms(terms: OrderTerms, market: MarketInfo) -> dict[str, Any]:
         "expire_time": terms.expires_ms or None,
         "group_id": str(terms.link_id) if terms.link_id else None,
         "group_role": LINK_NAMES[terms.link_kind],
+    }
+
+
+def render_preview(preview: OrderPreview, market: MarketInfo) -> dict[str, Any]:
+    """Return what an order would do; without the order, which was never placed, but its values."""
+    refusal, order = preview.refusal, preview.order
+    shown = render_order(order) if order is not None else dict.fromkeys(PREVIEW_FIELDS)
+    worst = preview.worst_price_atoms
+    return {
+        "symbol": market.symbol,
+        "accepted": order is not None,
+        "refusal": None
+        if order is not None
+        else {"code": refusal.name, "message": MESSAGES[refusal]},
+        **{name: shown[name] for name in PREVIEW_FIELDS},
+        "worst_price": format_atoms(worst, market.price_decimals) if worst else None,
+        "book_sequence": preview.book_seq,
+        "book_time": preview.book_time_ms,
     }
 
 

@@ -21,6 +21,7 @@ from orders.linked_requests import BRACKET_FIELDS, OCO_FIELDS
 from orders.render import (
     LINK_NAMES,
     ORDER_TYPE_NAMES,
+    PREVIEW_FIELDS,
     REASON_NAMES,
     SELF_TRADE_NAMES,
     SIDE_NAMES,
@@ -37,6 +38,17 @@ from orders.requests import (
 )
 
 MILLISECONDS_OR_NULL: dict[str, Any] = {**MILLISECONDS, "type": ["integer", "null"]}
+
+
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    kind = schema["type"]
+    if "null" in kind:
+        return schema
+    found = {**schema, "type": [kind, "null"]}
+    if "enum" in schema:
+        found["enum"] = [*schema["enum"], None]
+    return found
+
 
 ORDER_PROPERTIES: dict[str, Any] = {
     "id": IDENTIFIER,
@@ -115,6 +127,27 @@ ORDER_DETAIL = object_of(
 )
 ORDER_PAGE = page_of(ORDER)
 FILL_PAGE = page_of(FILL)
+PREVIEW = object_of(
+    {
+        "symbol": ORDER_PROPERTIES["symbol"],
+        "accepted": {**BOOLEAN, "description": "Whether the exchange would take it."},
+        "refusal": {
+            **object_of({"code": TEXT, "message": TEXT}),
+            "type": ["object", "null"],
+            "description": "Why not; then what follows is null.",
+        },
+        **{name: _or_null(ORDER_PROPERTIES[name]) for name in PREVIEW_FIELDS},
+        "worst_price": {**DECIMAL_OR_NULL, "description": "Of its last fill."},
+        "book_sequence": {
+            "type": "integer",
+            "format": "int64",
+            "description": "The last command that the book it was computed on contains.",
+        },
+        "book_time": {**MILLISECONDS, "description": "When that book was published."},
+        **FRESHNESS,
+    },
+    optional=tuple(FRESHNESS),
+)
 CANCELLED_ALL = object_of(
     {
         "orders": list_of(ORDER),

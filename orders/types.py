@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from exchange.core.events import OrderChanged, TradeExecuted
+from exchange.core.rejects import Code
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +65,19 @@ class CancelledOrders:
 
     orders: list[OrderChanged]
     complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPreview:
+    """
+    What placing an order would do to the published book.
+
+    ``order`` is as placing would leave it, None when it is refused with ``refusal``.
+    ``worst_price_atoms`` is of its last trade, 0 without one.
+    """
+
+    order: OrderChanged | None
+    refusal: Code
+    worst_price_atoms: int
+    book_seq: int
+    book_time_ms: int

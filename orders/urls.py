@@ -2,12 +2,13 @@
 
 from django.urls import path
 
-from orders import batch_views, linked_views, views
+from orders import batch_views, linked_views, preview_views, views
 
 urlpatterns = [
     path("orders", views.OrdersView.as_view(), name="orders"),
     path("orders/history", views.OrderHistoryView.as_view(), name="orders-history"),
     path("orders/batch", batch_views.OrderBatchView.as_view(), name="orders-batch"),
+    path("orders/preview", preview_views.OrderPreviewView.as_view(), name="orders-preview"),
     path("orders/oco", linked_views.OcoView.as_view(), name="orders-oco"),
     path("orders/bracket", linked_views.BracketView.as_view(), name="orders-bracket"),
     path(

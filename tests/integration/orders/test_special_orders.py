@@ -1,19 +1,24 @@
 """Conditional, iceberg, good-till-date and repricing orders over REST, from placing to end."""
 
+import json
 import time
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from common.testing import error_code
+from common.ws.topics import ORDERS
 from exchange import gateway
 from exchange.core.commands import UpdateIndexPrices
 from exchange.core.enums import Lane
 from exchange.core.events import OrderChanged
 from exchange.core.rejects import Code
 from exchange.core.units import ATOMS
+from orders.consumers import account_snapshot
 from orders.models import Order, OrderTerms
 from orders.render import render_order
 from orders.retention import retention_step
@@ -450,6 +455,40 @@ class TestRows:
         assert needs[alice.account_id, BTC] == 20_000_000
         assert held["BTC spot"][1] == "0.20000000"
         assert held["USDT spot"][1] == f"{needs[alice.account_id, USDT] / ATOMS:.8f}"
+
+    def test_the_ledger_adds_up_with_every_kind_of_order_open(
+        self, exchange: ExchangeHarness, alice: Trader, bob: Trader
+    ) -> None:
+        alice.placed(**TRAILING, **INDEX)
+        alice.placed(side="sell", price="50500", quantity="0.1", display_quantity="0.03")
+        bob.placed(price="50500", quantity="0.04")
+        stop = {"type": "stop_loss", "trigger_price": "49000", "trigger_by": "index"}
+        common = {"symbol": "BTC-USDT", "side": "sell", "quantity": "0.1", "stop_loss": stop}
+        profit = {"type": "limit", "price": "52000"}
+        oco = alice.api.post("/api/orders/oco", {**common, "take_profit": profit})
+        entry = {"type": "limit", "price": "49500"}
+        bracket = alice.api.post("/api/orders/bracket", {**common, "side": "buy", "entry": entry})
+        printed = StringIO()
+
+        call_command("verify_ledger", stdout=printed)
+
+        assert (oco.status_code, bracket.status_code) == (201, 201)
+        assert "WRONG" not in printed.getvalue()
+
+    def test_a_socket_s_snapshot_is_what_rest_lists(self, alice: Trader) -> None:
+        alice.placed(**STOP)
+        alice.placed(price="40000", display_quantity="0.01")
+        stop = {"type": "stop_loss", "trigger_price": "39000"}
+        body = {"symbol": "BTC-USDT", "side": "buy", "quantity": "0.1", "stop_loss": stop}
+        alice.api.post(
+            "/api/orders/bracket", {**body, "entry": {"type": "limit", "price": "40000"}}
+        )
+
+        data = account_snapshot(alice.account_id, frozenset({ORDERS}))
+
+        listed = alice.api.get("/api/orders").json()["items"]
+        assert json.loads(data[ORDERS]) == {"orders": listed}
+        assert {item["status"] for item in listed} == {"untriggered", "open", "waiting"}
 
     def test_terms_go_with_their_order(self, exchange: ExchangeHarness, alice: Trader) -> None:
         gone = alice.placed(**STOP)
