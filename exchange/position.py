@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
-from exchange.core.state import ArmTask, CancelAllTask, FireTask, Image, Sequences, Task
+from exchange.core.state import ActivateTask, ArmTask, CancelAllTask, FireTask, Image, Sequences, Task
 from exchange.store.tables import POSITION
 
 TASK_TYPES: dict[str, type[Task]] = {
-    task.__name__: task for task in (CancelAllTask, FireTask, ArmTask)
+    task.__name__: task for task in (CancelAllTask, FireTask, ActivateTask, ArmTask)
 }
 
 

@@ -14,8 +14,9 @@ import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 
-from simulation.commands import CommandSource
-from simulation.compare import OPEN_ORDERS_MOST, Comparison, Disagreement, run, shrink
+from simulation.compare import OPEN_ORDERS_MOST, Comparison, run, shrink
+from simulation.mirrors import Disagreement
+from simulation.special_commands import CommandSource
 
 COMMANDS_PER_SEED = 50_000
 COMMANDS_PER_CROWDED_SEED = 2_500

@@ -25,6 +25,7 @@ from exchange.core.enums import (
 )
 
 ATOMS = 10**8
+START_MS = 1_700_000_000_000
 ACCOUNTS = (5_000_001, 5_000_002, 5_000_003, 5_000_004, 5_000_005, 5_000_006)
 UNKNOWN_ACCOUNT = 5_999_999
 GOLD, CASH, DUST = 1, 2, 3
@@ -42,12 +43,16 @@ class TimedCommand:
 
     ``pick`` asks whoever drives the exchange to cancel the open order of that rank (modulo
     their count) instead of what ``command`` names, if any order is open: one in ten times in
-    the name of the command's account, whoever owns it.
+    the name of the command's account, whoever owns it. An amendment is picked alike.
+    ``steps`` is how many internal steps follow at most (None: all there are), and
+    ``expires_first`` whether what is due expires before the command comes.
     """
 
     delay_ms: int
     command: c.AnyCommand
     pick: int | None = None
+    steps: int | None = None
+    expires_first: bool = True
 
 
 @dataclass(frozen=True)
@@ -128,7 +133,7 @@ def credit(account_id: int, asset_id: int, amount: int) -> c.Credit:
     )
 
 
-class CommandSource:
+class PlainCommands:
     """
     An endless stream of commands that one seed decides.
 
@@ -140,10 +145,12 @@ class CommandSource:
         self.random = Random(seed)
         self.crowded = crowded
         self.placed = 0
+        self.now_ms = START_MS
         self.epoch = 0
         self.kinds: tuple[tuple[Callable[[], c.AnyCommand], float], ...] = (
-            (self.place_limit, 56),
-            (self.place_market, 0.2 if crowded else 10),
+            (self.place_limit, 48),
+            (self.place_market, 0.2 if crowded else 8),
+            *(() if crowded else self.special_kinds()),
             (self.cancel, 2 if crowded else 18),
             (self.cancel_all, 0.1 if crowded else 2),
             (self.transfer, 3),
@@ -156,19 +163,33 @@ class CommandSource:
             (self.leadership, 0.01),
         )
 
+    def special_kinds(self) -> tuple[tuple[Callable[[], c.AnyCommand], float], ...]:
+        """Return what else comes, and how often; a crowd knows plain orders only."""
+        return ()
+
     def take(self, count: int) -> list[TimedCommand]:
         """Return the opening and then ``count`` random commands."""
         makers, weights = zip(*self.kinds, strict=True)
         chosen = self.random.choices(makers, weights, k=count)
         first = opening(2_000 if self.crowded else 12)
         last = [c.CancelAllOrders(account_id) for account_id in ACCOUNTS] if self.crowded else []
-        commands = [*(make() for make in chosen), *last]
-        return [*first, *(self._timed(command) for command in commands)]
+        commands = [self._timed(make()) for make in chosen]
+        return [*first, *commands, *(self._timed(command) for command in last)]
 
     def _timed(self, command: c.AnyCommand) -> TimedCommand:
         r = self.random
-        picked = isinstance(command, c.CancelOrder) and r.random() < 0.7
-        return TimedCommand(r.choice((0, 1, 40)), command, r.randrange(1000) if picked else None)
+        able = isinstance(command, c.CancelOrder | c.AmendOrder)
+        picked = able and r.random() < (0.7 if isinstance(command, c.CancelOrder) else 0.95)
+        delay_ms = r.choices((0, 1, 40, 700), (33, 33, 33, 1))[0]
+        self.now_ms += delay_ms
+        lazy = not self.crowded and r.random() < 0.3
+        return TimedCommand(
+            delay_ms,
+            command,
+            r.randrange(1000) if picked else None,
+            r.randrange(2) if lazy else None,
+            r.random() < 0.7,
+        )
 
     def account_id(self) -> int:
         """Return one of the accounts, rarely one that does not exist."""

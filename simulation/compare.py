@@ -4,13 +4,13 @@ Drives the engine and the naive exchange side by side and stops at the first dif
 After every command it compares the answer, the trades, the orders that ended, all balances
 and all books; the engine's side is what its *events* say, so the event stream is proven
 along. Every so often three states must have one hash: the live engine, an engine loaded
-from its image, and an engine that replayed the same envelopes from the first.
+from the rows that its batches touched, and an engine that replayed the same envelopes from
+the first.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -18,105 +18,28 @@ import msgspec
 from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core.engine import Exchange
-from exchange.core.enums import FINAL_STATUSES, Lane, OrderStatus, Side, SystemAccount
+from exchange.core.enums import Lane, OrderStatus
 from exchange.core.rejects import Code
-from simulation.commands import CommandSource, TimedCommand
+from exchange.core.state import ArmTask, FireTask
+from simulation.commands import START_MS, TimedCommand
+from simulation.mirrors import Disagreement, EventMirror, LedgerMirror, Rows, equal, equal_maps
 from simulation.naive import NaiveExchange
 from simulation.naive_accounts import Answer
 from simulation.naive_book import NaiveOrder
+from simulation.special_commands import CommandSource
 
 OPEN_ORDERS_MOST = "open orders at most"
-START_MS = 1_700_000_000_000
 
 
-class Disagreement(Exception):
-    """
-    Engine and naive exchange differ; the message says where and in what.
-
-    ``index`` is the command at which they did.
-    """
-
-    def __init__(self, message: str, index: int = 0) -> None:
-        super().__init__(message)
-        self.index = index
-
-
-@dataclass
-class EventMirror:
-    """What a reader of the events knows: balances, levels, open orders."""
-
-    balances: dict[tuple[int, int, int], tuple[int, int]] = field(default_factory=dict)
-    levels: dict[tuple[int, int], dict[int, int]] = field(default_factory=dict)
-    orders: dict[int, e.OrderChanged] = field(default_factory=dict)
-    ended: dict[int, e.OrderChanged] = field(default_factory=dict)
-    trades: list[e.TradeExecuted] = field(default_factory=list)
-    trade_id: int = 0
-
-    def read(self, event: e.AnyEvent) -> None:
-        """Take in one event."""
-        if isinstance(event, e.BalanceChanged):
-            key = (event.account_id, int(event.wallet), event.asset_id)
-            self.balances[key] = (event.total_atoms, event.held_atoms)
-        elif isinstance(event, e.LevelChanged):
-            level = self.levels.setdefault((event.market_id, int(event.side)), {})
-            level[event.price_atoms] = event.quantity_atoms
-            if event.quantity_atoms == 0:
-                del level[event.price_atoms]
-        elif isinstance(event, e.OrderChanged):
-            self.orders[event.order_id] = event
-            if event.status in FINAL_STATUSES:
-                self.ended[event.order_id] = self.orders.pop(event.order_id)
-        elif isinstance(event, e.TradeExecuted):
-            self.trade_id += 1
-            if event.trade_id != self.trade_id:
-                raise Disagreement(f"expected trade {self.trade_id}, was {event.trade_id}")
-            self.trades.append(event)
-
-    def book(self, market_id: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-        """Return bids and asks as (price, quantity), best first."""
-        bids = self.levels.get((market_id, int(Side.BUY)), {})
-        asks = self.levels.get((market_id, int(Side.SELL)), {})
-        return sorted(bids.items(), reverse=True), sorted(asks.items())
-
-
-@dataclass
-class LedgerMirror:
-    """What the ledger says: balances as sums of postings, and the chain of each account."""
-
-    sums: Counter[tuple[int, int, int]] = field(default_factory=Counter)
-    heads: dict[int, int] = field(default_factory=dict)
-    last_id: int = 0
-
-    def read(self, entry: e.LedgerPosted) -> None:
-        """
-        Take in one entry.
-
-        Raises:
-            Disagreement: if its number, its chain or the balance it states is wrong.
-        """
-        self.last_id += 1
-        head = self.heads.get(entry.account_id, 0)
-        _equal("entry and chain", (entry.entry_id, entry.previous_id), (self.last_id, head))
-        self.heads[entry.account_id] = entry.entry_id
-        parts = [(entry.asset_id, entry.amount_atoms, entry.balance_atoms)]
-        if entry.quote_asset_id:
-            quote = entry.quote_asset_id
-            parts.append((quote, entry.quote_amount_atoms, entry.quote_balance_atoms))
-            self.sums[int(SystemAccount.FEES), 1, quote] += entry.fee_atoms
-        for asset_id, amount, balance in parts:
-            key = (entry.account_id, int(entry.wallet), asset_id)
-            self.sums[key] += amount
-            _equal("balance of an entry", balance, self.sums[key])
-
-    def compare(self, balances: dict[tuple[int, int, int], tuple[int, int]]) -> None:
-        """
-        Compare the sums of all postings with balances.
-
-        Raises:
-            Disagreement: if a wallet differs.
-        """
-        totals = {key: total for key, (total, _) in balances.items() if total}
-        _equal("ledger", {key: total for key, total in self.sums.items() if total}, totals)
+_REFERRING = (
+    c.PlaceOrder,
+    c.PlaceLinkedOrders,
+    c.AmendOrder,
+    c.CancelOrder,
+    c.Transfer,
+    c.Credit,
+    c.Debit,
+)
 
 
 class Comparison:
@@ -128,6 +51,7 @@ class Comparison:
         self.mirror = EventMirror()
         self.ledger = LedgerMirror()
         self.replay = Exchange()
+        self.rows = Rows()
         self.log: list[bytes] = []
         self.findings: dict[tuple[str, int, str], c.ClientIdFinding] = {}
         self.now_ms = START_MS
@@ -141,28 +65,51 @@ class Comparison:
             Disagreement: if anything differs.
         """
         self.now_ms += timed.delay_ms
+        if timed.expires_first and self.engine.is_due(self.now_ms):
+            self._internal_step()
         command = self._resolve(timed)
         envelope = self._envelope(command, Lane.ORDERS)
         answer = self.naive.apply(envelope)
         outcome = self._apply(envelope)
-        while self.engine.has_task:
-            self._apply(self._envelope(c.ContinueTask(), Lane.INTERNAL))
-            self.counts["internal steps"] += 1
+        steps = timed.steps
+        while steps != 0 and self._has_internal_work():
+            self._internal_step()
+            steps = None if steps is None else steps - 1
         self._remember_client_id(command, answer)
-        _equal(f"code {outcome.detail}", Code(outcome.code).name, answer.code.name)
-        _equal("repeated", outcome.repeated, answer.repeated)
-        if isinstance(command, (c.PlaceOrder, c.CancelOrder, c.Transfer, c.Credit, c.Debit)):
-            _equal("reference", outcome.reference_id, answer.reference_id)
-        self._compare_trades(answer)
+        equal(f"code {outcome.detail}", Code(outcome.code).name, answer.code.name)
+        equal("repeated", outcome.repeated, answer.repeated)
+        if isinstance(command, _REFERRING):
+            equal("reference", outcome.reference_id, answer.reference_id)
+        self._compare_trades()
         self._compare_orders()
-        _equal("balances", _not_empty(self.mirror.balances), _not_empty(self.naive.balances()))
+        equal("balances", _not_empty(self.mirror.balances), _not_empty(self.naive.balances()))
         for market_id in self.naive.markets:
-            _equal("book", self.mirror.book(market_id), self.naive.levels(market_id))
+            equal("book", self.mirror.book(market_id), self.naive.levels(market_id))
         self.counts[f"{type(command).__name__} {answer.code.name}"] += 1
-        self.counts["fills"] += len(answer.fills)
-        for order in self.naive.ended:
-            self.counts[f"ended {order.status.name} {order.reason.name}"] += 1
         self.counts[OPEN_ORDERS_MOST] = max(self.counts[OPEN_ORDERS_MOST], len(self.naive.orders))
+
+    def _has_internal_work(self) -> bool:
+        return self.engine.has_task or self.engine.is_due(self.now_ms)
+
+    def _internal_step(self) -> None:
+        """Let the engine take an internal step, and the naive exchange what that was."""
+        due = self.engine.is_due(self.now_ms)
+        self._apply(self._envelope(c.ContinueTask(), Lane.INTERNAL))
+        self.counts["internal steps"] += 1
+        if due:
+            self.naive.expire(self.now_ms)
+        else:
+            self.naive.take_turns(self.now_ms, self._turns_ahead())
+
+    def _turns_ahead(self) -> list[tuple[str, int]]:
+        """Return the engine's unfinished turns, which say how far a step of it went."""
+        turns: list[tuple[str, int]] = []
+        for task in self.engine.tasks:
+            if isinstance(task, ArmTask):
+                turns.append(("arm", task.entry_id))
+            elif isinstance(task, FireTask):
+                turns += [("fire", order_id) for order_id in self.engine.fired_ids(task)]
+        return turns
 
     def compare_states(self) -> None:
         """
@@ -176,14 +123,14 @@ class Comparison:
         self.engine.check_all()
         self.ledger.compare(self.mirror.balances)
         live = self.engine.state_hash()
-        loaded = Exchange.load(self.engine.image())
+        loaded = Exchange.load(self.rows.image(self.engine))
         loaded.check_all()
-        _equal("hash of the loaded state", loaded.state_hash(), live)
+        equal("hash of the loaded state", loaded.state_hash(), live)
         for encoded in self.log:
             self.replay.apply(msgspec.msgpack.decode(encoded, type=c.Envelope))
             self.replay.drain()
         self.log.clear()
-        _equal("hash of the replayed log", self.replay.state_hash(), live)
+        equal("hash of the replayed log", self.replay.state_hash(), live)
         # What comes next runs on the loaded engine: a field that load forgot shows there.
         self.engine = loaded
         self.counts["hash comparisons"] += 1
@@ -194,6 +141,7 @@ class Comparison:
         if outcome.code is not Code.OK and outcome.events:
             raise Disagreement("a refused command emitted events")
         changes, coalesced = self.engine.drain()
+        self.rows.write(changes)
         for event in (*outcome.events, *coalesced):
             self.mirror.read(event)
         for entry in changes.entries:
@@ -217,6 +165,14 @@ class Comparison:
         if timed.pick is None or not open_orders:
             return timed.command
         order = open_orders[timed.pick % len(open_orders)]
+        if isinstance(timed.command, c.AmendOrder):
+            name = order.client_order_id if timed.pick % 10 == 1 else ""
+            return msgspec.structs.replace(
+                timed.command,
+                account_id=order.account_id,
+                order_id=0 if name else order.order_id,
+                client_order_id=name,
+            )
         if timed.pick % 10 == 0 and isinstance(timed.command, c.CancelOrder):
             return c.CancelOrder(timed.command.account_id, order.order_id)
         if timed.pick % 10 == 1 and order.client_order_id:
@@ -229,7 +185,7 @@ class Comparison:
             request_hash = getattr(command, "request_hash", 0)
             self.findings[key] = c.ClientIdFinding(answer.reference_id, request_hash)
 
-    def _compare_trades(self, answer: Answer) -> None:
+    def _compare_trades(self) -> None:
         seen = [
             (
                 trade.price_atoms,
@@ -242,14 +198,19 @@ class Comparison:
             for trade in self.mirror.trades
         ]
         self.mirror.trades.clear()
-        _equal("trades", seen, answer.fills)
+        equal("trades", seen, self.naive.fills)
+        self.counts["fills"] += len(seen)
+        self.naive.fills.clear()
 
     def _compare_orders(self) -> None:
         ended = {order_id: _order_facts(order) for order_id, order in self.mirror.ended.items()}
         self.mirror.ended.clear()
-        _equal("ended orders", ended, {o.order_id: _naive_facts(o) for o in self.naive.ended})
+        equal_maps("ended orders", ended, {o.order_id: _naive_facts(o) for o in self.naive.ended})
         live = {order_id: _order_facts(order) for order_id, order in self.mirror.orders.items()}
-        _equal("open orders", live, {o.order_id: _naive_facts(o) for o in self.naive.orders})
+        equal_maps("open orders", live, {o.order_id: _naive_facts(o) for o in self.naive.orders})
+        for order in self.naive.ended:
+            self.counts[f"ended {order.status.name} {order.reason.name}"] += 1
+        self.naive.ended.clear()
 
 
 def run(seed: int, count: int, *, crowded: bool = False, states_every: int = 1_000) -> Counter[str]:
@@ -310,11 +271,6 @@ def shrink(commands: list[TimedCommand]) -> list[TimedCommand]:
     return commands
 
 
-def _equal(what: str, engine: Any, naive: Any) -> None:
-    if engine != naive:
-        raise Disagreement(f"{what}: engine {engine!r}, naive {naive!r}")
-
-
 def _not_empty(
     balances: dict[tuple[int, int, int], tuple[int, int]],
 ) -> dict[tuple[int, int, int], tuple[int, int]]:
@@ -323,7 +279,7 @@ def _not_empty(
 
 def _client_key(command: c.AnyCommand) -> tuple[str, int, str] | None:
     """Return what a client id is unique in: orders and transfers of an account apart."""
-    if isinstance(command, c.PlaceOrder) and command.client_order_id:
+    if isinstance(command, c.PlaceOrder | c.PlaceLinkedOrders) and command.client_order_id:
         return "order", command.account_id, command.client_order_id
     if isinstance(command, (c.Transfer, c.Credit, c.Debit)) and command.client_transfer_id:
         return "transfer", command.account_id, command.client_transfer_id
@@ -340,6 +296,8 @@ def _order_facts(order: e.OrderChanged) -> tuple[Any, ...]:
         order.filled_atoms,
         order.quote_filled_atoms,
         order.fee_atoms,
+        order.terms.trigger_price_atoms if order.terms else 0,
+        order.terms.link_kind.name if order.terms else "NONE",
     )
 
 
@@ -353,4 +311,6 @@ def _naive_facts(order: NaiveOrder) -> tuple[Any, ...]:
         order.filled,
         order.quote_filled,
         order.fee,
+        order.trigger,
+        order.link_kind.name,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from exchange.core import commands as c
 from exchange.core.enums import (
@@ -21,6 +21,7 @@ CANCEL_ONLY_MS = 5_000
 POST_ONLY_MS = 10_000
 
 WalletKey = tuple[int, WalletKind, int]
+# Price, quantity, taker order, maker order, taker fee, maker fee.
 Fill = tuple[int, int, int, int, int, int]
 
 
@@ -34,16 +35,11 @@ class Refused(Exception):
 
 @dataclass
 class Answer:
-    """
-    What the naive exchange says to one command.
-
-    A fill is (price, quantity, taker order, maker order, taker fee, maker fee).
-    """
+    """What the naive exchange says to one command."""
 
     code: Code
     reference_id: int = 0
     repeated: bool = False
-    fills: list[Fill] = field(default_factory=list)
 
 
 class NaiveAccounts:
@@ -57,8 +53,10 @@ class NaiveAccounts:
         self.accounts: dict[int, c.ConfigureAccount] = {}
         self.totals: dict[WalletKey, int] = {}
         self.index: dict[int, int] = {}
+        self.last: dict[int, int] = {}
         self.orders: list[NaiveOrder] = []
         self.ended: list[NaiveOrder] = []
+        self.fills: list[Fill] = []
         self.last_order = 0
         self.last_transfer = 0
         self.cancel_only_until = 0
@@ -96,7 +94,7 @@ class NaiveAccounts:
         """Return bids and asks as (price, quantity), best first."""
         sides: dict[Side, dict[int, int]] = {Side.BUY: {}, Side.SELL: {}}
         for order in self.orders:
-            if order.market_id == market_id:
+            if order.market_id == market_id and order.is_in_book():
                 level = sides[order.side]
                 level[order.price] = level.get(order.price, 0) + order.remaining
         bids = sorted(sides[Side.BUY].items(), reverse=True)
@@ -282,8 +280,14 @@ class NaiveAccounts:
                 raise Refused(Code.MARKET_NOT_FOUND)
             if not 0 < price <= AMOUNT_MAX:
                 raise Refused(Code.INVALID_PRICE)
-        self.index.update(update.prices)
+        for market_id, price in update.prices:
+            self.index[market_id] = price
+            self.observe(market_id, price, by_last=False)
         return Answer(Code.OK)
+
+    def observe(self, market_id: int, price: int, *, by_last: bool) -> None:
+        """Let conditional orders see a price."""
+        raise NotImplementedError
 
     def start_leadership(self, start: c.StartLeadership, _: object) -> Answer:
         """After a long pause only cancels are accepted, then only post-only orders."""

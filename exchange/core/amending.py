@@ -56,12 +56,18 @@ def plan_amend(memory: Memory, command: AmendOrder) -> AmendPlan | Code:
     if open_atoms <= 0:
         return AmendPlan(account, market, order, amended, True, None)
     in_place = quantity < order.quantity_atoms and (
-        amended.price_atoms == order.price_atoms and not command.trigger_price_atoms
+        amended.price_atoms == order.price_atoms and not _moves_trigger(order, amended)
     )
     code = _check_values(memory, account, market, amended, in_place=in_place)
     if code:
         return code
     return _plan_move(memory, account, market, order, amended, in_place=in_place)
+
+
+def _moves_trigger(order: Order, amended: Order) -> bool:
+    if order.terms is None or amended.terms is None:
+        return False
+    return amended.terms.trigger_price_atoms != order.terms.trigger_price_atoms
 
 
 def _check_possible(command: AmendOrder, market: Market, order: Order) -> Code:
@@ -107,13 +113,17 @@ def _check_values(
 ) -> Code:
     """Check the amended order as if it were placed; less quantity alone needs no market."""
     placed = _as_placed(amended)
-    code = checks.check_size(placed, market.config) or checks.check_value(placed, market)
     if in_place:
-        return code
-    code = checks.check_open(memory, placed, account, market) or code
+        return checks.check_size(placed, market.config) or checks.check_value(placed, market)
+    code = checks.check_open(memory, placed, account, market)
+    code = code or checks.check_size(placed, market.config)
     if not code and placed.price_atoms:
         code = checks.check_price(placed, market)
-    return code or checks.check_special(placed, market, memory.time_ms, waits=False)
+    return (
+        code
+        or checks.check_value(placed, market)
+        or checks.check_special(placed, market, memory.time_ms, waits=False)
+    )
 
 
 def _as_placed(amended: Order) -> PlaceOrder:
@@ -164,7 +174,8 @@ def _plan_move(
 ) -> AmendPlan | Code:
     match: Plan | None = None
     if order.status is OrderStatus.UNTRIGGERED:
-        if amended.terms is not None and amended.terms.cap_atoms:
+        # The cap goes with the trigger: an order that keeps one keeps the other.
+        if amended.terms is not None and amended.terms.cap_atoms and _moves_trigger(order, amended):
             amended.terms.cap_atoms = conditional_cap(amended.terms, market)
     elif not in_place:
         if amended.post_only and amended.terms is not None and amended.terms.reprice:
@@ -188,7 +199,7 @@ def amend(memory: Memory, plan: AmendPlan) -> Outcome:
         memory.retire(order, OrderStatus.CANCELLED, EndReason.AMENDED_TO_NOTHING, events)
         return Outcome(Code.OK, order.order_id, events)
     if order.status is OrderStatus.UNTRIGGERED:
-        _move_waiting(memory, plan)
+        _change_waiting(memory, plan)
     elif plan.in_place:
         _shrink(market, order, order.open_atoms - amended.remaining_atoms)
         order.quantity_atoms = amended.quantity_atoms
@@ -211,14 +222,18 @@ def _shrink(market: Market, order: Order, less_atoms: int) -> None:
         market.book.side(order.side).reduce(order, less_atoms)
 
 
-def _move_waiting(memory: Memory, plan: AmendPlan) -> None:
-    """Let a conditional order wait with its new values, behind others at its price."""
+def _change_waiting(memory: Memory, plan: AmendPlan) -> None:
+    """
+    Let a conditional order wait with its new values, behind others at its trigger price.
+
+    With less quantity alone, or while it follows the price, it keeps its place.
+    """
     order, amended = plan.order, plan.amended
     terms = order.terms
     if terms is None or amended.terms is None:
         return
     triggers = plan.market.triggers(terms.trigger_type)
-    moved = amended.terms.trigger_price_atoms != terms.trigger_price_atoms
+    moved = not plan.in_place and not terms.activation_number
     if moved:
         triggers.remove(order, terms)
         terms.trigger_price_atoms = amended.terms.trigger_price_atoms

@@ -126,7 +126,21 @@ def check_shape(command: PlaceOrder) -> Code:
             and command.slippage_rate_e8 == 0
             and not (command.post_only and command.time_in_force not in RESTING)
         )
+    if possible and command.special is not None:
+        possible = _special_fits(command.order_type, command.special)
     return _OK if possible else Code.INVALID_ORDER
+
+
+def _special_fits(order_type: OrderType, special: SpecialTerms) -> bool:
+    """Tell whether the terms are of a kind that the type has."""
+    trigger, activation = special.trigger_price_atoms, special.activation_price_atoms
+    if order_type not in CONDITIONAL_TYPES:
+        return not (trigger or activation or special.callback_rate_e8 or special.trigger_type)
+    if special.reprice:
+        return False
+    if order_type is OrderType.TRAILING_STOP:
+        return not trigger
+    return not (activation or special.callback_rate_e8)
 
 
 def check_size(command: PlaceOrder, config: MarketConfigured) -> Code:
@@ -211,10 +225,7 @@ def _check_trigger(
 ) -> Code:
     trigger, activation = special.trigger_price_atoms, special.activation_price_atoms
     if command.order_type not in CONDITIONAL_TYPES:
-        plain = not (trigger or activation or special.callback_rate_e8 or special.trigger_type)
-        return _OK if plain else Code.INVALID_ORDER
-    if special.reprice:
-        return Code.INVALID_ORDER
+        return _OK
     trailing = command.order_type is OrderType.TRAILING_STOP
     if not special.trigger_type or (not trailing and not trigger):
         return Code.TRIGGER_PRICE_REQUIRED
@@ -226,16 +237,12 @@ def _check_trigger(
     rising = is_rising(command.order_type, command.side)
     if trailing:
         return _check_trailing(special, reference, rising=rising)
-    if activation or special.callback_rate_e8:
-        return Code.INVALID_ORDER
     if reference and not waits and is_reached(reference, trigger, rising=rising):
         return Code.TRIGGER_WOULD_FIRE
     return _OK
 
 
 def _check_trailing(special: SpecialTerms, reference: int, *, rising: bool) -> Code:
-    if special.trigger_price_atoms:
-        return Code.INVALID_ORDER
     rate = special.callback_rate_e8
     if not 0 < rate <= CALLBACK_MAX_E8 or rate % CALLBACK_STEP_E8:
         return Code.CALLBACK_RATE

@@ -46,7 +46,7 @@ from exchange.core.commands import (
 from exchange.core.events import AnyEvent, BalanceChanged, Outcome
 from exchange.core.memory import Memory
 from exchange.core.rejects import Code
-from exchange.core.state import Changes, Image, Sequences, Task
+from exchange.core.state import Changes, FireTask, Image, Sequences, Task
 from exchange.core.units import check
 
 # A planner returns a plan or a refusal; each pair agrees on the type of its plan.
@@ -193,6 +193,10 @@ class Exchange:
     def tasks(self) -> list[Task]:
         """Unfinished internal work, oldest first."""
         return self._memory.tasks
+
+    def fired_ids(self, task: FireTask) -> list[int]:
+        """Return the orders whose turn a task has not reached, in the order of their turns."""
+        return [order.order_id for order in self._memory.fired[task.number]]
 
     def market_of_order(self, order_id: int) -> int:
         """Return the market of a resting order, 0 when there is no such order."""

@@ -211,11 +211,10 @@ def _fill(
         maker.status = _FILLED
         memory.delist(maker_account, maker)
     events.append(memory.changed(maker))
-    if price != market.last_atoms:
-        market.last_atoms = price
-        waiting = market.by_last
-        if waiting.buckets or waiting.rising.keys or waiting.falling.keys:
-            observe(memory, order.market_id, _LAST, price)
+    market.last_atoms = price
+    # Also at the price of the last trade: a halt may have kept orders from seeing that one.
+    if market.by_last.is_any_waiting:
+        observe(memory, order.market_id, _LAST, price)
 
 
 def _decrement(

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections import deque
 from heapq import heappop
 
 from exchange.core.cancelling import cancel_step
 from exchange.core.commands import ContinueTask
-from exchange.core.enums import EndReason, LinkKind, MarketStatus, OrderStatus
+from exchange.core.enums import EndReason, LinkKind, OrderStatus
 from exchange.core.events import AnyEvent, Outcome
 from exchange.core.executing import execute, plan_taker
 from exchange.core.ledger import hold_of
 from exchange.core.linking import arm_step
 from exchange.core.memory import Memory
+from exchange.core.observing import stay_armed
 from exchange.core.rejects import Code
-from exchange.core.state import CancelAllTask, FireTask, Order, Terms
+from exchange.core.state import ActivateTask, CancelAllTask, FireTask, Order, Terms
 from exchange.core.units import check
 
 # One step ends at whichever comes first; a fired order has at most 500 fills after that.
 FIRED_PER_STEP = 100
 EVENTS_PER_STEP = 400
 EXPIRIES_PER_STEP = 500
+ANNOUNCED_PER_STEP = 500
 
 _REASONS = {
     Code.FOK_NOT_FILLABLE: EndReason.FOK_NOT_FILLABLE,
@@ -28,8 +31,12 @@ _REASONS = {
 
 
 def is_due(memory: Memory, time_ms: int) -> bool:
-    """Tell whether an order's time is over."""
-    return bool(memory.deadlines) and memory.deadlines[0][0] <= time_ms
+    """Tell whether an open order's time is over."""
+    deadlines = memory.deadlines
+    # Deadlines of orders that ended otherwise do not count: loading does not know them.
+    while deadlines and deadlines[0][1] not in memory.orders:
+        heappop(deadlines)
+    return bool(deadlines) and deadlines[0][0] <= time_ms
 
 
 def plan_continue(memory: Memory, command: ContinueTask) -> ContinueTask | Code:
@@ -50,11 +57,13 @@ def continue_task(memory: Memory, plan: ContinueTask) -> Outcome:
         finished = cancel_step(memory, task, events)
     elif isinstance(task, FireTask):
         finished = _fire_step(memory, task, events)
+    elif isinstance(task, ActivateTask):
+        finished = _announce_step(memory, task, events)
     else:
         finished = arm_step(memory, task, events)
     if finished:
         memory.tasks.remove(task)
-        if isinstance(task, FireTask):
+        if isinstance(task, FireTask | ActivateTask):
             del memory.fired[task.number]
     return Outcome(Code.OK, 0, events)
 
@@ -64,47 +73,54 @@ def _expire_step(memory: Memory, events: list[AnyEvent]) -> None:
         if not is_due(memory, memory.time_ms):
             return
         _, order_id = heappop(memory.deadlines)
-        order = memory.orders.get(order_id)
-        if order is not None:
-            memory.retire(order, OrderStatus.EXPIRED, EndReason.TIME_EXPIRED, events)
+        order = memory.orders[order_id]
+        memory.retire(order, OrderStatus.EXPIRED, EndReason.TIME_EXPIRED, events)
 
 
 def _fire_step(memory: Memory, task: FireTask, events: list[AnyEvent]) -> bool:
     """Fire the next orders of a task; tell whether it is finished."""
-    queue = memory.fired[task.number]
     market = memory.markets[task.market_id]
-    if market.config.status is not MarketStatus.TRADING:
-        _rearm(memory, task)
-        return True
+    if not memory.evaluates(market):
+        stay_armed(memory, market)
+        return False
+    queue = memory.fired[task.number]
     for _ in range(FIRED_PER_STEP):
+        _skip_ended(memory, queue)
         if not queue or len(events) >= EVENTS_PER_STEP:
             break
         order = queue.popleft()
-        terms = order.terms
-        if memory.orders.get(order.order_id) is not order or terms is None:
-            continue  # cancelled while it waited its turn
-        if terms.callback_rate_e8 and not terms.activation_number:
-            _activate(memory, order, terms, task)
-            events.append(memory.changed(order))
-        else:
-            fire(memory, order, terms, events)
+        if order.terms is not None:
+            fire(memory, order, order.terms, events)
+    _skip_ended(memory, queue)
     return not queue
 
 
-def _rearm(memory: Memory, task: FireTask) -> None:
-    """Let fired orders wait again: the market stopped trading before their turn came."""
-    market = memory.markets[task.market_id]
-    for order in memory.fired[task.number]:
-        if memory.orders.get(order.order_id) is order and order.terms is not None:
-            market.triggers(order.terms.trigger_type).add(order, order.terms)
+def _announce_step(memory: Memory, task: ActivateTask, events: list[AnyEvent]) -> bool:
+    """Store and announce the next trailing stops that became active; tell whether all are."""
+    queue = memory.fired[task.number]
+    for _ in range(ANNOUNCED_PER_STEP):
+        _skip_ended(memory, queue)
+        if not queue:
+            break
+        order = queue.popleft()
+        task.after_order_id = order.order_id
+        events.append(memory.changed(order))
+    _skip_ended(memory, queue)
+    return not queue
 
 
-def _activate(memory: Memory, order: Order, terms: Terms, task: FireTask) -> None:
-    """Start to follow the price from the one that reached the activation price."""
-    market = memory.markets[order.market_id]
-    terms.extreme_atoms = task.price_atoms
-    terms.activation_number = memory.next_priority()
-    market.triggers(terms.trigger_type).add(order, terms)
+def _skip_ended(memory: Memory, queue: deque[Order]) -> None:
+    """
+    Drop orders that ended, or fired, while they waited their turn.
+
+    They take no part of a step: a queue that loading rebuilds does not hold them.
+    """
+    while queue:
+        order = queue[0]
+        alive = memory.orders.get(order.order_id) is order
+        if alive and order.status is OrderStatus.UNTRIGGERED:
+            return
+        queue.popleft()
 
 
 def fire(memory: Memory, order: Order, terms: Terms, events: list[AnyEvent]) -> None:

@@ -9,8 +9,9 @@ import msgspec
 from exchange.core.enums import OrderStatus, SystemAccount
 from exchange.core.ledger import Account, hold_of
 from exchange.core.memory import Market, Memory
-from exchange.core.observing import restore_fired
-from exchange.core.state import DERIVED, FireTask, Image, Order, Terms
+from exchange.core.observing import mark_active, restore_announcing, restore_fired
+from exchange.core.state import DERIVED, ActivateTask, FireTask, Image, Order, Terms
+from exchange.core.triggers import is_rising
 from exchange.core.units import check
 
 _HASHED_ORDER_FIELDS = tuple(
@@ -109,6 +110,8 @@ def _restore_orders(memory: Memory, image: Image) -> None:
     for task in memory.tasks:
         if isinstance(task, FireTask):
             restore_fired(memory, memory.markets[task.market_id], task)
+        elif isinstance(task, ActivateTask):
+            restore_announcing(memory, task)
     for market in memory.markets.values():
         market.book.bids.changed = {}
         market.book.asks.changed = {}
@@ -122,18 +125,23 @@ def _restore_orders(memory: Memory, image: Image) -> None:
 
 def _restore_places(memory: Memory, image: Image) -> None:
     """Put every order where it rests or waits, in order of priority or activation."""
-    trailing: list[tuple[int, Order, Terms]] = []
+    mark_active(memory, image.orders)
+    trailing: list[tuple[int, int, Order, Terms]] = []
     for order in sorted(image.orders, key=lambda order: order.priority):
         market = memory.markets[order.market_id]
         terms = order.terms
         if order.status is OrderStatus.UNTRIGGERED and terms is not None:
             if terms.activation_number:
-                trailing.append((terms.activation_number, order, terms))
+                # Of those that one price activated, the most distant activation came first.
+                rising = is_rising(order.order_type, order.side)
+                price = terms.activation_price_atoms
+                distance = price if rising else -price
+                trailing.append((terms.activation_number, distance, order, terms))
             else:
                 market.triggers(terms.trigger_type).add(order, terms)
         elif order.status is not OrderStatus.WAITING:
             market.book.side(order.side).insert(order)
-    for _, order, terms in sorted(trailing, key=lambda entry: entry[0]):
+    for _, _, order, terms in sorted(trailing, key=lambda entry: entry[:2]):
         memory.markets[order.market_id].triggers(terms.trigger_type).add(order, terms)
 
 
@@ -143,6 +151,7 @@ def state_hash(memory: Memory) -> str:
     orders = [
         tuple(getattr(order, name) for name in _HASHED_ORDER_FIELDS) for order in image.orders
     ]
+    terms = [(order.order_id, order.terms) for order in image.orders if order.terms is not None]
     parts = [
         [getattr(image.sequences, name) for name in image.sequences.__slots__],
         image.assets,
@@ -151,6 +160,7 @@ def state_hash(memory: Memory) -> str:
         image.accounts,
         image.wallets,
         orders,
+        terms,
         image.tasks,
         image.index_prices,
         list(image.last_prices.items()),

@@ -74,9 +74,8 @@ def _same_owner(command: PlaceLinkedOrders) -> bool:
     return all(
         (leg.account_id, leg.market_id) == (command.account_id, first.market_id)
         and not leg.client_order_id
-        and leg.special is not None
-        for leg in command.orders[1:]
-    ) and (first.account_id == command.account_id and not first.client_order_id)
+        for leg in command.orders
+    )
 
 
 def _check_oco(command: PlaceLinkedOrders, market: Market) -> Code:
@@ -288,11 +287,17 @@ def _open_limit_child(
     memory: Memory, account: Account, market: Market, child: Order, events: list[AnyEvent]
 ) -> None:
     """Let a limit child rest; if it crosses by now it takes, and the stop ends."""
-    child.status = OrderStatus.OPEN
     match = plan_taker(market, child, memory.time_ms)
     if isinstance(match, Plan):
+        if not memory.evaluates(market):
+            # Nobody trades now; the stop, which waits for trading to go on, stays.
+            memory.end(child, OrderStatus.CANCELLED, EndReason.MARKET_NOT_TRADING, events)
+            for other_id in memory.links.get(child.terms.link_id if child.terms else 0, ()):
+                memory.claim_hold(memory.orders[other_id])
+            return
         memory.end_other_leg(child, events)
         memory.claim_hold(child)
+    child.status = OrderStatus.OPEN
     held = hold_of(child)
     memory.set_hold(account, market, child, 0)
     plan = match if isinstance(match, Plan) else None

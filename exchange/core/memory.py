@@ -6,7 +6,7 @@ from collections import deque
 from heapq import heappush
 
 from exchange.core.book import OrderBook
-from exchange.core.enums import EndReason, LinkKind, OrderStatus, Side, TriggerType
+from exchange.core.enums import EndReason, LinkKind, MarketStatus, OrderStatus, Side, TriggerType
 from exchange.core.events import (
     AnyEvent,
     AssetConfigured,
@@ -296,6 +296,11 @@ class Memory:
         order.remaining_atoms = shown
         order.priority = self.next_priority()
         market.book.side(order.side).insert(order)
+
+    def evaluates(self, market: Market) -> bool:
+        """Tell whether a market trades, so that prices fire; otherwise all stays armed."""
+        trading = market.config.status is MarketStatus.TRADING
+        return trading and self.time_ms >= self.post_only_until_ms
 
     def claim_hold(self, order: Order) -> None:
         """Let an order hold for itself from now on."""

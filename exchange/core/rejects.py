@@ -3,7 +3,10 @@ Every refusal of the exchange: stable, grouped by owner, never reused.
 
 The name is the string code that leaves the platform; the number is what the command log
 stores. A used client id is answered before anything else; then, when several checks fail,
-the first in the order of this file wins.
+the first in the order of this file wins, but for three groups: what is wrong with a special
+order itself (418-430) comes before what depends on others (414-416); of an OCO or a bracket
+first its composition (431-433), then each leg in turn; of an amendment first whether it is
+possible at all (434-436).
 """
 
 from enum import IntEnum

@@ -163,7 +163,8 @@ class FireTask(msgspec.Struct, gc=False, tag=True, array_like=True):
 
     Those of one market and trigger type with a priority below ``below_priority`` whose
     trigger price lies at or before ``price_atoms`` in the direction of the move; and of the
-    active trailing stops, per (side, callback rate), those up to an activation number.
+    active trailing stops, per (side, callback rate, newest activation number, extreme), those
+    of such a group.
     """
 
     number: int
@@ -172,7 +173,24 @@ class FireTask(msgspec.Struct, gc=False, tag=True, array_like=True):
     rising: bool
     price_atoms: int
     below_priority: int
-    trails: list[tuple[Side, int, int]] = []
+    trails: list[tuple[Side, int, int, int]] = []
+
+
+class ActivateTask(msgspec.Struct, gc=False, tag=True, array_like=True):
+    """
+    Trailing stops that follow the price since ``price_atoms`` reached their activation.
+
+    Those of one market, trigger type and direction with a priority below ``number``; their
+    rows say so up to ``after_order_id``, in order of their numbers. ``number`` is the
+    activation number of them all.
+    """
+
+    number: int
+    market_id: int
+    trigger_type: TriggerType
+    rising: bool
+    price_atoms: int
+    after_order_id: int = 0
 
 
 class ArmTask(msgspec.Struct, gc=False, tag=True, array_like=True):
@@ -182,7 +200,7 @@ class ArmTask(msgspec.Struct, gc=False, tag=True, array_like=True):
     filled_atoms: int
 
 
-Task = CancelAllTask | FireTask | ArmTask
+Task = CancelAllTask | FireTask | ActivateTask | ArmTask
 
 
 @dataclass(slots=True)

@@ -3,9 +3,10 @@ Where conditional orders wait: fixed triggers sorted by price, trailing stops in
 
 A price event costs two comparisons per market and trigger type while nothing fires, and one
 per bucket of trailing stops at a new extreme, however many orders wait. What fires is
-moved out whole price levels at a time, in the fixed order: larger distance between trigger
-and price first, then the order of placement; trailing stops after fixed ones, smaller
-callback first, then the order of activation.
+moved out whole price levels at a time, in the fixed order: orders that wait for a rise, then
+those that wait for a fall, larger distance between trigger and price first, then the order of
+placement; trailing stops after fixed ones, smaller callback first, then buys, then the order
+of activation.
 """
 
 from __future__ import annotations
@@ -110,6 +111,18 @@ class TriggerLevels:
             del keys[start:]
         return [self.levels.pop(key) for key in reached]
 
+    def put_back(self, orders: Iterable[Order]) -> None:
+        """Let orders that were taken out wait again, each at its old place in its level."""
+        shared: dict[int, None] = {}
+        for order in orders:
+            price = _waiting_price(order)
+            if price in self.levels:
+                shared[price] = None
+            self.add(order, price)
+        for price in shared:
+            level = self.levels[price]
+            self.levels[price] = dict(sorted(level.items(), key=_priority_of_item))
+
     def take_older(self, price_atoms: int, below_priority: int) -> list[Order]:
         """Take out the orders of an earlier price event: reached, and waiting before it."""
         reached = (
@@ -124,10 +137,17 @@ class TriggerLevels:
             if order.priority < below_priority
         ]
         for order in orders:
-            terms = order.terms
-            if terms is not None:
-                self.remove(order, terms.trigger_price_atoms or terms.activation_price_atoms)
+            self.remove(order, _waiting_price(order))
         return orders
+
+
+def _waiting_price(order: Order) -> int:
+    terms = order.terms
+    return 0 if terms is None else terms.trigger_price_atoms or terms.activation_price_atoms
+
+
+def _priority_of_item(item: tuple[int, Order]) -> int:
+    return item[1].priority
 
 
 class TrailGroup:
@@ -184,6 +204,34 @@ class TrailBucket:
         terms.extreme_atoms = price_atoms
         return newest
 
+    def start(self, extreme_atoms: int, number: int, orders: dict[int, Order]) -> None:
+        """Add orders that became active at once; older ones that the extreme reaches join."""
+        self.groups.append(TrailGroup(extreme_atoms, number, orders))
+        self.follow(extreme_atoms)
+
+    def put_back(self, fired: list[TrailGroup]) -> list[Order]:
+        """
+        Let groups that fired follow the price again, as if they never had.
+
+        They are older than all that are here. Returns the orders that must store an extreme.
+        """
+        merged: list[TrailGroup] = []
+        for group in reversed(fired + self.groups):
+            newer = merged[-1] if merged else None
+            if newer is not None and self._is_better(newer.extreme_atoms, group.extreme_atoms):
+                group.orders.update(newer.orders)
+                newer.orders = group.orders
+            else:
+                merged.append(group)
+        self.groups = merged[::-1]
+        storers = []
+        for group in self.groups:
+            newest = group.orders[next(reversed(group.orders))]
+            if newest.terms is not None and newest.terms.extreme_atoms != group.extreme_atoms:
+                newest.terms.extreme_atoms = group.extreme_atoms
+                storers.append(newest)
+        return storers
+
     def remove(self, order: Order, terms: Terms) -> Order | None:
         """Take an order out, if it is here; return one that must now store the extreme."""
         if not self.has(order, terms):
@@ -207,15 +255,14 @@ class TrailBucket:
         index = bisect_left(self.groups, terms.activation_number, key=_newest_number)
         return index < len(self.groups) and order.order_id in self.groups[index].orders
 
-    def take_reached(self, price_atoms: int) -> list[Order]:
-        """Take out the orders whose callback a price reached, the oldest activation first."""
-        reached: list[Order] = []
+    def take_reached(self, price_atoms: int) -> list[TrailGroup]:
+        """Take out the groups whose callback a price reached, the oldest activation first."""
         count = 0
         for group in self.groups:
             if not callback_reached(price_atoms, group.extreme_atoms, self.rate_e8, self.side):
                 break
-            reached.extend(group.orders.values())
             count += 1
+        reached = self.groups[:count]
         del self.groups[:count]
         return reached
 
@@ -243,17 +290,34 @@ def _newest_number(group: TrailGroup) -> int:
 class Triggers:
     """All conditional orders of one market that wait for one kind of price."""
 
-    __slots__ = ("buckets", "falling", "rising")
+    __slots__ = ("buckets", "falling", "falling_starts", "rising", "rising_starts")
 
     def __init__(self) -> None:
         """Start with nothing waiting."""
         self.rising = TriggerLevels(rising=True)
         self.falling = TriggerLevels(rising=False)
+        # Trailing stops that wait for their activation price.
+        self.rising_starts = TriggerLevels(rising=True)
+        self.falling_starts = TriggerLevels(rising=False)
         self.buckets: dict[tuple[Side, int], TrailBucket] = {}
+
+    @property
+    def is_any_waiting(self) -> bool:
+        """Whether a price can have any effect here."""
+        return bool(
+            self.rising.keys
+            or self.falling.keys
+            or self.buckets
+            or self.rising_starts.keys
+            or self.falling_starts.keys
+        )
 
     def levels(self, order: Order) -> TriggerLevels:
         """Return where an order waits for its trigger or activation."""
-        return self.rising if is_rising(order.order_type, order.side) else self.falling
+        rising = is_rising(order.order_type, order.side)
+        if order.order_type is OrderType.TRAILING_STOP:
+            return self.rising_starts if rising else self.falling_starts
+        return self.rising if rising else self.falling
 
     def bucket(self, side: Side, rate_e8: int) -> TrailBucket:
         """Return a bucket, made at first use."""

@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from exchange.core import book, cancelling, executing, imaging, ledger, memory, placing
+from exchange.core import book, cancelling, executing, firing, imaging, ledger, memory, placing
 from exchange.core.enums import OrderStatus, Side
 from exchange.core.units import RATE_ONE, InvariantError
-from simulation import compare
-from simulation.commands import CommandSource
+from simulation import compare, mirrors
+from simulation.special_commands import CommandSource
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,6 +28,18 @@ def test_engine_and_naive_exchange_agree_on_random_commands(seed: int) -> None:
 
     assert counts["hash comparisons"] >= 5
     assert counts["fills"] > 300
+
+
+def test_they_agree_when_internal_steps_are_cut_short_and_restarts_are_frequent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(firing, "FIRED_PER_STEP", 1)
+    monkeypatch.setattr(firing, "ANNOUNCED_PER_STEP", 1)
+
+    counts = compare.run(5, 3_000, states_every=23)
+
+    assert counts["internal steps"] > 100
+    assert counts["hash comparisons"] > 130
 
 
 def test_they_agree_where_the_limits_on_work_are_met() -> None:
@@ -52,8 +64,14 @@ def test_random_commands_reach_every_end_of_an_order_and_most_refusals() -> None
         "NO_LIQUIDITY",
         "PRICE_CAP",
         "SELF_TRADE",
+        "TIME_EXPIRED",
+        "LINKED_ORDER",
+        "ENTRY_NOT_FILLED",
+        "AMENDED_TO_NOTHING",
+        "FOK_NOT_FILLABLE",
+        "POST_ONLY_WOULD_CROSS",
     }
-    assert len(refusals) >= 20
+    assert len(refusals) >= 30
 
 
 def test_state_hash_does_not_depend_on_the_hash_seed() -> None:
@@ -160,7 +178,7 @@ def test_comparison_catches_a_planted_fault(
     for owner, name in places:
         monkeypatch.setattr(owner, name, mutant)
 
-    with pytest.raises((compare.Disagreement, InvariantError)):
+    with pytest.raises((mirrors.Disagreement, InvariantError)):
         compare.run(1, 5_000, states_every=200)
 
 
@@ -173,7 +191,7 @@ def test_comparison_catches_a_stolen_cancel(monkeypatch: pytest.MonkeyPatch) -> 
     }
     monkeypatch.setattr(engine, "HANDLERS", handlers)
 
-    with pytest.raises(compare.Disagreement, match="ORDER_NOT_FOUND"):
+    with pytest.raises(mirrors.Disagreement, match="ORDER_NOT_FOUND"):
         compare.run(1, 5_000)
 
 
@@ -186,7 +204,7 @@ def test_a_failing_run_shrinks_to_the_commands_that_matter(
     shortest = compare.shrink(commands)
 
     assert 5 <= len(shortest) <= 20
-    with pytest.raises(compare.Disagreement):
+    with pytest.raises(mirrors.Disagreement):
         compare.run_commands(shortest)
     monkeypatch.setattr(executing, "charge_fee", ledger.charge_fee)
     compare.run_commands(shortest)
