@@ -15,7 +15,8 @@ from common.limits import show_rate, take_cancels, take_orders
 from common.openapi import BODY_ERRORS, ENGINE_ERRORS, LOGIN_ERRORS, errors
 from orders import schema, services
 from orders.bodies import result_body
-from orders.requests import parse_amend, parse_batch, parse_cancel, parse_order
+from orders.change_requests import parse_amend, parse_cancel
+from orders.requests import parse_batch, parse_order
 from orders.types import OrderFailure, OrderResult
 
 

@@ -16,6 +16,7 @@ from common.openapi import (
     object_of,
     page_of,
 )
+from orders.change_requests import AMEND_FIELDS, AMEND_ITEM_FIELDS, CANCEL_FIELDS
 from orders.fields import schema_of
 from orders.linked_requests import BRACKET_FIELDS, OCO_FIELDS
 from orders.render import (
@@ -30,10 +31,7 @@ from orders.render import (
     TRIGGER_NAMES,
 )
 from orders.requests import (
-    AMEND_FIELDS,
-    AMEND_ITEM_FIELDS,
     BATCH_MAX,
-    CANCEL_FIELDS,
     ORDER_FIELDS,
 )
 

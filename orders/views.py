@@ -28,6 +28,7 @@ from common.query import read_query
 from exchange.core.commands import CancelOrder
 from orders import schema, selectors, services
 from orders.bodies import order_body, order_page_body, placed_body
+from orders.change_requests import parse_amend
 from orders.queries import (
     CLIENT_ORDER_ID,
     CancelAllQuery,
@@ -36,7 +37,7 @@ from orders.queries import (
     market_of_query,
 )
 from orders.render import render_fill, render_order
-from orders.requests import parse_amend, parse_order
+from orders.requests import parse_order
 
 
 def _cursor_of(query: dict[str, Any]) -> int | None:

@@ -180,6 +180,23 @@ class TestBracket:
         ]
 
 
+class TestCancelAll:
+    def test_every_order_of_every_group_ends_once(self, alice: Trader) -> None:
+        groups = [
+            placed(alice, "/api/orders/oco", OCO),
+            placed(alice, "/api/orders/bracket", BRACKET),
+        ]
+
+        done = alice.api.delete("/api/orders").json()
+
+        ids = [order["id"] for group in groups for order in group["orders"]]
+        assert sorted(order["id"] for order in done["orders"]) == sorted(ids)
+        assert {order["status"] for order in done["orders"]} == {"cancelled"}
+        assert alice.api.get("/api/orders").json()["items"] == []
+        assert alice.balances()["BTC spot"] == ("10.00000000", "0.00000000")
+        assert alice.balances()["USDT spot"] == ("1000000.00000000", "0.00000000")
+
+
 class TestClientOrderId:
     @pytest.mark.parametrize(
         ("path", "body"),

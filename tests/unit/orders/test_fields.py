@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from common.errors import ApiError
+from orders.change_requests import parse_cancel
 from orders.fields import read_body, schema_of
-from orders.requests import ORDER_FIELDS, parse_batch, parse_cancel
+from orders.requests import ORDER_FIELDS, parse_batch
 
 ACCOUNT = 7
 
