@@ -7,7 +7,15 @@ from typing import Any
 
 import msgspec
 
-from exchange.core.state import ActivateTask, ArmTask, CancelAllTask, FireTask, Image, Sequences, Task
+from exchange.core.state import (
+    ActivateTask,
+    ArmTask,
+    CancelAllTask,
+    FireTask,
+    Image,
+    Sequences,
+    Task,
+)
 from exchange.store.tables import POSITION
 
 TASK_TYPES: dict[str, type[Task]] = {
