@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from exchange.core.commands import (
+    AmendOrder,
     CancelOrder,
     ConfigureAccount,
     ConfigureAsset,
     ConfigureFeeTier,
+    ContinueTask,
     Credit,
     PlaceOrder,
+    SpecialTerms,
 )
 from exchange.core.enums import (
     FINAL_STATUSES,
@@ -20,6 +23,7 @@ from exchange.core.enums import (
     SelfTradeMode,
     Side,
     TimeInForce,
+    TriggerType,
     WalletKind,
 )
 from exchange.core.events import OrderChanged, Outcome, TradeExecuted
@@ -92,22 +96,49 @@ class Replay:
         owner: str = "",
         time_in_force: str = "GTC",
         mode: SelfTradeMode | None = None,
+        stop: str | None = None,
+        special: SpecialTerms | None = None,
     ) -> Outcome:
-        """Place an order; without a price it is a market order."""
+        """
+        Place an order; without a price it is a market order, with ``stop`` a stop-loss.
+
+        Stops refer to the last price and may pay nearly twice their trigger price: the
+        scenarios know no cap.
+        """
         force = TimeInForce[time_in_force]
+        order_type = OrderType.LIMIT if price else OrderType.MARKET
+        if stop:
+            order_type = OrderType.STOP_LOSS_LIMIT if price else OrderType.STOP_LOSS
+            special = SpecialTerms(TriggerType.LAST, units(stop))
         command = PlaceOrder(
             account_id=self.account(owner or name),
             market_id=MARKET,
             side=Side[side],
-            order_type=OrderType.LIMIT if price else OrderType.MARKET,
+            order_type=order_type,
             time_in_force=force if price or force is not TimeInForce.GTC else TimeInForce.IOC,
             price_atoms=units(price) if price else 0,
             quantity_atoms=units(quantity),
             self_trade_mode=mode,
+            slippage_rate_e8=ATOMS - 1 if stop and not price else 0,
+            special=special,
         )
         outcome = self.bench.do(command)
         self.order_ids[name] = outcome.reference_id
         return self._remember(outcome)
+
+    def amend(self, name: str, *, owner: str = "", **changes: str) -> Outcome:
+        """Change an order by its name: quantity, price, trigger_price."""
+        atoms = {f"{field}_atoms": units(value) for field, value in changes.items()}
+        order_id = self.order_ids.get(name, 999_999)
+        command = AmendOrder(self.account(owner or name), order_id, **atoms)  # type: ignore[arg-type]
+        return self._remember(self.bench.do(command))
+
+    def carry_on(self) -> list[Outcome]:
+        """Take all internal steps that wait; return what each did."""
+        outcomes = []
+        while self.bench.exchange.has_task:
+            outcomes.append(self._remember(self.bench.ok(ContinueTask())))
+        return outcomes
 
     def cancel(self, name: str, *, owner: str = "") -> Outcome:
         """Cancel an order by its name; an unknown name is an unknown number."""
