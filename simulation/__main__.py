@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 
+from simulation import crash
 from simulation.compare import OPEN_ORDERS_MOST, Comparison, run, shrink
 from simulation.mirrors import Disagreement
 from simulation.special_commands import CommandSource
@@ -40,6 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
     kill.add_argument("--kills", type=int, default=20, help="of each of the three")
     kill.add_argument("--seed", type=int, default=1)
     kill.add_argument("--seconds", type=float, default=0, help="strike no longer (0: no limit)")
+    fall = actions.add_parser("crash", help="one crash that fires very many stops")
+    for action in (fall, prove):
+        action.add_argument("--stops", type=int, default=100_000)
     prove.add_argument("--kills", type=int, default=300)
     options = parser.parse_args(sys.argv[1:] or ["prove"] if arguments is None else arguments)
     if options.action == "hash":
@@ -48,7 +52,9 @@ def main(arguments: list[str] | None = None) -> int:
         return _compare_one(options.seed, options.commands, crowded=options.crowded)
     if options.action == "kill":
         return _kill(options.kills, options.seed, options.seconds)
-    return _compare_many(options.commands) or _kill(options.kills, seed=1)
+    if options.action == "crash":
+        return _crash(options.stops)
+    return _compare_many(options.commands) or _crash(options.stops) or _kill(options.kills, seed=1)
 
 
 def _say(text: str) -> None:
@@ -124,6 +130,13 @@ def _kill(kills: int, seed: int, seconds: float = 0) -> int:
     for line in run_of_kills.lines():
         _say(line)
     return 0 if held else 1
+
+
+def _crash(stops: int) -> int:
+    result = crash.run(stops)
+    for line in result.lines():
+        _say(line)
+    return 1 if result.faults else 0
 
 
 def _command_line(job: tuple[int, int, bool]) -> str:
