@@ -255,7 +255,8 @@ def dry_run(
     run.stop = EndReason.NO_LIQUIDITY
     price_met = 0
     offers = [Offer(o, o.remaining, o.hidden) for o in opposite_in_turn(orders, taker)]
-    while offers:
+    # A taker that has all it wanted meets nobody any more, not even one whose time is over.
+    while offers and (by_quote or run.remaining):
         offer = offers.pop(0)
         maker = offer.maker
         if _is_beyond(maker.price, cap, taker.side):

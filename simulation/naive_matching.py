@@ -198,18 +198,23 @@ class NaiveMatching(NaiveChecks):
 
         First those that wait for a rise, then those that wait for a fall: the most distant
         trigger first, then the oldest. Then the trailing stops that follow the price: the
-        smaller callback first, buys first, then the oldest.
+        smaller callback first, buys first, then the oldest. In a market that does not trade
+        these follow too, and nothing fires.
         """
-        if not self.trades_now(market_id):
-            return
-        armed = [
+        conditional = [
             o
             for o in self.orders
             if o.market_id == market_id
             and o.status is _UNTRIGGERED
             and (o.trigger_type is TriggerType.LAST) == by_last
-            and not o.fired
         ]
+        for order in conditional:
+            if order.extreme:
+                best = max if order.side is Side.SELL else min
+                order.extreme = best(order.extreme, price)
+        if not self.trades_now(market_id):
+            return
+        armed = [o for o in conditional if not o.fired]
         following = [o for o in armed if o.extreme]
         for rises in (True, False):
             sign = 1 if rises else -1
@@ -224,9 +229,6 @@ class NaiveMatching(NaiveChecks):
                     order.since = self.tick()
                 else:
                     self._fire_later(order)
-        for order in following:
-            best = max if order.side is Side.SELL else min
-            order.extreme = best(order.extreme, price)
         for order in sorted(following, key=lambda o: (o.callback, o.side, o.since)):
             if order.came_back(price):
                 self._fire_later(order)

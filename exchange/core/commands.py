@@ -184,7 +184,7 @@ class ConfigureMarket(Command, frozen=True, gc=False):
 
     Needs ``tick_atoms * lot_atoms % 10^8 == 0``. A bound of 0 is not enforced. Bands are
     rates of 10^-8 against the reference price. Assets and kind never change; tick and lot
-    only while the book is empty.
+    only while no order is open, conditional ones included.
     """
 
     market_id: int

@@ -73,16 +73,18 @@ def plan_market(memory: Memory, command: ConfigureMarket) -> MarketConfigured | 
         return Code.INVALID_CONFIGURATION
     known = memory.markets.get(command.market_id)
     if known is not None:
-        config, book = known.config, known.book
+        config = known.config
         fixed = (config.symbol, config.kind, config.base_asset_id, config.quote_asset_id)
         grid = (config.tick_atoms, config.lot_atoms)
-        resting = bool(book.bids.keys or book.asks.keys)
         if fixed != (
             command.symbol,
             command.kind,
             command.base_asset_id,
             command.quote_asset_id,
-        ) or (resting and grid != (command.tick_atoms, command.lot_atoms)):
+        ) or (
+            grid != (command.tick_atoms, command.lot_atoms)
+            and any(order.market_id == command.market_id for order in memory.orders.values())
+        ):
             return Code.CONFIGURATION_IN_USE
     return MarketConfigured(
         command.market_id,

@@ -13,6 +13,7 @@ from exchange.core.triggers import (
     TrailGroup,
     TriggerLevels,
     Triggers,
+    best_price,
     is_reached,
     is_rising,
 )
@@ -22,18 +23,20 @@ def observe(memory: Memory, market_id: int, trigger_type: TriggerType, price_ato
     """
     Take a price of a kind into account; what it fires becomes a task.
 
-    A market that is not trading looks at no price: its conditional orders stay armed and
-    meet the first price after it resumed.
+    A market that is not trading fires at no price: its conditional orders stay armed and
+    meet the first price after it resumed. Trailing stops that are active follow every price.
     """
     market = memory.markets[market_id]
+    triggers = market.triggers(trigger_type)
+    if triggers.buckets:
+        _follow(memory, market, triggers, price_atoms)
     if not memory.evaluates(market):
         return
-    triggers = market.triggers(trigger_type)
     for levels in (triggers.rising, triggers.falling):
         if levels.is_reached(price_atoms):
             _fire_levels(memory, market_id, trigger_type, levels, price_atoms)
     if triggers.buckets:
-        _follow(memory, market_id, trigger_type, triggers, price_atoms)
+        _fire_trails(memory, market_id, trigger_type, triggers, price_atoms)
     for levels in (triggers.rising_starts, triggers.falling_starts):
         if levels.is_reached(price_atoms):
             _activate(memory, market_id, trigger_type, triggers, levels, price_atoms)
@@ -77,19 +80,36 @@ def _goes_on(
     return farthest_atoms < task.price_atoms
 
 
-def _follow(
+def _follow(memory: Memory, market: Market, triggers: Triggers, price_atoms: int) -> None:
+    """Move the extremes of trailing stops, of those too whose turn to fire has not come."""
+    for bucket in triggers.buckets.values():
+        storer = bucket.follow(price_atoms)
+        if storer is not None:
+            memory.changes.orders[storer.order_id] = storer
+    for task in memory.tasks:
+        if (
+            isinstance(task, FireTask)
+            and task.market_id == market.config.market_id
+            and market.triggers(task.trigger_type) is triggers
+        ):
+            task.trails = [
+                (side, rate, number, best_price(side, price_atoms, extreme))
+                for side, rate, number, extreme in task.trails
+            ]
+
+
+def _fire_trails(
     memory: Memory,
     market_id: int,
     trigger_type: TriggerType,
     triggers: Triggers,
     price_atoms: int,
 ) -> None:
-    """Move the extremes of trailing stops, then fire those whose callback is reached."""
+    """Fire the trailing stops whose callback a price reaches."""
+    if not any(bucket.is_reached(price_atoms) for bucket in triggers.buckets.values()):
+        return
     fired: list[tuple[TrailBucket, TrailGroup]] = []
     for bucket in triggers.ordered_buckets():
-        storer = bucket.follow(price_atoms)
-        if storer is not None:
-            memory.changes.orders[storer.order_id] = storer
         fired += [(bucket, group) for group in bucket.take_reached(price_atoms)]
     if not fired:
         return

@@ -62,6 +62,13 @@ def callback_reached(price_atoms: int, extreme_atoms: int, rate_e8: int, side: S
     return price_atoms * RATE_ONE >= extreme_atoms * (RATE_ONE + rate_e8)
 
 
+def best_price(side: Side, price_atoms: int, extreme_atoms: int) -> int:
+    """Return the better of two prices for a trailing stop to fall back from."""
+    if side is Side.SELL:
+        return max(price_atoms, extreme_atoms)
+    return min(price_atoms, extreme_atoms)
+
+
 class TriggerLevels:
     """Orders by trigger price, in order of placement inside a price."""
 
@@ -254,6 +261,13 @@ class TrailBucket:
         """Tell whether an order is here."""
         index = bisect_left(self.groups, terms.activation_number, key=_newest_number)
         return index < len(self.groups) and order.order_id in self.groups[index].orders
+
+    def is_reached(self, price_atoms: int) -> bool:
+        """Tell whether a price fires anything here: the oldest group is the first to fire."""
+        groups = self.groups
+        return bool(groups) and callback_reached(
+            price_atoms, groups[0].extreme_atoms, self.rate_e8, self.side
+        )
 
     def take_reached(self, price_atoms: int) -> list[TrailGroup]:
         """Take out the groups whose callback a price reached, the oldest activation first."""

@@ -55,6 +55,12 @@ class TestMarket:
     def test_refusals(self, _case: str, changes: dict[str, object], code: Code) -> None:
         Bench.funded().refused(market(**changes), code)
 
+    def test_grid_does_not_change_under_a_waiting_stop(self) -> None:
+        bench = Bench.funded()
+        bench.ok(bench.conditional(ALICE, Side.SELL, "1", "95"))
+
+        bench.refused(market(tick_atoms=units("0.1")), Code.CONFIGURATION_IN_USE)
+
     def test_grid_changes_only_while_nothing_rests(self) -> None:
         bench = Bench.funded()
         order = bench.buy(ALICE, "1", "100").reference_id

@@ -220,6 +220,17 @@ class TestHalts:
             index(each, "99.75")
             assert takers(each) == [new]
 
+    def test_trailing_stops_follow_the_price_through_a_halt(self, bench: Bench) -> None:
+        old = trail(bench, ALICE)
+        status(bench, MarketStatus.HALTED)
+        index(bench, "120")
+        status(bench, MarketStatus.TRADING)
+        new = trail(bench, BOB)
+
+        index(bench, "114")
+
+        assert takers(bench) == [old, new]
+
     def test_the_first_trade_counts_at_the_old_price_too(self, bench: Bench) -> None:
         bench.sell(ALICE, "0.1", "99")
         order = bench.ok(
