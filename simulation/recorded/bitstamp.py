@@ -117,6 +117,7 @@ class BitstampReplay:
             quantity_atoms=order.remaining_atoms,
             quote_atoms_max=0,
             lot_atoms=1,
+            time_ms=0,
         )
         for _, maker, quantity, _ in plan.steps:
             opposite.reduce(maker, quantity)

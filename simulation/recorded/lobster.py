@@ -166,6 +166,7 @@ class LobsterReplay:
             quantity_atoms=sum(message.quantity_atoms for message in run),
             quote_atoms_max=0,
             lot_atoms=ATOMS,
+            time_ms=0,
         )
         self._plan = [(maker, size) for kind, maker, size, _ in plan.steps if kind == FILL]
 
