@@ -13,6 +13,9 @@ from tradingplatform.metrics import HTTP_SECONDS
 # Anybody can invent methods; the label must stay bounded.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
+# JSON is not a page: nothing may be loaded by it, and nobody may frame it.
+JSON_POLICY = "default-src 'none'; frame-ancestors 'none'"
+
 
 class MetricsMiddleware:
     """Measures each request under its route pattern, never under its path."""
@@ -43,6 +46,15 @@ class ContentPolicyMiddleware(CSPMiddleware):
 
     The back-office's theme evaluates expressions (Alpine), Swagger UI writes inline styles.
     """
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        """Put the policy on an answer; JSON gets the strictest, without working one out."""
+        if response.get("Content-Type", "").startswith("application/json"):
+            response["Content-Security-Policy"] = JSON_POLICY
+            return response
+        return super().process_response(request, response)
 
     def get_policy_parts(
         self, request: HttpRequest, response: HttpResponseBase, report_only: bool = False
