@@ -12,6 +12,7 @@ import statistics
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -83,7 +84,9 @@ def machine() -> str:
                 model = line.partition(":")[2].strip()
                 break
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{model}, {cores} cores, {platform.system()}, Python {platform.python_version()}"
+    date = datetime.now(tz=UTC).date().isoformat()
+    python = platform.python_version()
+    return f"{model}, {cores} cores, {platform.system()}, Python {python}, {date}"
 
 
 def write_document(sections: list[Section]) -> None:
