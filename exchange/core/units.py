@@ -42,32 +42,6 @@ def ceil_div(numerator: int, denominator: int) -> int:
     return -(-numerator // denominator)
 
 
-def exact_div(numerator: int, denominator: int) -> int:
-    """
-    Return a quotient that has no remainder.
-
-    Raises:
-        InvariantError: if it has one.
-    """
-    quotient, remainder = divmod(numerator, denominator)
-    if remainder:
-        raise InvariantError(f"expected {numerator} to be divisible by {denominator}")
-    return quotient
-
-
-def notional_quote_atoms(*, price_atoms: int, quantity_atoms: int) -> int:
-    """
-    Return price x quantity in quote atoms, exactly.
-
-    Every market satisfies ``tick_atoms * lot_atoms % 10^8 == 0``, so a price on the tick
-    and a quantity on the lot have no remainder (DESIGN: "a trade never rounds").
-
-    Raises:
-        InvariantError: if price or quantity is off its grid so that a remainder appears.
-    """
-    return exact_div(price_atoms * quantity_atoms, ATOMS)
-
-
 def format_atoms(atoms: int, decimals: int = DECIMALS_MAX) -> str:
     """
     Return atoms as a plain decimal string with at least ``decimals`` places.

@@ -13,7 +13,7 @@ from exchange.core.rejects import Code
 from exchange.core.state import Image
 from exchange.core.units import InvariantError
 from exchange.position import Position
-from exchange.projection import Projection, Row, Table
+from exchange.projection import Projection, Table
 from exchange.store.base import Store, StoreReader, StoreUnusableError
 from exchange.store.tables import BATCHES, POSITION, QUARANTINE
 from exchange.wire import BatchPayload, decode_payload
@@ -112,8 +112,3 @@ def rows_hash(store: Store, projections: Sequence[Projection]) -> str:
     with store.snapshot() as reader:
         _, image = load_image(reader, projections)
     return Exchange.load(image).state_hash()
-
-
-def batch_rows(reader: StoreReader, first: int = 1) -> Iterator[Row]:
-    """Yield rows of the command log from a batch number on."""
-    return reader.rows_from(BATCHES, first)
