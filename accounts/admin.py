@@ -1,5 +1,6 @@
 """Users, sessions, accounts and fee tiers in the back-office."""
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -12,8 +13,9 @@ from unfold.decorators import action, display
 
 from accounts import services
 from accounts.enums import Role
-from accounts.models import Account, FeeTier, Session, User
+from accounts.models import Account, AuditEvent, FeeTier, Session, User
 from accounts.permissions import Permission, role_permits
+from common.back_office import BoundedPaginator, shown_time
 from common.decimals import format_rate
 from common.tiers import Tier
 
@@ -171,6 +173,37 @@ class SessionAdmin(ReadOnlyAdmin):
     def shown_alive(self, session: Session) -> bool:
         """Return whether the session has not been ended."""
         return session.revoked_at is None
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(ReadOnlyAdmin):
+    """The audit log."""
+
+    paginator = BoundedPaginator
+    list_display = ["id", "time", "actor", "action", "target", "reason", "ip", "request_id"]
+    fields = [
+        "id",
+        "time",
+        "actor",
+        "actor_id",
+        "action",
+        "target",
+        "before",
+        "after",
+        "reason",
+        "ip",
+        "request_id",
+        "seal",
+    ]
+    readonly_fields = ["time"]
+    search_fields = ["=actor", "=target", "=id"]
+    search_help_text = "Whole user name, target such as user:123, or event number"
+    ordering = ["-id"]
+
+    @display(description="time (UTC)")
+    def time(self, event: AuditEvent) -> datetime:
+        """Return when it was recorded."""
+        return shown_time(event.time_ms)
 
 
 @admin.register(Account)

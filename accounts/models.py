@@ -1,6 +1,6 @@
-"""Users and their sessions; accounts and fee tiers of the exchange."""
+"""Users, their sessions, the audit log; accounts and fee tiers of the exchange."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.db import models
@@ -162,3 +162,92 @@ class FeeTier(models.Model):
     def __str__(self) -> str:
         """Return the tier's number."""
         return f"fee tier {self.id}"
+
+
+class AppendOnlyQuerySet(models.QuerySet[Any]):
+    """Rows that are added and read."""
+
+    def _refuse(self) -> NoReturn:
+        raise TypeError("the audit log is append-only")
+
+    def update(self, **_values: Any) -> int:
+        """Refuse."""
+        self._refuse()
+
+    def bulk_update(self, *_arguments: Any, **_options: Any) -> int:
+        """Refuse."""
+        self._refuse()
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """Refuse."""
+        self._refuse()
+
+
+class AuditEvent(models.Model):
+    """
+    One change: who, what, of what, from what, to what, why, and from where.
+
+    The key is the event's number in the chain, from 1 without gaps. ``seal`` binds the row to
+    the one before it (``accounts.audit``). ``actor_id`` is 0 for a part of the platform and
+    refers to no row, so that history outlives users. ``before`` and ``after`` are JSON objects
+    or "". Only ``accounts.audit`` writes here; rows are never changed.
+    """
+
+    id = KeyField(editable=False)
+    time_ms = models.BigIntegerField()
+    actor_id = models.BigIntegerField()
+    actor = models.CharField(max_length=200)
+    action = models.CharField(max_length=64)
+    target = models.CharField(max_length=100)
+    before = models.TextField(blank=True)
+    after = models.TextField(blank=True)
+    reason = models.CharField(max_length=500, blank=True)
+    ip = models.CharField(max_length=45, blank=True)
+    request_id = models.CharField(max_length=64, blank=True)
+    previous_seal = models.CharField(max_length=64)
+    seal = models.CharField(max_length=64)
+
+    objects = AppendOnlyQuerySet.as_manager()
+
+    class Meta:
+        base_manager_name = "objects"
+        indexes = [
+            models.Index(fields=["target", "id"], name="audit_target"),
+            models.Index(fields=["actor", "id"], name="audit_actor"),
+        ]
+
+    def __str__(self) -> str:
+        """Return number and action."""
+        return f"audit event {self.pk}: {self.action}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """
+        Insert the row.
+
+        Raises:
+            TypeError: for a row that exists.
+        """
+        if not kwargs.get("force_insert"):
+            raise TypeError("the audit log is append-only")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """
+        Refuse.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError("the audit log is append-only")
+
+
+class AuditHead(models.Model):
+    """The one row that says how many audit events were written, and the seal of the last."""
+
+    id = KeyField(editable=False)
+    number = models.BigIntegerField()
+    seal = models.CharField(max_length=64)
+
+    def __str__(self) -> str:
+        """Return the number."""
+        return f"audit head {self.number}"

@@ -47,6 +47,7 @@ _APP_VIEW: dict[str, Permission] = {
     "exchange": _P.SYSTEM_VIEW,
     "admin": _P.AUDIT_VIEW,
 }
+_MODEL_VIEW: dict[str, Permission] = {"accounts.auditevent": _P.AUDIT_VIEW}
 _MODEL_CHANGE: dict[str, Permission] = {"accounts.user": _P.USERS_MANAGE}
 _CHANGES = frozenset({"add", "change"})
 
@@ -74,7 +75,7 @@ def model_permits(role: str, django_permission: str) -> bool:
     action, _, model = name.partition("_")
     needed: Permission | None = None
     if action == "view":
-        needed = _APP_VIEW.get(app)
+        needed = _MODEL_VIEW.get(f"{app}.{model}", _APP_VIEW.get(app))
     elif action in _CHANGES:
         needed = _MODEL_CHANGE.get(f"{app}.{model}")
     return needed is not None and role_permits(role, needed)

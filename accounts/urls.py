@@ -2,8 +2,8 @@
 
 from django.urls import path, register_converter
 
+from accounts import audit_views, views
 from accounts import schema as schema  # Importing it registers our authentication.
-from accounts import views
 from common.ids import IdConverter
 
 register_converter(IdConverter, "id")
@@ -17,5 +17,6 @@ urlpatterns = [
     path("auth/sessions", views.SessionsView.as_view(), name="auth-sessions"),
     path("auth/sessions/<id:session_id>", views.SessionView.as_view(), name="auth-session"),
     path("auth/ws-ticket", views.TicketView.as_view(), name="auth-ws-ticket"),
+    path("admin/audit-logs", audit_views.AuditLogView.as_view(), name="admin-audit-logs"),
     path("account", views.AccountView.as_view(), name="account"),
 ]

@@ -197,6 +197,13 @@ OWN: tuple[Variable, ...] = (
         kind=Kind.LIST,
         note="Host headers to answer; empty: localhost, loopback addresses and HOST",
     ),
+    Variable(
+        name="AUDIT_KEYS",
+        kind=Kind.LIST,
+        secret=True,
+        note="seal the audit log: the first seals, all verify; empty: SESSION_SECRET, so name"
+        " the old one here before changing that",
+    ),
     Variable(name="ADMIN_PATH", default="admin", note="path of the back-office, without slashes"),
     Variable(
         name="FEED_MODE",

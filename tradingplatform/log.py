@@ -1,7 +1,6 @@
 """Structured logs: one JSON object a line, on stdout and in rotating files; secrets masked."""
 
 import logging
-import re
 import time
 from logging.handlers import TimedRotatingFileHandler
 from pathlib import Path
@@ -10,33 +9,15 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-MASK = "***"
-_SECRET_WORDS = (
-    "authorization",
-    "cookie",
-    "password",
-    "private_key",
-    "secret",
-    "signature",
-    "ticket",
-    "token",
-)
-# A token or credential inside free text: JSON web tokens, bearer headers, user:password@ in URLs.
-_SECRET_TEXT = re.compile(
-    r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"
-    r"|(?i:bearer)\s+[A-Za-z0-9._~+/=-]{8,}"
-    r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
-)
+from common.masking import MASK, is_secret_name, masked
+
 _DAY_MS = 86_400_000
 
 
 def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Replace the values of secret names, and credentials inside texts."""
     for name, value in event.items():
-        if any(word in name.lower() for word in _SECRET_WORDS):
-            event[name] = MASK
-        elif isinstance(value, str):
-            event[name] = _SECRET_TEXT.sub(MASK, value)
+        event[name] = MASK if is_secret_name(name) else masked(value)
     return event
 
 

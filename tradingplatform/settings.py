@@ -216,6 +216,9 @@ CSRF_COOKIE_SECURE = PRODUCTION
 AUTHENTICATION_BACKENDS = ["accounts.backends.LoginBackend"]
 CSRF_FAILURE_VIEW = "common.views.csrf_failure"
 
+# Seal the audit log; the first seals, all verify. None: the secret of the sessions.
+AUDIT_KEYS = env.items("AUDIT_KEYS")
+
 # A login costs 0.2 s of a core: this many at once per process, the others wait a moment.
 PASSWORD_HASHES_AT_ONCE = 1
 
