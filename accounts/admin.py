@@ -127,19 +127,24 @@ class UserAdmin(ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         """Let the service make the change, so that lost rights end sessions at once."""
+        actor: Any = request.user
         stored = User.objects.get(pk=obj.pk)
         services.user_set_access(
             user=stored,
             is_active=obj.is_active,
             role=Role(obj.role),
             tier=Tier(obj.limit_tier),
+            actor=actor,
+            reason="back-office",
         )
 
     @action(description="End all sessions", permissions=["end_sessions"])
     def end_sessions(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """End every session of the chosen users."""
+        actor: Any = request.user
         ended = sum(
-            services.sessions_revoke_all(user_id=user.pk, reason="operator") for user in queryset
+            services.sessions_revoke_all(user_id=user.pk, reason="operator", actor=actor)
+            for user in queryset
         )
         messages.success(request, f"{ended} sessions ended.")
 

@@ -11,7 +11,7 @@ from django.db.models import F, Q
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts import sessions
+from accounts import audit, sessions
 from accounts.enums import Role
 from accounts.models import Session, User
 from accounts.names import normalise_email
@@ -35,6 +35,8 @@ SESSIONS_MAX = 50
 SESSIONS_KEPT_DAYS = 30
 # Rows of one delete: short enough that the exchange never waits for the database.
 PURGE_STEP = 200
+# Who acts where no user does, for the audit log.
+PLATFORM = "platform"
 
 
 def _field_error(field: str, error: ValidationError) -> FieldError:
@@ -55,6 +57,15 @@ def caller_of(request: HttpRequest) -> Caller:
     agent = request.META.get("HTTP_USER_AGENT", "")[:USER_AGENT_LENGTH_MAX]
     shown = "".join(character for character in agent if character.isprintable())
     return Caller(ip=client_ip(request), user_agent=shown)
+
+
+def target_of(user_id: int) -> str:
+    """Return how the audit log names a user."""
+    return f"user:{user_id}"
+
+
+def _actor_of(user_id: int) -> audit.Actor | str:
+    return User.objects.filter(id=user_id).first() or PLATFORM
 
 
 def account_ensure(user: AccountOwner) -> bool:
@@ -96,6 +107,9 @@ def user_register(
         with atomic():
             user.save(force_insert=True)
             pair = _session_insert(user, caller)
+            audit.record(
+                actor=user, action="user.register", target=target_of(user.pk), ip=caller.ip
+            )
     except IntegrityError as error:
         raise taken from error
     log.info("user_registered", user_id=user.pk)
@@ -129,6 +143,12 @@ def user_create(
     try:
         with atomic():
             user.save(force_insert=True)
+            audit.record(
+                actor=PLATFORM,
+                action="user.create",
+                target=target_of(user.pk),
+                after={"username": user.username, "role": str(role), "tier": tier.value},
+            )
     except IntegrityError as error:
         found = User.objects.filter(username=user.username).first()
         if found is not None:
@@ -221,11 +241,19 @@ def _session_insert(user: User, caller: Caller) -> TokenPair:
 
 def session_open(*, user: User, caller: Caller) -> TokenPair:
     """Return the tokens of a new session; beyond ``SESSIONS_MAX`` the oldest ends."""
-    pair = _session_insert(user, caller)
-    alive = Session.objects.filter(user=user, revoked_at__isnull=True).order_by("-id")
-    surplus = list(alive.values_list("id", flat=True)[SESSIONS_MAX : SESSIONS_MAX + 10])
-    if surplus:
-        _sessions_end(surplus, reason="too_many")
+    with atomic():
+        pair = _session_insert(user, caller)
+        alive = Session.objects.filter(user=user, revoked_at__isnull=True).order_by("-id")
+        surplus = list(alive.values_list("id", flat=True)[SESSIONS_MAX : SESSIONS_MAX + 10])
+        if surplus:
+            _sessions_end(surplus, user_id=user.pk, reason="too_many", actor=PLATFORM)
+        audit.record(
+            actor=user,
+            action="session.open",
+            target=target_of(user.pk),
+            after={"session_id": str(pair.session_id), "user_agent": caller.user_agent},
+            ip=caller.ip,
+        )
     return pair
 
 
@@ -254,7 +282,9 @@ def session_refresh(*, refresh_token: str) -> TokenPair:
     if rotated == 1:
         # Disabling a user ends its sessions; this holds if a row was changed by other means.
         if not User.objects.filter(id=claims.user_id, is_active=True).exists():
-            _sessions_end([claims.session_id], reason="disabled")
+            _sessions_end(
+                [claims.session_id], user_id=claims.user_id, reason="disabled", actor=PLATFORM
+            )
             raise TokenError("TOKEN_REVOKED")
         sessions.forget_states([claims.session_id])
         return _token_pair(
@@ -265,31 +295,64 @@ def session_refresh(*, refresh_token: str) -> TokenPair:
         raise TokenError("TOKEN_REVOKED")
     if session.revoked_at is None:
         log.warning("refresh_token_reused", session_id=session.pk, user_id=session.user_id)
-        _sessions_end([session.pk], reason="reused")
+        _sessions_end([session.pk], user_id=claims.user_id, reason="reused", actor=PLATFORM)
     raise TokenError("TOKEN_REUSED")
 
 
-def _sessions_end(session_ids: list[int], *, reason: str) -> int:
-    ended = Session.objects.filter(id__in=session_ids, revoked_at__isnull=True).update(
-        revoked_at=timezone.now(), revoked_reason=reason
-    )
-    sessions.announce_revoked(session_ids)
+def _sessions_end(
+    session_ids: list[int], *, user_id: int, reason: str, actor: audit.Actor | str
+) -> int:
+    with atomic():
+        ended = Session.objects.filter(id__in=session_ids, revoked_at__isnull=True).update(
+            revoked_at=timezone.now(), revoked_reason=reason
+        )
+        if ended:
+            audit.record(
+                actor=actor,
+                action="session.revoke",
+                target=target_of(user_id),
+                before={
+                    "sessions": ended,
+                    "session_ids": [str(session_id) for session_id in session_ids[:SESSIONS_MAX]],
+                },
+                reason=reason,
+            )
+        sessions.announce_revoked(session_ids)
     return ended
 
 
-def session_revoke(*, user_id: int, session_id: int, reason: str = "logout") -> bool:
-    """End one session of a user; False if it is not theirs or has ended."""
+def session_revoke(
+    *,
+    user_id: int,
+    session_id: int,
+    reason: str = "logout",
+    actor: audit.Actor | str | None = None,
+) -> bool:
+    """End one session of a user; False if it is not theirs or has ended. No actor: the user."""
     found = Session.objects.filter(id=session_id, user_id=user_id, revoked_at__isnull=True)
     if not found.exists():
         return False
-    return _sessions_end([session_id], reason=reason) == 1
+    actor = actor or _actor_of(user_id)
+    return _sessions_end([session_id], user_id=user_id, reason=reason, actor=actor) == 1
 
 
-def sessions_revoke_all(*, user_id: int, reason: str) -> int:
-    """End every session of a user, browser sessions included; returns how many tokens' ended."""
-    User.objects.filter(id=user_id).update(session_epoch=F("session_epoch") + 1)
-    alive = Session.objects.filter(user_id=user_id, revoked_at__isnull=True)
-    return _sessions_end(list(alive.values_list("id", flat=True)), reason=reason)
+def sessions_revoke_all(
+    *, user_id: int, reason: str, actor: audit.Actor | str | None = None
+) -> int:
+    """
+    End every session of a user, browser sessions included; returns how many tokens' ended.
+
+    No actor: the user itself.
+    """
+    with atomic():
+        User.objects.filter(id=user_id).update(session_epoch=F("session_epoch") + 1)
+        alive = Session.objects.filter(user_id=user_id, revoked_at__isnull=True)
+        return _sessions_end(
+            list(alive.values_list("id", flat=True)),
+            user_id=user_id,
+            reason=reason,
+            actor=actor or _actor_of(user_id),
+        )
 
 
 def user_update(
@@ -331,37 +394,67 @@ def user_update(
             raise _field_error("new_password", error) from error
         user.password = password_hash(new_password)
         changed.append("password")
-    user.save(update_fields=changed)
-    if new_password is None:
-        return None
-    sessions_revoke_all(user_id=user.pk, reason="password_changed")
-    return session_open(user=user, caller=caller)
+    with atomic():
+        user.save(update_fields=changed)
+        audit.record(
+            actor=user,
+            action="user.profile_change",
+            target=target_of(user.pk),
+            after={"changed": sorted(set(changed) - {"verified_email"})},
+            ip=caller.ip,
+        )
+        if new_password is None:
+            return None
+        sessions_revoke_all(user_id=user.pk, reason="password_changed")
+        return session_open(user=user, caller=caller)
+
+
+def _access_of(user: User) -> dict[str, Any]:
+    return {"active": user.is_active, "role": str(user.role), "tier": user.limit_tier}
 
 
 def user_set_access(
-    *, user: User, is_active: bool | None = None, role: Role | None = None, tier: Tier | None = None
+    *,
+    user: User,
+    is_active: bool | None = None,
+    role: Role | None = None,
+    tier: Tier | None = None,
+    actor: audit.Actor | str = PLATFORM,
+    reason: str = "",
 ) -> None:
     """
     Enable, disable, promote or demote a user, or change its limits.
 
     Losing anything ends every session at once; a new limit tier is read within seconds.
     """
-    before, tier_before = (user.is_active, user.role), user.limit_tier
+    before = _access_of(user)
     if is_active is not None:
         user.is_active = is_active
     if role is not None:
         user.role = role
     if tier is not None:
         user.limit_tier = tier.value
-    user.save(update_fields=["is_active", "role", "limit_tier"])
-    if (user.is_active, user.role) != before:
-        sessions_revoke_all(user_id=user.pk, reason="access_changed")
-    else:
-        ids = Session.objects.filter(user=user, revoked_at__isnull=True)
-        sessions.forget_states(ids.values_list("id", flat=True))
-    if user.limit_tier != tier_before:
-        # The back-office calls this inside a transaction, where no command may be sent.
-        transaction.on_commit(lambda: account_follow_tier(user.account_id))
+    after = _access_of(user)
+    if after == before:
+        return
+    with atomic():
+        user.save(update_fields=["is_active", "role", "limit_tier"])
+        audit.record(
+            actor=actor,
+            action="user.access_change",
+            target=target_of(user.pk),
+            before=before,
+            after=after,
+            reason=reason,
+        )
+        if {**before, "tier": ""} != {**after, "tier": ""}:
+            sessions_revoke_all(user_id=user.pk, reason="access_changed", actor=actor)
+        else:
+            ids = Session.objects.filter(user=user, revoked_at__isnull=True)
+            sessions.forget_states(ids.values_list("id", flat=True))
+        if after["tier"] != before["tier"]:
+            # The back-office calls this inside a transaction, where no command may be sent.
+            transaction.on_commit(lambda: account_follow_tier(user.account_id))
 
 
 def sessions_purge(*, steps_max: int) -> int:

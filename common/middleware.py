@@ -40,6 +40,7 @@ class RequestIdMiddleware:
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         response = self.get_response(request)
+        bind_client_ip("")
         response[HEADER] = request_id
         rate = getattr(request, "rate_limit", None)
         if rate is not None:

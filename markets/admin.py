@@ -108,7 +108,7 @@ class MarketAdmin(ReadOnlyAdmin):
                 services.market_set_status(
                     market_id=market.id,
                     status=status,
-                    actor=actor.username,
+                    actor=actor,
                     reason="back-office",
                 )
             except (ApiError, ExchangeError, redis.RedisError) as error:

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
+from accounts.audit import Actor
+from accounts.operators import operator_submit
 from common import redis as redis_clients
-from common.errors import raise_for_outcome
-from exchange import gateway
 from exchange.core.commands import SetMarketStatus
-from exchange.core.enums import Lane, MarketStatus
+from exchange.core.enums import MarketStatus
 from markets import selectors
 from markets.enums import FeedMode
 from markets.feeds import keys
@@ -44,7 +44,7 @@ def markets_prepare() -> PreparedMarkets:
     return PreparedMarkets(mode=chosen.mode, configured=configured, charts=charts)
 
 
-def market_set_status(*, market_id: int, status: MarketStatus, actor: str, reason: str) -> None:
+def market_set_status(*, market_id: int, status: MarketStatus, actor: Actor, reason: str) -> None:
     """
     Halt, restrict or open a market on an operator's word; must not run in a transaction.
 
@@ -57,6 +57,14 @@ def market_set_status(*, market_id: int, status: MarketStatus, actor: str, reaso
         redis.RedisError: if the feed's note cannot be removed; nothing was changed then.
     """
     redis_clients.client().srem(keys.halted_key(), market_id)
-    command = SetMarketStatus(market_id=market_id, status=status, reason=reason, actor=actor)
-    raise_for_outcome(gateway.submit(command, lane=Lane.SYSTEM))
+    market = selectors.market_by_id(market_id)
+    operator_submit(
+        SetMarketStatus(market_id=market_id, status=status, reason=reason, actor=actor.username),
+        actor=actor,
+        action="market.status_change",
+        target=f"market:{market.symbol}",
+        before={"status": market.status.name.lower()},
+        after={"status": status.name.lower()},
+        reason=reason,
+    )
     selectors.cache_clear()
