@@ -71,6 +71,7 @@ _SOCKET: tuple[tuple[str, int, str], ...] = (
     ("UNKNOWN_CHANNEL", 0, "There is no such channel."),
     ("UNKNOWN_SYMBOL", 0, "There is no such market."),
     ("FORBIDDEN", 0, "This channel belongs to somebody else."),
+    ("TOO_MANY_IN_FLIGHT", 429, "Too many orders on their way on one connection; none was sent."),
     ("TOO_MANY_SUBSCRIPTIONS", 0, "More channels than the tier allows on one connection."),
     ("SLOW_CLIENT", 0, "The client read too slowly; reconnect."),
     ("SERVER_RESTART", 0, "The server restarts; reconnect."),

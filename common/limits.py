@@ -244,6 +244,12 @@ async def take_orders_async(caller: Caller, number: int = 1) -> Rate:
     return await _take_async(take_orders, "orders", caller, number, limit)
 
 
+async def take_cancels_async(caller: Caller, number: int = 1) -> Rate:
+    """Do what :func:`take_cancels` does without blocking the event loop."""
+    limit = limits_of(caller.tier).cancels_per_s
+    return await _take_async(take_cancels, "cancels", caller, number, limit)
+
+
 async def _take_async(function: Any, bucket: str, caller: Caller, number: int, limit: int) -> Rate:
     if limit == 0:
         return UNLIMITED

@@ -4,8 +4,12 @@ Reads of assets and markets.
 Metadata changes rarely and every request needs it, so each process keeps the whole of it
 for ``CACHE_MS``; an operator's change is visible everywhere within that time. The exchange
 itself never relies on this copy: it checks every order against its own state.
+
+An event loop must not wait for the database: there the copy is used whatever its age, and
+who works there renews it through a thread (``markets.live.catalogue``).
 """
 
+import asyncio
 import threading
 import time
 from dataclasses import dataclass, field
@@ -105,6 +109,17 @@ def assets_all() -> list[AssetInfo]:
     return list(_catalogue().assets_by_id.values())
 
 
+def cache_age_ms() -> float:
+    """Return how old the copy of the metadata is, infinity without one."""
+    found = _cached
+    return float("inf") if found is None else (time.monotonic() - found.read_at) * 1_000
+
+
+def cache_renew() -> None:
+    """Read the metadata again if it is too old; from a thread that may use the database."""
+    _catalogue()
+
+
 def cache_clear() -> None:
     """Forget the cached metadata, so that the next read sees the database."""
     global _cached
@@ -123,13 +138,23 @@ def spellings(symbol: str) -> tuple[str, ...]:
 def _catalogue() -> _Catalogue:
     global _cached
     found = _cached
-    if found is not None and (time.monotonic() - found.read_at) * 1_000 < CACHE_MS:
-        return found
+    if found is not None:
+        is_fresh = (time.monotonic() - found.read_at) * 1_000 < CACHE_MS
+        if is_fresh or _is_on_event_loop():
+            return found
     with _lock:
         found = _cached
         if found is None or (time.monotonic() - found.read_at) * 1_000 >= CACHE_MS:
             found = _cached = _read()
     return found
+
+
+def _is_on_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _read() -> _Catalogue:

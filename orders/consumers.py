@@ -1,15 +1,28 @@
-"""``/ws/user``: a trader's own orders, fills and balances."""
+"""``/ws/user``: a trader's own orders, fills and balances, and order entry."""
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+import msgspec
+from redis.exceptions import RedisError
+
 from accounts.sockets import AuthenticatedConsumer
+from common.errors import ApiError
+from common.parsers import parse_object
+from common.request_id import make_request_id
 from common.ws import messages
 from common.ws.frames import to_json
 from common.ws.messages import MessageError
 from common.ws.private_feed import PrivateSession, Resume
 from common.ws.topics import BALANCES, FILLS, ORDERS, Channel
+from markets.live.catalogue import catalogue
+from orders.entry import DISCONNECT_FIELDS, OPERATIONS, optional_market
+from orders.fields import invalid_fields, read_body
 from orders.render import render_fill, render_order
 from orders.selectors import fills_of, orders_open
+from orders.ws_disconnect import Wish, disconnect_watch
+from orders.ws_entry import Entry, OrderDesk, require_trading
 from wallets.render import render_balance
 from wallets.selectors import balances_of
 
@@ -21,18 +34,65 @@ SNAPSHOT_FILLS = 50
 class UserConsumer(AuthenticatedConsumer):
     """One trader's socket."""
 
+    operations: ClassVar[dict[str, tuple[type[msgspec.Struct], str]]] = {
+        **AuthenticatedConsumer.operations,
+        **dict.fromkeys(OPERATIONS, (Entry, "handle_entry")),
+        "cancel_on_disconnect": (Entry, "handle_cancel_on_disconnect"),
+    }
+
     async def opened(self) -> None:
         """Begin without private channels."""
         self._session: PrivateSession | None = None
         self._channels: dict[str, str] = {}
+        self._desk = OrderDesk(self.hub, self.outbox)
+        self._wish: tuple[str, Wish] | None = None
         await super().opened()
 
     def closed(self) -> None:
-        """Leave the account's stream."""
+        """Leave the account's stream, and cancel its orders if that was wished."""
         session = getattr(self, "_session", None)
         if session is not None:
             self.hub.private.detach(session)
+        wish = getattr(self, "_wish", None)
+        if wish is not None:
+            disconnect_watch(self.hub).fulfil(*wish)
         super().closed()
+
+    async def handle_entry(self, message: Entry) -> None:
+        """Hand an operation on orders to the exchange; its answer comes after the commit."""
+        await self._desk.take(message, self.require_identity())
+
+    async def handle_cancel_on_disconnect(self, message: Entry) -> None:
+        """Wish, or wish no longer, that the end of this connection cancels open orders."""
+        identity = self.require_identity()
+        try:
+            require_trading(identity)
+            values = read_body(DISCONNECT_FIELDS, parse_object(bytes(message.params)), None)
+            if "enabled" not in values:
+                raise invalid_fields({"enabled": "REQUIRED"})
+            await catalogue(self.hub).ready()
+            market = optional_market(values)
+            await self._set_wish(
+                Wish(identity.account_id, market.market_id if market else 0)
+                if values["enabled"]
+                else None
+            )
+        except (ApiError, RedisError) as error:
+            self._desk.answer_error(message, error, make_request_id())
+            return
+        symbol = market.symbol if market else None
+        self._desk.answer(message, (200, {"enabled": values["enabled"], "symbol": symbol}))
+
+    async def _set_wish(self, wish: Wish | None) -> None:
+        watch = disconnect_watch(self.hub)
+        field = self._wish[0] if self._wish is not None else watch.make_field()
+        if wish is not None:
+            # From here on, so that a connection that ends while this waits is covered too.
+            self._wish = (field, wish)
+            await watch.keep(field, wish)
+        elif self._wish is not None:
+            await watch.drop(field)
+            self._wish = None
 
     def subscription_count(self) -> int:
         """Return how many channels are subscribed."""

@@ -27,6 +27,10 @@ from orders.requests import (
     special_of,
 )
 
+# A group counts as its most orders against the order rate.
+OCO_COST = 2
+BRACKET_COST = 3
+
 _PROFIT_TYPES = (OrderType.LIMIT, OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT)
 _STOP_TYPES = (OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT)
 _OPPOSITE = {Side.BUY: Side.SELL, Side.SELL: Side.BUY}

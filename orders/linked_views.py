@@ -13,11 +13,7 @@ from common.limits import show_rate, take_orders
 from common.openapi import BODY_ERRORS, ENGINE_ERRORS, LOGIN_ERRORS, errors
 from orders import schema, services
 from orders.bodies import group_body
-from orders.linked_requests import parse_bracket, parse_oco
-
-# A group counts as its most orders against the order rate.
-OCO_COST = 2
-BRACKET_COST = 3
+from orders.linked_requests import BRACKET_COST, OCO_COST, parse_bracket, parse_oco
 
 _ERRORS = errors(
     BODY_ERRORS,

@@ -45,6 +45,13 @@ def order_place(*, command: PlaceOrder) -> OrderResult:
 def orders_place(*, commands: Sequence[PlaceOrder]) -> list[OrderResult | OrderFailure]:
     """Place several orders in one hop; each has its own result, in order."""
     outcomes = _submit(commands)
+    return placed_results(outcomes, commands)
+
+
+def placed_results(
+    outcomes: Sequence[Outcome], commands: Sequence[PlaceOrder]
+) -> list[OrderResult | OrderFailure]:
+    """Return what placing several orders led to, in order."""
     return [
         _result_or_failure(placed_result, outcome, account_id=command.account_id)
         for command, outcome in zip(commands, outcomes, strict=True)
@@ -60,6 +67,16 @@ def order_group_place(*, command: PlaceLinkedOrders) -> OrderGroup:
         ExchangeError: if the exchange cannot take or has not answered it.
     """
     (outcome,) = _submit([command])
+    return group_result(outcome, command=command)
+
+
+def group_result(outcome: Outcome, *, command: PlaceLinkedOrders) -> OrderGroup:
+    """
+    Return what placing a group led to.
+
+    Raises:
+        ApiError: the exchange's refusal.
+    """
     raise_for_outcome(outcome)
     group_id = outcome.reference_id
     order_ids = range(group_id, group_id + len(command.orders))
@@ -100,11 +117,7 @@ def order_amend(*, command: AmendOrder) -> OrderResult:
 
 def orders_amend(*, commands: Sequence[AmendOrder]) -> list[OrderResult | OrderFailure]:
     """Amend several orders in one hop; each has its own result, in order."""
-    outcomes = _submit(commands)
-    return [
-        _result_or_failure(changed_result, outcome, command=command)
-        for command, outcome in zip(commands, outcomes, strict=True)
-    ]
+    return changed_results(_submit(commands), commands)
 
 
 def order_cancel(*, command: CancelOrder) -> OrderResult:
@@ -122,7 +135,13 @@ def order_cancel(*, command: CancelOrder) -> OrderResult:
 
 def orders_cancel(*, commands: Sequence[CancelOrder]) -> list[OrderResult | OrderFailure]:
     """Cancel several orders in one hop; each has its own result, in order."""
-    outcomes = _submit(commands)
+    return changed_results(_submit(commands), commands)
+
+
+def changed_results(
+    outcomes: Sequence[Outcome], commands: Sequence[AmendOrder] | Sequence[CancelOrder]
+) -> list[OrderResult | OrderFailure]:
+    """Return what amending or cancelling several orders led to, in order."""
     return [
         _result_or_failure(changed_result, outcome, command=command)
         for command, outcome in zip(commands, outcomes, strict=True)
@@ -137,6 +156,16 @@ def orders_cancel_all(*, account_id: int, market_id: int = 0) -> CancelledOrders
     ``complete`` is false while the exchange goes on with the rest.
     """
     (outcome,) = _submit([CancelAllOrders(account_id=account_id, market_id=market_id)])
+    return cancelled_result(outcome)
+
+
+def cancelled_result(outcome: Outcome) -> CancelledOrders:
+    """
+    Return what a cancel-all led to.
+
+    Raises:
+        ApiError: the exchange's refusal.
+    """
     raise_for_outcome(outcome)
     orders = [event for event in outcome.events if type(event) is OrderChanged]
     return CancelledOrders(orders=orders, complete=len(orders) < CANCELS_PER_STEP)
@@ -170,16 +199,31 @@ def batch_run(
 
     A malformed item is refused alone; its neighbours are carried out.
     """
-    results: list[OrderResult | OrderFailure | None] = []
+    commands, failures = batch_parse(items, parse=parse)
+    return batch_results(failures, run(commands) if commands else [])
+
+
+def batch_parse(
+    items: Sequence[Mapping[str, Any]], *, parse: Callable[[Mapping[str, Any]], Parsed]
+) -> tuple[list[Parsed], list[OrderFailure | None]]:
+    """Return the commands of the well-formed items, and for each item what is wrong or None."""
     commands: list[Parsed] = []
+    failures: list[OrderFailure | None] = []
     for item in items:
         try:
             commands.append(parse(item))
-            results.append(None)
+            failures.append(None)
         except ApiError as error:
-            results.append(failure_of(error))
-    ran = iter(run(commands) if commands else [])
-    return [next(ran) if result is None else result for result in results]
+            failures.append(failure_of(error))
+    return commands, failures
+
+
+def batch_results(
+    failures: Sequence[OrderFailure | None], results: Iterable[OrderResult | OrderFailure]
+) -> list[OrderResult | OrderFailure]:
+    """Return the results of a batch in the order of its items; malformed ones had no command."""
+    ran = iter(results)
+    return [next(ran) if failure is None else failure for failure in failures]
 
 
 def placed_result(outcome: Outcome, *, account_id: int) -> OrderResult:
@@ -230,7 +274,13 @@ def _submit(commands: Sequence[OrderCommand]) -> list[Outcome]:
     Registration opens accounts; the second try heals what failed then.
     """
     request_id = current_request_id()
-    outcomes = _send(commands, request_id)
+    return account_healed(commands, _send(commands, request_id), request_id=request_id)
+
+
+def account_healed(
+    commands: Sequence[OrderCommand], outcomes: list[Outcome], *, request_id: str
+) -> list[Outcome]:
+    """Return outcomes; what found no account is sent again after that is opened."""
     unknown = [
         index
         for index, outcome in enumerate(outcomes)
@@ -243,6 +293,11 @@ def _submit(commands: Sequence[OrderCommand]) -> list[Outcome]:
         for index, outcome in zip(unknown, again, strict=True):
             outcomes[index] = outcome
     return outcomes
+
+
+def needs_rows(outcome: Outcome) -> bool:
+    """Return whether saying what an outcome means reads the database."""
+    return outcome.repeated or outcome.code in (Code.ORDER_NOT_FOUND, Code.ACCOUNT_NOT_FOUND)
 
 
 def _send(commands: Sequence[OrderCommand], request_id: str) -> list[Outcome]:

@@ -16,12 +16,14 @@ from django.conf import settings
 from django.urls import re_path
 
 from common.asgi import DropUnderscoreHeaders
-from common.ws.asgi import OriginGuard, lifespan, not_found
+from common.ws.asgi import Lifespan, OriginGuard, not_found
+from common.ws.hub import get_hub
 from tradingplatform.wsgi import application as wsgi_application
 
 # Consumers use models, so they are imported after the line above has set Django up.
 from markets.routing import websocket_urlpatterns as market_patterns  # isort: skip
 from orders.routing import websocket_urlpatterns as order_patterns  # isort: skip
+from orders.ws_disconnect import disconnect_watch  # isort: skip
 
 # Django's stubs know no consumers, and a2wsgi's types are stricter than PEP 3333.
 _not_found: Any = not_found
@@ -29,12 +31,22 @@ _wsgi: Any = wsgi_application
 
 websocket_urlpatterns = [*market_patterns, *order_patterns, re_path(r"", _not_found)]
 
+
+def _start() -> None:
+    """Look after connections from the start: a process that died may have left wishes."""
+    disconnect_watch(get_hub())
+
+
+async def _stop() -> None:
+    await disconnect_watch(get_hub()).stop()
+
+
 application = DropUnderscoreHeaders(
     ProtocolTypeRouter(
         {
             "http": WSGIMiddleware(_wsgi, workers=settings.WEB_THREADS),
             "websocket": OriginGuard(URLRouter(websocket_urlpatterns)),
-            "lifespan": lifespan,
+            "lifespan": Lifespan(start=_start, stop=_stop),
         }
     )
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -83,10 +84,22 @@ def _is_allowed(origin: str, host: str) -> bool:
     return urlsplit(origin).netloc == host and validate_host(name, settings.ALLOWED_HOSTS)
 
 
-async def lifespan(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Answer a server that announces start and end; nothing depends on either."""
-    while True:
-        event = await receive()
-        await send({"type": f"{event['type']}.complete"})
-        if event["type"] == "lifespan.shutdown":
-            return
+class Lifespan:
+    """Begin and end with the server: what runs beside the connections."""
+
+    def __init__(self, *, start: Callable[[], None], stop: Callable[[], Awaitable[None]]) -> None:
+        """Call ``start`` on the server's loop before it listens, ``stop`` after its last client."""
+        self._start = start
+        self._stop = stop
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Answer the server's announcements."""
+        while True:
+            event = await receive()
+            if event["type"] == "lifespan.startup":
+                self._start()
+            else:
+                await self._stop()
+            await send({"type": f"{event['type']}.complete"})
+            if event["type"] == "lifespan.shutdown":
+                return

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from weakref import WeakKeyDictionary
 
+from django.db import DatabaseError
+
+from common.errors import ApiError
 from common.ws.hub import Hub
 from markets import selectors
 
+log = logging.getLogger(__name__)
+
 # A symbol that is not known is looked for again, but not more often than this.
 REFRESH_S = 1.0
+# Metadata older than this is waited for; before, an older copy is used while it is renewed.
+METADATA_AGE_MAX_MS = 5_000
 
 _known: WeakKeyDictionary[Hub, SymbolCatalogue] = WeakKeyDictionary()
 
@@ -23,6 +31,32 @@ class SymbolCatalogue:
         self._ids: dict[str, int] = {}
         self._read_at = float("-inf")
         self._lock = asyncio.Lock()
+        self._renewing: asyncio.Task[None] | None = None
+
+    async def ready(self) -> None:
+        """
+        See to it that ``markets.selectors`` answers on this loop with recent metadata.
+
+        Waits only when there is none or it is old; a young copy is renewed meanwhile.
+
+        Raises:
+            ApiError: 503 ``SERVICE_UNAVAILABLE`` if nothing could ever be read.
+        """
+        age_ms = selectors.cache_age_ms()
+        if age_ms < selectors.CACHE_MS:
+            return
+        if self._renewing is None or self._renewing.done():
+            self._renewing = self._hub.spawn(self._renew())
+        if age_ms >= METADATA_AGE_MAX_MS:
+            await asyncio.shield(self._renewing)
+            if selectors.cache_age_ms() == float("inf"):
+                raise ApiError("SERVICE_UNAVAILABLE", "The database is not available.", 503)
+
+    async def _renew(self) -> None:
+        try:
+            await self._hub.database(selectors.cache_renew)
+        except DatabaseError as error:
+            log.warning("metadata_not_renewed", extra={"error": str(error)})
 
     async def market_id(self, symbol: str) -> int:
         """

@@ -131,7 +131,7 @@ class LiveServer:
         self.port = self._socket.getsockname()[1]
         config = uvicorn.Config(
             application,
-            lifespan="off",
+            lifespan="on",
             log_config=None,
             access_log=False,
             ws_max_size=65_536,

@@ -12,24 +12,20 @@ import pytest
 
 from accounts import authentication, services, sessions
 from accounts import sockets as sockets_module
-from accounts.enums import Role
-from accounts.models import User
 from accounts.tickets import ticket_create
-from accounts.types import Caller
 from common import limits
-from common.tiers import Tier
 from exchange.core.enums import Side
 from exchange.core.units import ATOMS
 from orders.consumers import account_snapshot
-from tests.support.exchange import ExchangeHarness, limit_order
-from tests.support.live import LiveClient, LivePipeline, LiveServer
+from tests.support.exchange import limit_order
+from tests.support.live import LivePipeline, LiveServer
+from tests.support.people import Person, login
 from tests.support.random_trading import step
 from tests.support.replicas import AccountReplica
 
 pytestmark = pytest.mark.integration
 
 CHANNELS = ["orders", "fills", "balances"]
-PASSWORD = "correct horse 9"
 
 
 @pytest.fixture(autouse=True)
@@ -42,23 +38,6 @@ def fresh_process() -> Iterator[None]:
     sessions.reset()
 
 
-class Person:
-    """A user with a session and money."""
-
-    def __init__(self, name: str, exchange: ExchangeHarness) -> None:
-        self.user: User = services.user_create(
-            username=name,
-            email=f"{name}@example.com",
-            password=PASSWORD,
-            role=Role.TRADER,
-            tier=Tier.MAKER,
-        )
-        self.account_id: int = self.user.account_id
-        pair = services.session_open(user=self.user, caller=Caller(ip="127.0.0.1"))
-        self.token, self.session_id = pair.access_token, pair.session_id
-        exchange.add_account(self.account_id, BTC=1_000, USDT=90_000_000)
-
-
 @pytest.fixture
 def alice(pipeline: LivePipeline) -> Person:
     return Person("alice", pipeline.exchange)
@@ -67,15 +46,6 @@ def alice(pipeline: LivePipeline) -> Person:
 @pytest.fixture
 def bob(pipeline: LivePipeline) -> Person:
     return Person("bob", pipeline.exchange)
-
-
-async def _login(server: LiveServer, person: Person) -> LiveClient:
-    client = await server.connect("/ws/user")
-    await client.send(op="auth", id=1, token=person.token)
-    answer = await client.receive()
-    assert answer["type"] == "authenticated", answer
-    assert answer["account_id"] == str(person.account_id)
-    return client
 
 
 async def _trade(pipeline: LivePipeline, maker: Person, taker: Person) -> None:
@@ -90,7 +60,7 @@ async def _trade(pipeline: LivePipeline, maker: Person, taker: Person) -> None:
 async def test_orders_fills_and_balances_follow_a_snapshot(
     pipeline: LivePipeline, server: LiveServer, alice: Person, bob: Person
 ) -> None:
-    client = await _login(server, alice)
+    client = await login(server, alice)
     await client.send(op="subscribe", id=2, channels=CHANNELS)
     answer = await client.receive()
     snapshots = await client.snapshots(*CHANNELS)
@@ -114,7 +84,7 @@ async def test_orders_fills_and_balances_follow_a_snapshot(
 async def test_who_subscribes_to_one_channel_can_tell_a_gap_too(
     pipeline: LivePipeline, server: LiveServer, alice: Person, bob: Person
 ) -> None:
-    client = await _login(server, alice)
+    client = await login(server, alice)
     await client.send(op="subscribe", channels=["fills"])
     (snapshot,) = (await client.snapshots("fills")).values()
 
@@ -129,7 +99,7 @@ async def test_nobody_sees_what_happens_to_another(
     pipeline: LivePipeline, server: LiveServer, alice: Person, bob: Person
 ) -> None:
     carol = await asyncio.to_thread(Person, "carol", pipeline.exchange)
-    client = await _login(server, carol)
+    client = await login(server, carol)
     await client.send(op="subscribe", channels=CHANNELS)
     await client.snapshots(*CHANNELS)
 
@@ -146,13 +116,13 @@ async def test_nobody_sees_what_happens_to_another(
 async def test_resumes_without_a_snapshot_after_a_short_absence(
     pipeline: LivePipeline, server: LiveServer, alice: Person, bob: Person
 ) -> None:
-    client = await _login(server, alice)
+    client = await login(server, alice)
     await client.send(op="subscribe", channels=CHANNELS)
     snapshot = (await client.snapshots(*CHANNELS))["orders"]
     await client.close()
     await _trade(pipeline, alice, bob)
 
-    again = await _login(server, alice)
+    again = await login(server, alice)
     await again.send(
         op="subscribe", channels=CHANNELS, from_seq=snapshot["seq"], epoch=snapshot["epoch"]
     )
@@ -177,7 +147,7 @@ async def test_starts_over_when_it_cannot_resume(
     server: LiveServer,
     alice: Person,
 ) -> None:
-    client = await _login(server, alice)
+    client = await login(server, alice)
     await client.send(op="subscribe", channels=["orders"])
     (snapshot,) = (await client.snapshots("orders")).values()
     message: dict[str, Any] = {"from_seq": snapshot["seq"] - behind}
@@ -200,7 +170,7 @@ async def test_account_is_rebuilt_exactly_under_random_trading_with_lost_frames(
     chance, losing = random.Random(seed), random.Random(seed + 1)
     accounts = (alice.account_id, bob.account_id)
     replica, done = AccountReplica(), False
-    client = await _login(server, alice)
+    client = await login(server, alice)
     await client.send(op="subscribe", channels=CHANNELS)
 
     def trade() -> None:
@@ -250,7 +220,7 @@ def _database_state(account_id: int) -> Any:
 async def test_a_restarted_projector_resets_and_snapshots_follow(
     pipeline: LivePipeline, server: LiveServer, alice: Person, bob: Person
 ) -> None:
-    client = await _login(server, alice)
+    client = await login(server, alice)
     await client.send(op="subscribe", channels=["orders"])
     (before,) = (await client.snapshots("orders")).values()
 
@@ -324,7 +294,7 @@ async def test_silence_is_closed_with_4003(
 async def test_logout_closes_open_sockets_at_once(
     pipeline: LivePipeline, server: LiveServer, alice: Person, bob: Person
 ) -> None:
-    client, other = await _login(server, alice), await _login(server, bob)
+    client, other = await login(server, alice), await login(server, bob)
 
     began = time.monotonic()
     await asyncio.to_thread(
@@ -347,7 +317,7 @@ async def test_a_revocation_that_was_not_heard_is_found_within_five_seconds(
 ) -> None:
     monkeypatch.setattr(sockets_module, "CHECK_SESSIONS_S", 0.3)
     monkeypatch.setattr(sockets_module, "session_is_alive", lambda session_id: False)
-    client = await _login(server, alice)
+    client = await login(server, alice)
 
     assert (await client.receive())["error"]["code"] == "TOKEN_REVOKED"
     assert await client.closed() == 4001
@@ -361,7 +331,7 @@ async def test_expired_token_is_told_and_may_be_renewed(
 ) -> None:
     monkeypatch.setattr(sockets_module, "REAUTH_WITHIN_S", 0.5)
     real = sockets_module.now_ms
-    client = await _login(server, alice)
+    client = await login(server, alice)
     monkeypatch.setattr(sockets_module, "now_ms", lambda: real() + 10**10)
 
     assert (await client.receive())["type"] == "auth_expired"
@@ -381,7 +351,7 @@ async def test_expired_token_is_told_and_may_be_renewed(
 async def test_another_account_cannot_take_over_a_socket(
     pipeline: LivePipeline, server: LiveServer, alice: Person, bob: Person
 ) -> None:
-    client = await _login(server, alice)
+    client = await login(server, alice)
 
     await client.send(op="auth", token=bob.token)
     refused = await client.receive()

@@ -26,8 +26,7 @@ class Command(BaseCommand):
             "tradingplatform.asgi:application",
             host=settings.HOST,
             port=settings.PORT,
-            # Django has no lifespan handler.
-            lifespan="off",
+            lifespan="on",
             log_config=None,
             reload=options["reload"],
             access_log=False,
