@@ -230,8 +230,8 @@ class StreamConsumer(AsyncConsumer):
             if subscription is not None:
                 self.hub.public.unsubscribe(subscription)
                 continue
-            kind = topics.ALIASES.get(text, text)
-            if kind in topics.PRIVATE_KINDS:
+            kind = topics.private_kind(text)
+            if kind is not None:
                 self.unsubscribe_private(Channel(text=text, kind=kind))
         self.outbox.put(messages.answer("unsubscribed", message.id, channels=message.channels))
 
@@ -245,7 +245,7 @@ class StreamConsumer(AsyncConsumer):
         """
         head, separator, _ = text.partition(":")
         kind = topics.ALIASES.get(head, head)
-        if kind in topics.PRIVATE_KINDS and separator:
+        if kind in topics.PRIVATE_KINDS and separator and topics.private_kind(text) is None:
             raise MessageError(
                 "FORBIDDEN", "Private channels are those of one's own account.", channel=text
             )

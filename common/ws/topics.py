@@ -31,7 +31,16 @@ ALIASES = {
     "klines": KLINE,
     "candles": KLINE,
     "prices": PRICE,
+    "statistics": TICKER,
+    "stats": TICKER,
     "wallet": BALANCES,
+}
+# Names of events that the product sheet's clients listen to, as names of channels.
+EVENTS = {
+    "order:update": ORDERS,
+    "fill:update": FILLS,
+    "balance:update": BALANCES,
+    "wallet:update": BALANCES,
 }
 PUBLIC_KINDS = frozenset({PRICE, TICKER, TRADE, BOOK, KLINE})
 PRIVATE_KINDS = frozenset({ORDERS, FILLS, BALANCES})
@@ -48,8 +57,11 @@ INTERVALS_MS = {
     "1d": 86_400_000,
 }
 
-# Levels per side that are published and kept for snapshots.
-BOOK_DEPTH_MAX = 1_000
+# Levels per side that are published and kept for snapshots: the whole window, which is the
+# default, then the smaller ones.
+BOOK_DEPTHS = (1_000, 100, 20)
+BOOK_DEPTH_MAX = BOOK_DEPTHS[0]
+_DEPTH_NAMES = {str(depth): depth for depth in BOOK_DEPTHS}
 # Trades kept for the snapshot of a trade channel and for REST.
 RECENT_TRADES_MAX = 500
 
@@ -60,22 +72,31 @@ class UnknownChannelError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A parsed channel: its text as subscribed, kind, market (public) and interval (kline)."""
+    """
+    A parsed channel: its text as subscribed, kind and (public) market.
+
+    ``part`` is the interval of a kline, or the depth of a book that is not the whole window.
+    """
 
     text: str
     kind: str
     market_id: int = 0
-    interval: str = ""
+    part: str = ""
 
     @property
     def topic(self) -> str:
         """Return the topic of a public channel."""
-        return topic_of(self.kind, self.market_id, self.interval)
+        return topic_of(self.kind, self.market_id, self.part)
 
 
-def topic_of(kind: str, market_id: int, interval: str = "") -> str:
-    """Return the topic of a public kind, by market id and (kline) interval."""
-    return f"{kind}:{market_id}:{interval}" if interval else f"{kind}:{market_id}"
+def topic_of(kind: str, market_id: int, part: str = "") -> str:
+    """Return the topic of a public kind, by market id and interval (kline) or depth (book)."""
+    return f"{kind}:{market_id}:{part}" if part else f"{kind}:{market_id}"
+
+
+def book_topic(market_id: int, depth: int) -> str:
+    """Return the topic of a book of one of ``BOOK_DEPTHS``."""
+    return topic_of(BOOK, market_id, "" if depth == BOOK_DEPTH_MAX else str(depth))
 
 
 def symbol_of(text: str) -> str:
@@ -83,10 +104,20 @@ def symbol_of(text: str) -> str:
     Return the symbol inside the text of a public channel, "" when it has none.
 
     A symbol may itself hold a colon (``BTC/USDT:USDT``), so a kline's interval is what
-    follows the last one.
+    follows the last one, and a book's depth too if it is one.
     """
     head, _, rest = text.partition(":")
-    return rest.rpartition(":")[0] if ALIASES.get(head, head) == KLINE else rest
+    kind = ALIASES.get(head, head)
+    symbol, _, last = rest.rpartition(":")
+    if kind == KLINE or (kind == BOOK and last in _DEPTH_NAMES):
+        return symbol
+    return rest
+
+
+def private_kind(text: str) -> str | None:
+    """Return the kind of one's own channel that a text names, None if it names none."""
+    kind = EVENTS.get(text) or ALIASES.get(text, text)
+    return kind if kind in PRIVATE_KINDS else None
 
 
 def parse_channel(text: str, market_id_of: Callable[[str], int]) -> Channel:
@@ -99,17 +130,20 @@ def parse_channel(text: str, market_id_of: Callable[[str], int]) -> Channel:
         UnknownChannelError: for an unknown kind, interval or a malformed text.
         LookupError: whatever ``market_id_of`` raises for an unknown symbol passes through.
     """
-    head, separator, rest = text.partition(":")
+    head, _, rest = text.partition(":")
+    private = private_kind(text)
+    if private is not None:
+        return Channel(text=text, kind=private)
     kind = ALIASES.get(head, head)
-    if kind in PRIVATE_KINDS and not separator:
-        return Channel(text=text, kind=kind)
     symbol = symbol_of(text)
     if kind not in PUBLIC_KINDS or not symbol:
         raise UnknownChannelError(text)
-    interval = rest.rpartition(":")[2] if kind == KLINE else ""
-    if kind == KLINE and interval not in INTERVALS_MS:
+    part = "" if symbol == rest else rest.rpartition(":")[2]
+    if kind == KLINE and part not in INTERVALS_MS:
         raise UnknownChannelError(text)
-    return Channel(text=text, kind=kind, market_id=market_id_of(symbol), interval=interval)
+    if kind == BOOK and part == str(BOOK_DEPTH_MAX):
+        part = ""
+    return Channel(text=text, kind=kind, market_id=market_id_of(symbol), part=part)
 
 
 def _key(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from exchange.core.enums import Side
 
@@ -15,21 +15,24 @@ class BookSide:
     """
     One side of a book: every level, and which of them have been published.
 
-    Only the best ``depth`` levels are shown. A level that leaves this window is published
-    as 0 and one that enters it as new, so who applies the changes holds exactly the window.
+    It is shown through windows, each the best so many levels. A level that leaves a window
+    is published there as 0 and one that enters it as new, so who applies a window's changes
+    holds exactly that window.
     """
 
-    def __init__(self, *, descending: bool, depth: int, price: Text, quantity: Text) -> None:
+    def __init__(
+        self, *, descending: bool, depths: Sequence[int], price: Text, quantity: Text
+    ) -> None:
         """Start empty; ``price`` and ``quantity`` turn atoms into decimal text."""
         self._sign = -1 if descending else 1
-        self._depth = depth
+        self._depths = tuple(depths)
         self._price = price
         self._quantity = quantity
         # Keys are signed prices, so that the best level is always first.
         self._keys: list[int] = []
         self._texts: dict[int, str] = {}
         self._changed: set[int] = set()
-        self._shown: set[int] = set()
+        self._shown: list[set[int]] = [set() for _ in self._depths]
 
     def replace(self, levels: Iterable[Level]) -> None:
         """Take a whole side: (price, quantity) in atoms."""
@@ -38,7 +41,7 @@ class BookSide:
         }
         self._keys = sorted(self._texts)
         self._changed.clear()
-        self._shown = set(self._keys[: self._depth])
+        self._shown = [set(self._keys[:depth]) for depth in self._depths]
 
     def change(self, price_atoms: int, quantity_atoms: int) -> None:
         """Set the whole quantity at one price; 0 removes the level."""
@@ -57,26 +60,35 @@ class BookSide:
         """Return the best price, None when the side is empty."""
         return self._sign * self._keys[0] if self._keys else None
 
-    def snapshot(self) -> str:
-        """Return the window as a JSON array, best first."""
+    def snapshots(self) -> list[str]:
+        """Return each window as a JSON array, best first."""
         texts = self._texts
-        return "[" + ",".join([texts[key] for key in self._keys[: self._depth]]) + "]"
+        return [
+            "[" + ",".join([texts[key] for key in self._keys[:depth]]) + "]"
+            for depth in self._depths
+        ]
 
-    def take_changes(self) -> str:
-        """Return what changed in the window since the last call as a JSON array; 0 removes."""
+    def take_changes(self) -> list[str]:
+        """Return what changed in each window since the last call as a JSON array; 0 removes."""
         changed, self._changed = self._changed, set()
-        if len(self._keys) > self._depth or len(self._shown) >= self._depth:
-            window = set(self._keys[: self._depth])
-            changed = {key for key in changed if key in window} | (window ^ self._shown)
-            self._shown = window
+        return [
+            self._window_changes(index, depth, changed) for index, depth in enumerate(self._depths)
+        ]
+
+    def _window_changes(self, index: int, depth: int, changed: set[int]) -> str:
+        shown = self._shown[index]
+        if len(self._keys) > depth or len(shown) >= depth:
+            window = set(self._keys[:depth])
+            changed = {key for key in changed if key in window} | (window ^ shown)
+            shown = self._shown[index] = window
         else:
             for key in changed:
                 if key in self._texts:
-                    self._shown.add(key)
+                    shown.add(key)
                 else:
-                    self._shown.discard(key)
+                    shown.discard(key)
         fragments = [
-            self._texts[key] if key in self._shown else self._fragment(self._sign * key, 0)
+            self._texts[key] if key in shown else self._fragment(self._sign * key, 0)
             for key in sorted(changed)
         ]
         return "[" + ",".join(fragments) + "]"
@@ -88,21 +100,24 @@ class BookSide:
 class LiveBook:
     """Both sides of one market's book and the command numbers it stands at."""
 
-    def __init__(self, *, depth: int, price: Text, quantity: Text) -> None:
+    def __init__(self, *, depths: Sequence[int], price: Text, quantity: Text) -> None:
         """Start without an image: nothing may be published before one arrives."""
-        self.bids = BookSide(descending=True, depth=depth, price=price, quantity=quantity)
-        self.asks = BookSide(descending=False, depth=depth, price=price, quantity=quantity)
+        self.depths = tuple(depths)
+        self.bids = BookSide(descending=True, depths=depths, price=price, quantity=quantity)
+        self.asks = BookSide(descending=False, depths=depths, price=price, quantity=quantity)
         self.is_known = False
         self.is_dirty = False
         self.seq = 0
         self.first = 0
-        self.published_seq = 0
+        # By window: the sequence of its last frame.
+        self.published_seqs = [0] * len(self.depths)
 
     def replace(self, bids: Iterable[Level], asks: Iterable[Level], command: int) -> None:
         """Take a whole book that contains everything up to a command."""
         self.bids.replace(bids)
         self.asks.replace(asks)
-        self.seq = self.published_seq = command
+        self.seq = command
+        self.published_seqs = [command] * len(self.depths)
         self.is_known = True
         self.is_dirty = False
 

@@ -21,6 +21,7 @@ KLINE_EVERY_MS = 250
 # How late a candle may close, or a minute leave the 24 h window.
 PASSED_EVERY_MS = 250
 
+NO_CHANGES = ("[]", "[]")
 _SIDE_NAMES = {Side.BUY: "buy", Side.SELL: "sell"}
 
 
@@ -36,7 +37,7 @@ class LiveMarket:
         """Start empty; ``LiveBook`` stays unpublished until an image arrives."""
         self.info = info
         self.book = LiveBook(
-            depth=topics.BOOK_DEPTH_MAX, price=info.price_text, quantity=info.quantity_text
+            depths=topics.BOOK_DEPTHS, price=info.price_text, quantity=info.quantity_text
         )
         self.index_atoms = 0
         self.day = DayWindow()
@@ -63,7 +64,7 @@ class LiveMarket:
             book, self.book = (
                 self.book,
                 LiveBook(
-                    depth=topics.BOOK_DEPTH_MAX, price=info.price_text, quantity=info.quantity_text
+                    depths=topics.BOOK_DEPTHS, price=info.price_text, quantity=info.quantity_text
                 ),
             )
             if book.is_known:
@@ -162,39 +163,39 @@ class LiveMarket:
         due = self._book_image or (book.is_dirty and out.time_ms - self._book_ms >= BOOK_EVERY_MS)
         if not book.is_known or not due:
             return
-        topic = topics.topic_of(topics.BOOK, self.info.market_id)
-        data = (
-            f'{{{self._head(out, book.seq)},"bids":{book.bids.snapshot()},'
-            f'"asks":{book.asks.snapshot()}}}'
-        )
+        changes = list(zip(book.bids.take_changes(), book.asks.take_changes(), strict=True))
+        states = list(zip(book.bids.snapshots(), book.asks.snapshots(), strict=True))
+        for index, depth in enumerate(book.depths):
+            if self._book_image or changes[index] != NO_CHANGES:
+                self._flush_window(out, index, depth, states[index], changes[index])
+        self._book_image = book.is_dirty = False
+        self._book_ms = out.time_ms
+        self._ticker_dirty = True
+
+    def _flush_window(
+        self,
+        out: Output,
+        index: int,
+        depth: int,
+        state: tuple[str, str],
+        changes: tuple[str, str],
+    ) -> None:
+        """Publish one window of the book, and keep it as the snapshot for who comes later."""
+        book = self.book
+        topic = topics.book_topic(self.info.market_id, depth)
+        data = f'{{{self._head(out, book.seq)},"bids":{state[0]},"asks":{state[1]}}}'
         out.snapshots[topics.snapshot_key(topic)] = data
         if self._book_image:
             # Also who already listens starts over from the picture.
-            text = body(
-                epoch=out.epoch, seq=book.seq, kind=SNAPSHOT, time_ms=out.time_ms, data=data
-            )
-            out.public.append(PublicFrame(topic, book.seq, 0, text))
+            prev, kind = None, SNAPSHOT
         else:
-            changes = (
-                f'{{"first":{book.first},"bids":{book.bids.take_changes()},'
-                f'"asks":{book.asks.take_changes()}}}'
-            )
-            text = body(
-                epoch=out.epoch,
-                seq=book.seq,
-                prev=book.published_seq,
-                kind=DELTA,
-                time_ms=out.time_ms,
-                data=changes,
-            )
-            out.public.append(PublicFrame(topic, book.seq, book.published_seq, text))
-        if self._book_image and book.is_dirty:
-            book.bids.take_changes()
-            book.asks.take_changes()
-        self._book_image = book.is_dirty = False
-        book.published_seq = book.seq
-        self._book_ms = out.time_ms
-        self._ticker_dirty = True
+            prev, kind = book.published_seqs[index], DELTA
+            data = f'{{"first":{book.first},"bids":{changes[0]},"asks":{changes[1]}}}'
+        text = body(
+            epoch=out.epoch, seq=book.seq, prev=prev, kind=kind, time_ms=out.time_ms, data=data
+        )
+        out.public.append(PublicFrame(topic, book.seq, prev or 0, text))
+        book.published_seqs[index] = book.seq
 
     def _flush_trades(self, out: Output) -> None:
         if not self._new_trades and not self._trades_unwritten:
