@@ -196,6 +196,29 @@ def time_field(name: str, *, description: str) -> RequestField:
     return RequestField(name, read, schema)
 
 
+def whole_field(
+    name: str, *, description: str, example: int, required: bool = False
+) -> RequestField:
+    """Return a field that takes a whole number from 0 on; the exchange knows how large."""
+
+    def read(value: object, name: str, _market: MarketInfo | None) -> int:
+        if type(value) is not int:
+            raise FieldError(field=name, code="INVALID")
+        if not 0 <= value <= _TIME_MAX:
+            raise FieldError(field=name, code="OUT_OF_RANGE")
+        return value
+
+    schema = {
+        "type": "integer",
+        "format": "int64",
+        "minimum": 0,
+        "maximum": _TIME_MAX,
+        "description": description,
+        "example": example,
+    }
+    return RequestField(name, read, schema, required)
+
+
 def object_field(
     name: str, table: RequestTable, *, description: str, required: bool = False
 ) -> RequestField:

@@ -138,6 +138,66 @@ class Trade(models.Model):
         return f"trade {self.id}"
 
 
+class CancelSwitch(models.Model):
+    """
+    A dead-man switch; the key is the number of the command that armed it first.
+
+    Disarmed or done (``due_ms`` 0) it stays as it was last; ``market_id`` 0 is all markets.
+    """
+
+    id = KeyField()
+    account_id = models.BigIntegerField()
+    market_id = models.IntegerField()
+    timeout_ms = models.BigIntegerField()
+    due_ms = models.BigIntegerField()
+    is_armed = models.SmallIntegerField()
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["is_armed", "account_id"], name="switch_armed", condition=Q(is_armed=1)
+            ),
+        ]
+        verbose_name_plural = "cancel switches"
+
+    def __str__(self) -> str:
+        """Return the number."""
+        return f"cancel switch {self.id}"
+
+
+class QuoteProtection(models.Model):
+    """
+    A market-maker protection; the key is the number of the command that made it.
+
+    ``counted`` is what it has counted in its window, packed; one that was taken away stays
+    as it was last.
+    """
+
+    id = KeyField()
+    account_id = models.BigIntegerField()
+    market_id = models.IntegerField()
+    window_ms = models.BigIntegerField()
+    quantity_atoms = AtomsField()
+    fills = models.IntegerField()
+    frozen_ms = models.BigIntegerField()
+    frozen_until_ms = models.BigIntegerField()
+    counted = models.BinaryField()
+    is_active = models.SmallIntegerField()
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["is_active", "account_id"],
+                name="protection_active",
+                condition=Q(is_active=1),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        """Return the number."""
+        return f"quote protection {self.id}"
+
+
 class RetentionProgress(models.Model):
     """How far the clean-up of never-filled orders has read; one row, key 1."""
 

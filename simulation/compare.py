@@ -83,6 +83,7 @@ class Comparison:
         self._compare_trades()
         self._compare_orders()
         equal("balances", _not_empty(self.mirror.balances), _not_empty(self.naive.balances()))
+        self._compare_safeguards()
         for market_id in self.naive.markets:
             equal("book", self.mirror.book(market_id), self.naive.levels(market_id))
         self.counts[f"{type(command).__name__} {answer.code.name}"] += 1
@@ -184,6 +185,12 @@ class Comparison:
         if key and answer.code is Code.OK and not answer.repeated:
             request_hash = getattr(command, "request_hash", 0)
             self.findings[key] = c.ClientIdFinding(answer.reference_id, request_hash)
+
+    def _compare_safeguards(self) -> None:
+        equal("switches", self.mirror.switches, self.naive.switches)
+        frozen = {s: row.frozen_until_ms for s, row in self.mirror.protections.items()}
+        naive = {s: protection.frozen_until for s, protection in self.naive.protections.items()}
+        equal("protections", frozen, naive)
 
     def _compare_trades(self) -> None:
         seen = [

@@ -60,6 +60,8 @@ class EventMirror:
     ended: dict[int, e.OrderChanged] = field(default_factory=dict)
     trades: list[e.TradeExecuted] = field(default_factory=list)
     trade_id: int = 0
+    switches: dict[tuple[int, int], int] = field(default_factory=dict)
+    protections: dict[tuple[int, int], e.ProtectionChanged] = field(default_factory=dict)
 
     def read(self, event: e.AnyEvent) -> None:
         """Take in one event."""
@@ -80,6 +82,19 @@ class EventMirror:
             if event.trade_id != self.trade_id:
                 raise Disagreement(f"expected trade {self.trade_id}, was {event.trade_id}")
             self.trades.append(event)
+        elif isinstance(event, e.CancelSwitchChanged | e.ProtectionChanged):
+            self._read_safeguard(event)
+
+    def _read_safeguard(self, event: e.CancelSwitchChanged | e.ProtectionChanged) -> None:
+        scope = (event.account_id, event.market_id)
+        if isinstance(event, e.CancelSwitchChanged):
+            self.switches[scope] = event.due_ms
+            if not event.due_ms:
+                del self.switches[scope]
+        else:
+            self.protections[scope] = event
+            if not event.window_ms:
+                del self.protections[scope]
 
     def book(self, market_id: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
         """Return bids and asks as (price, quantity), best first."""
@@ -147,6 +162,9 @@ class Rows:
         self.wallets.update({key: copy.copy(row) for key, row in changes.wallets.items()})
         for name in ("assets", "markets", "fee_tiers", "accounts", "index_prices"):
             getattr(self.configured, name).update(getattr(changes, name))
+        for name in ("switches", "protections"):
+            rows = {key: copy.copy(row) for key, row in getattr(changes, name).items()}
+            getattr(self.configured, name).update(rows)
 
     def image(self, engine: Exchange) -> Image:
         """Return the rows as loading takes them; ``engine`` gives what the position row holds."""
@@ -164,6 +182,10 @@ class Rows:
             ],
             tasks=copy.deepcopy(engine.tasks),
             index_prices=list(configured.index_prices.values()),
+            switches=[copy.copy(row) for row in configured.switches.values() if row.due_ms],
+            protections=[
+                copy.copy(row) for row in configured.protections.values() if row.window_ms
+            ],
             last_prices=dict(engine.last_prices),
             time_ms=engine.time_ms,
             epoch=engine.epoch,

@@ -32,6 +32,9 @@ class NaiveExchange(NaiveGroups):
             c.AmendOrder: self.amend,
             c.CancelOrder: self.cancel,
             c.CancelAllOrders: self.cancel_all,
+            c.CancelAllAfter: self.cancel_all_after,
+            c.ConfigureProtection: self.configure_protection,
+            c.ResetProtection: self.reset_protection,
             c.Transfer: self.transfer,
             c.Credit: self.credit,
             c.Debit: self.debit,
@@ -62,6 +65,7 @@ class NaiveExchange(NaiveGroups):
             return same_request(finding, order.request_hash, Code.CLIENT_ORDER_ID_CONFLICT)
         market = self.require_open(order, order.account_id)
         self.require_own(order, market)
+        self.require_thawed(order)
         taker = self.new_order(order, market)
         if taker.time_in_force in MAY_REST or taker.is_conditional():
             self.require_room(order, 1)
@@ -110,9 +114,12 @@ class NaiveExchange(NaiveGroups):
         self.orders = [order for order in self.orders if order.is_open()]
 
     def expire(self, now: int) -> None:
-        """End what is due."""
+        """Do what is due: orders whose time is over end first, then one switch trips."""
         self.now = now
-        self.expire_due()
+        if any(order.is_due(now) for order in self.orders):
+            self.expire_due()
+        else:
+            self.trip_switch()
         self.orders = [order for order in self.orders if order.is_open()]
 
     def _order(self, order_id: int) -> NaiveOrder:

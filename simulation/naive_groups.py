@@ -42,6 +42,7 @@ class NaiveGroups(NaiveMatching):
             self._require_bracket(group)
         for index, leg in enumerate(group.orders):
             self.require_own(leg, market, waits=group.kind is LinkKind.ENTRY and index > 0)
+        self.require_thawed(*group.orders)
         self.require_room(first, len(group.orders))
         legs = [self.new_order(leg, market) for leg in group.orders]
         link = self.last_order + 1
@@ -290,3 +291,5 @@ class NaiveGroups(NaiveMatching):
         self.require_notional(placed, market)
         if not less:
             self.require_special(placed, market, waits=False)
+            if not waits:
+                self.require_thawed(placed)

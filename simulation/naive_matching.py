@@ -25,7 +25,8 @@ from simulation.naive_book import (
     rounded_up,
     value_of,
 )
-from simulation.naive_checks import NaiveChecks, refuse_if
+from simulation.naive_checks import refuse_if
+from simulation.naive_safeguards import NaiveSafeguards
 
 _UNTRIGGERED = OrderStatus.UNTRIGGERED
 _FAILED_TO_TAKE = {
@@ -34,7 +35,7 @@ _FAILED_TO_TAKE = {
 }
 
 
-class NaiveMatching(NaiveChecks):
+class NaiveMatching(NaiveSafeguards):
     """
     Orders that live.
 
@@ -108,6 +109,8 @@ class NaiveMatching(NaiveChecks):
             else:
                 self.end_other_leg(maker)
                 self._show_more(maker)
+        # Before anything follows from the taker's own end.
+        self.pull_quotes()
         hard_stop = run.stop in (EndReason.SELF_TRADE, EndReason.MATCH_LIMIT)
         if run.stop is EndReason.NONE:
             self._finish(taker, OrderStatus.FILLED, EndReason.NONE)
@@ -156,6 +159,7 @@ class NaiveMatching(NaiveChecks):
         self._show_more(maker)
         if maker.remaining == 0:
             self._finish(maker, OrderStatus.FILLED, EndReason.NONE)
+        self.saw_fill(maker, quantity)
         self.last[market.market_id] = maker.price
         self.observe(market.market_id, maker.price, by_last=True)
 

@@ -29,6 +29,9 @@ class CommandSource(PlainCommands):
             (self.place_oco, 5),
             (self.place_bracket, 5),
             (self.amend, 9),
+            (self.cancel_all_after, 1.5),
+            (self.protection, 1.5),
+            (self.reset_protection, 0.5),
         )
 
     def near(self, shape: MarketShape, ticks: int) -> int:
@@ -94,7 +97,7 @@ class CommandSource(PlainCommands):
             "order_type": order_type,
             "time_in_force": force,
             "price_atoms": self.near(shape, 9) if priced else 0,
-            "post_only": priced and r.random() < 0.1,
+            "post_only": priced and r.random() < 0.25,
             "slippage_rate_e8": 0 if priced else r.choice((0, 0, 50_000, 1_000_000)),
             "special": c.SpecialTerms(
                 trigger_type=r.choices(list(TriggerType), TRIGGERS)[0],
@@ -204,3 +207,33 @@ class CommandSource(PlainCommands):
             fields["trigger_price_atoms"] = self.near(shape, 8)
         fields = {name: self.rarely_strange(value) for name, value in fields.items()}
         return c.AmendOrder(self.account_id(), r.randrange(1, self.placed + 2), **fields)
+
+    def cancel_all_after(self) -> c.CancelAllAfter:
+        """Return the arming, the renewal or the end of a dead-man switch."""
+        r = self.random
+        wait = r.choice((0, 1_000, 1_000, 1_001, 1_400, 3_000, 60_000))
+        if r.random() < 0.05:
+            wait = r.choice((999, 24 * 3_600_000, 24 * 3_600_000 + 1))
+        return c.CancelAllAfter(
+            self.account_id(),
+            self.rarely_strange(wait),
+            self.rarely_strange(r.choice((0, 1, 1, 2, 2))),
+        )
+
+    def protection(self) -> c.ConfigureProtection:
+        """Return a market-maker protection, or the end of one."""
+        r = self.random
+        shape = r.choice(MARKETS)
+        return c.ConfigureProtection(
+            self.account_id(),
+            self.rarely_strange(shape.market_id),
+            self.rarely_strange(r.choice((0, 0, 1, 19, 41, 200, 2_000, 10_000))),
+            self.rarely_strange(r.choice((0, 1, 20, 400)) * shape.lot),
+            self.rarely_strange(r.choice((0, 0, 1, 2, 4))),
+            self.rarely_strange(r.choice((1, 100, 400, 400, 0))),
+        )
+
+    def reset_protection(self) -> c.ResetProtection:
+        """Return the end of a freeze, if there is one."""
+        market_id = self.rarely_strange(self.random.choice(MARKETS).market_id)
+        return c.ResetProtection(self.account_id(), market_id)

@@ -118,6 +118,7 @@ EXCHANGE_PROJECTIONS = [
     "accounts.projection.AccountProjection",
     "wallets.projection.WalletProjection",
     "orders.projection.OrderProjection",
+    "orders.safeguard_projection.SafeguardProjection",
 ]
 # "redis": the runner process; "inline": the same engine and store in this process (tests, tools).
 EXCHANGE_TRANSPORT = "redis"

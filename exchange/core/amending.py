@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from exchange.core import checks
+from exchange.core import checks, protecting
 from exchange.core.commands import AmendOrder, PlaceOrder, SpecialTerms
 from exchange.core.enums import EndReason, LinkKind, OrderStatus, OrderType
 from exchange.core.events import AnyEvent, Outcome
@@ -123,7 +123,16 @@ def _check_values(
         code
         or checks.check_value(placed, market)
         or checks.check_special(placed, market, memory.time_ms, waits=False)
+        or _check_frozen(memory, account, amended)
     )
+
+
+def _check_frozen(memory: Memory, account: Account, amended: Order) -> Code:
+    """Check that an order that comes in again may rest; one that waits stays where it is."""
+    waits = amended.status is OrderStatus.UNTRIGGERED
+    if not waits and protecting.is_frozen(account, amended.market_id, memory.time_ms):
+        return Code.QUOTES_FROZEN
+    return Code.OK
 
 
 def _as_placed(amended: Order) -> PlaceOrder:

@@ -12,6 +12,7 @@ from exchange.core.state import CancelAllTask, Order
 
 _OK = Code.OK
 _CANCELLED = OrderStatus.CANCELLED
+_IN_BOOK = (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED)
 _USER, _OPERATOR = EndReason.USER_CANCELLED, EndReason.OPERATOR_CANCELLED
 
 
@@ -59,22 +60,30 @@ def cancel_all(memory: Memory, plan: CancelAllTask) -> Outcome:
     return Outcome(Code.OK, 0, events)
 
 
-def cancel_step(memory: Memory, task: CancelAllTask, events: list[AnyEvent]) -> bool:
-    """Cancel the next orders of a task; tell whether it is finished."""
-    orders = _open_orders(memory.ledger.accounts[task.account_id], task)
-    for order in orders[:CANCELS_PER_STEP]:
+def cancel_step(
+    memory: Memory,
+    task: CancelAllTask,
+    events: list[AnyEvent],
+    *,
+    most: int = CANCELS_PER_STEP,
+) -> bool:
+    """Cancel the next orders of a task, at most so many; tell whether it is finished."""
+    orders = _open_orders(memory.ledger.accounts[task.account_id], task, most)
+    for order in orders[:most]:
         # The other leg of an OCO has ended with the first.
         if order.order_id in memory.orders:
             memory.retire(order, OrderStatus.CANCELLED, task.reason, events)
-    return len(orders) <= CANCELS_PER_STEP
+    return len(orders) <= most
 
 
-def _open_orders(account: Account, task: CancelAllTask) -> list[Order]:
+def _open_orders(account: Account, task: CancelAllTask, most: int) -> list[Order]:
     """Return the task's open orders, at most one more than a step takes."""
     orders: list[Order] = []
     for order in account.open_orders.values():
-        if order.order_id > task.through_order_id or len(orders) > CANCELS_PER_STEP:
+        if order.order_id > task.through_order_id or len(orders) > most:
             break
-        if not task.market_id or order.market_id == task.market_id:
+        if task.market_id and order.market_id != task.market_id:
+            continue
+        if not task.resting_only or order.status in _IN_BOOK:
             orders.append(order)
     return orders

@@ -130,6 +130,44 @@ class CancelAllOrders(Command, frozen=True, gc=False):
     by_operator: bool = False
 
 
+class CancelAllAfter(Command, frozen=True, gc=False):
+    """
+    Cancel all open orders of an account in so many milliseconds unless called again before.
+
+    In one market or, with 0, in all; each scope has a time of its own. 0 disarms; otherwise
+    the time is 1 second to 1 day from this command on.
+    """
+
+    account_id: int
+    timeout_ms: int
+    market_id: int = 0
+
+
+class ConfigureProtection(Command, frozen=True, gc=False):
+    """
+    Protect an account's quotes in one market against being run over.
+
+    When more than ``quantity_atoms`` (base) or more than ``fills`` fills of its resting orders
+    happen within ``window_ms``, what rests is cancelled and nothing new may rest for
+    ``frozen_ms`` (0: until a reset). A limit of 0 is not counted; a window of 0 takes the
+    protection away. Counting starts anew; a freeze that holds goes on.
+    """
+
+    account_id: int
+    market_id: int
+    window_ms: int
+    quantity_atoms: int = 0
+    fills: int = 0
+    frozen_ms: int = 0
+
+
+class ResetProtection(Command, frozen=True, gc=False):
+    """Let an account's orders rest again in a market, and count from zero."""
+
+    account_id: int
+    market_id: int
+
+
 class Transfer(Command, frozen=True, gc=False):
     """Move an available amount between two wallets of one account or of two."""
 
@@ -259,6 +297,9 @@ AnyCommand = (
     | AmendOrder
     | CancelOrder
     | CancelAllOrders
+    | CancelAllAfter
+    | ConfigureProtection
+    | ResetProtection
     | Transfer
     | Credit
     | Debit

@@ -19,11 +19,14 @@ from exchange.core import (
     imaging,
     linking,
     placing,
+    protecting,
+    switches,
     transferring,
 )
 from exchange.core.commands import (
     VERSION,
     AmendOrder,
+    CancelAllAfter,
     CancelAllOrders,
     CancelOrder,
     ClientIdFinding,
@@ -32,12 +35,14 @@ from exchange.core.commands import (
     ConfigureAsset,
     ConfigureFeeTier,
     ConfigureMarket,
+    ConfigureProtection,
     ContinueTask,
     Credit,
     Debit,
     Envelope,
     PlaceLinkedOrders,
     PlaceOrder,
+    ResetProtection,
     SetMarketStatus,
     StartLeadership,
     Transfer,
@@ -57,6 +62,9 @@ HANDLERS: dict[type[Command], tuple[Planner, Carrier]] = {
     PlaceOrder: (placing.plan_place, placing.place),
     CancelOrder: (cancelling.plan_cancel, cancelling.cancel),
     CancelAllOrders: (cancelling.plan_cancel_all, cancelling.cancel_all),
+    CancelAllAfter: (switches.plan_cancel_all_after, switches.cancel_all_after),
+    ConfigureProtection: (protecting.plan_protection, protecting.configure_protection),
+    ResetProtection: (protecting.plan_reset, protecting.reset),
     ContinueTask: (firing.plan_continue, firing.continue_task),
     PlaceLinkedOrders: (linking.plan_linked, linking.place_linked),
     AmendOrder: (amending.plan_amend, amending.amend),
@@ -160,7 +168,7 @@ class Exchange:
         return bool(self._memory.tasks)
 
     def is_due(self, time_ms: int) -> bool:
-        """Tell whether an order's time is over, which also needs a ``ContinueTask``."""
+        """Tell whether the time of something is over, which also needs a ``ContinueTask``."""
         return firing.is_due(self._memory, time_ms)
 
     @property

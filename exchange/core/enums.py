@@ -85,6 +85,8 @@ class EndReason(IntEnum):
     ENTRY_NOT_FILLED = 13
     AMENDED_TO_NOTHING = 14
     MARKET_NOT_TRADING = 15
+    CANCEL_ALL_AFTER = 20
+    QUOTE_PROTECTION = 21
 
 
 class SelfTradeMode(IntEnum):

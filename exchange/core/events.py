@@ -200,6 +200,31 @@ class IndexPriceChanged(Event, frozen=True, gc=False):
     time_ms: int
 
 
+class CancelSwitchChanged(Event, frozen=True, gc=False):
+    """When all orders of an account in a market (0: in all) are cancelled; 0 ms is never."""
+
+    account_id: int
+    market_id: int
+    timeout_ms: int
+    due_ms: int
+
+
+class ProtectionChanged(Event, frozen=True, gc=False):
+    """
+    A market-maker protection as it now is; a window of 0 is none.
+
+    Frozen until ``frozen_until_ms`` (0: it is not, ``FOREVER_MS``: until a reset).
+    """
+
+    account_id: int
+    market_id: int
+    window_ms: int
+    quantity_atoms: int
+    fills: int
+    frozen_ms: int
+    frozen_until_ms: int
+
+
 AnyEvent = (
     OrderChanged
     | TradeExecuted
@@ -211,6 +236,8 @@ AnyEvent = (
     | FeeTierConfigured
     | AccountConfigured
     | IndexPriceChanged
+    | CancelSwitchChanged
+    | ProtectionChanged
 )
 
 

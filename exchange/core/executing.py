@@ -9,6 +9,7 @@ from exchange.core.ledger import Account, charge_fee, hold_needed, hold_of
 from exchange.core.matching import DECREMENT, EXPIRE_DUE, FILL, Plan, plan_match
 from exchange.core.memory import Market, Memory, band_price
 from exchange.core.observing import observe
+from exchange.core.protecting import count_fill, pull_quotes
 from exchange.core.rejects import Code
 from exchange.core.state import Order
 from exchange.core.triggers import MARKET_TYPES
@@ -123,6 +124,8 @@ def execute(
             stop = EndReason.PRICE_CAP
         _end_taker(memory, account, market, order, stop, listed=listed)
     events.append(memory.changed(order))
+    if memory.tripped:
+        pull_quotes(memory, events)
 
 
 def _end_taker(
@@ -211,6 +214,10 @@ def _fill(
         maker.status = _FILLED
         memory.delist(maker_account, maker)
     events.append(memory.changed(maker))
+    if maker_account.protections:
+        protection = maker_account.protections.get(order.market_id)
+        if protection is not None:
+            count_fill(memory, protection, quantity)
     market.last_atoms = price
     # Also at the price of the last trade: a halt may have kept orders from seeing that one.
     if market.by_last.is_any_waiting:

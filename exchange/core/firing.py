@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from heapq import heappop
 
+from exchange.core import switches
 from exchange.core.cancelling import cancel_step
 from exchange.core.commands import ContinueTask
 from exchange.core.enums import EndReason, LinkKind, OrderStatus
@@ -31,7 +32,11 @@ _REASONS = {
 
 
 def is_due(memory: Memory, time_ms: int) -> bool:
-    """Tell whether an open order's time is over."""
+    """Tell whether the time of an order or of a dead-man switch is over."""
+    return _is_order_due(memory, time_ms) or switches.is_due(memory, time_ms)
+
+
+def _is_order_due(memory: Memory, time_ms: int) -> bool:
     deadlines = memory.deadlines
     # Deadlines of orders that ended otherwise do not count: loading does not know them.
     while deadlines and deadlines[0][1] not in memory.orders:
@@ -46,11 +51,14 @@ def plan_continue(memory: Memory, command: ContinueTask) -> ContinueTask | Code:
 
 
 def continue_task(memory: Memory, plan: ContinueTask) -> Outcome:
-    """Carry out one bounded step: what is due, else the oldest task."""
+    """Carry out one bounded step: orders that are due, then switches, then the oldest task."""
     del plan
     events: list[AnyEvent] = []
-    if is_due(memory, memory.time_ms):
+    if _is_order_due(memory, memory.time_ms):
         _expire_step(memory, events)
+        return Outcome(Code.OK, 0, events)
+    if switches.is_due(memory, memory.time_ms):
+        switches.trip(memory, events)
         return Outcome(Code.OK, 0, events)
     task = memory.tasks[0]
     if isinstance(task, CancelAllTask):
@@ -70,7 +78,7 @@ def continue_task(memory: Memory, plan: ContinueTask) -> Outcome:
 
 def _expire_step(memory: Memory, events: list[AnyEvent]) -> None:
     for _ in range(EXPIRIES_PER_STEP):
-        if not is_due(memory, memory.time_ms):
+        if not _is_order_due(memory, memory.time_ms):
             return
         _, order_id = heappop(memory.deadlines)
         order = memory.orders[order_id]

@@ -11,6 +11,7 @@ from exchange.core.ledger import Account, hold_of
 from exchange.core.memory import Market, Memory
 from exchange.core.observing import mark_active, restore_announcing, restore_fired
 from exchange.core.state import DERIVED, ActivateTask, FireTask, Image, Order, Terms
+from exchange.core.switches import set_times
 from exchange.core.triggers import is_rising
 from exchange.core.units import check
 
@@ -41,6 +42,12 @@ def take_image(memory: Memory) -> Image:
         tasks=list(memory.tasks),
         index_prices=[
             market.index for _, market in sorted(memory.markets.items()) if market.index is not None
+        ],
+        switches=[memory.switches[key] for key in sorted(memory.switches)],
+        protections=[
+            ledger.accounts[account_id].protections[market_id]
+            for account_id in sorted(ledger.accounts)
+            for market_id in sorted(ledger.accounts[account_id].protections)
         ],
         last_prices={
             key: market.last_atoms
@@ -80,9 +87,19 @@ def restore(image: Image) -> Memory:
         memory.markets[market_id].last_atoms = price
     for account_config in image.accounts:
         memory.ledger.accounts[account_config.account_id] = Account(account_config)
+    _restore_safeguards(memory, image)
     _restore_wallets(memory, image)
     _restore_orders(memory, image)
     return memory
+
+
+def _restore_safeguards(memory: Memory, image: Image) -> None:
+    for switch in image.switches:
+        memory.switches[switch.account_id, switch.market_id] = switch
+    set_times(memory)
+    for protection in image.protections:
+        account = memory.ledger.accounts[protection.account_id]
+        account.protections[protection.market_id] = protection
 
 
 def _restore_wallets(memory: Memory, image: Image) -> None:
@@ -163,6 +180,8 @@ def state_hash(memory: Memory) -> str:
         terms,
         image.tasks,
         image.index_prices,
+        image.switches,
+        image.protections,
         list(image.last_prices.items()),
         [image.time_ms, image.epoch, image.cancel_only_until_ms, image.post_only_until_ms],
     ]

@@ -17,7 +17,7 @@ from exchange.core.enums import (
     WalletKind,
 )
 from exchange.core.events import AccountConfigured, LedgerPosted, TradeExecuted
-from exchange.core.state import Changes, Order, Sequences, Wallet
+from exchange.core.state import Changes, Order, QuoteProtection, Sequences, Wallet
 from exchange.core.units import ATOMS, RATE_ONE, InvariantError, ceil_div
 
 _BUY, _SELL = Side.BUY, Side.SELL
@@ -29,7 +29,8 @@ class Account:
     """
     What the core knows of an account beside its wallets' rows.
 
-    ``open_orders`` is in order of placement; ``last_order_id`` and ``last_entry_id`` are the
+    ``protections`` are its market-maker protections by market. ``open_orders`` is in order of
+    placement; ``last_order_id`` and ``last_entry_id`` are the
     heads of the chains that its history is read along.
     """
 
@@ -43,6 +44,7 @@ class Account:
         "open_by_client_id",
         "open_counts",
         "open_orders",
+        "protections",
         "spot",
     )
 
@@ -55,6 +57,7 @@ class Account:
         self.open_orders: dict[int, Order] = {}
         self.open_counts: dict[int, int] = {}
         self.open_by_client_id: dict[str, Order] = {}
+        self.protections: dict[int, QuoteProtection] = {}
         self.last_order_id = 0
         self.last_entry_id = 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from exchange.core import checks
+from exchange.core import checks, protecting
 from exchange.core.commands import PlaceLinkedOrders, PlaceOrder
 from exchange.core.enums import EndReason, LinkKind, OrderStatus, OrderType, Side
 from exchange.core.events import AnyEvent, Outcome
@@ -60,6 +60,10 @@ def plan_linked(memory: Memory, command: PlaceLinkedOrders) -> LinkPlan | Code:
         code = check_order(memory, leg, market, waits=waits)
         if code:
             return code
+    if any(protecting.may_rest(leg) for leg in command.orders) and protecting.is_frozen(
+        account, first.market_id, memory.time_ms
+    ):
+        return Code.QUOTES_FROZEN
     count = account.open_counts.get(first.market_id, 0) + len(command.orders)
     if count > account.config.open_orders_max:
         return Code.TOO_MANY_OPEN_ORDERS

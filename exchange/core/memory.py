@@ -18,7 +18,16 @@ from exchange.core.events import (
     OrderTerms,
 )
 from exchange.core.ledger import Account, Ledger, hold_of
-from exchange.core.state import ArmTask, Changes, Order, Sequences, Task, Terms
+from exchange.core.state import (
+    ArmTask,
+    CancelSwitch,
+    Changes,
+    Order,
+    QuoteProtection,
+    Sequences,
+    Task,
+    Terms,
+)
 from exchange.core.triggers import Triggers
 from exchange.core.units import AMOUNT_MAX, RATE_ONE, InvariantError, ceil_div, floor_div
 
@@ -127,9 +136,12 @@ class Memory:
         "post_only_until_ms",
         "priority_index",
         "sequences",
+        "switch_times",
+        "switches",
         "symbols",
         "tasks",
         "time_ms",
+        "tripped",
     )
 
     def __init__(self) -> None:
@@ -147,6 +159,11 @@ class Memory:
         self.fired: dict[int, deque[Order]] = {}
         self.links: dict[int, list[int]] = {}
         self.deadlines: list[tuple[int, int]] = []
+        # Armed dead-man switches by account and market, and when they are due (derived).
+        self.switches: dict[tuple[int, int], CancelSwitch] = {}
+        self.switch_times: list[tuple[int, int, int]] = []
+        # Protections that the taker at work has run over; empty between takers.
+        self.tripped: list[QuoteProtection] = []
         self.time_ms = 0
         self.epoch = 0
         self.cancel_only_until_ms = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from exchange.core import checks
+from exchange.core import checks, protecting
 from exchange.core.commands import PlaceOrder
 from exchange.core.enums import EndReason, OrderStatus, OrderType, SelfTradeMode, Side
 from exchange.core.events import AnyEvent, Outcome
@@ -51,6 +51,12 @@ def plan_place(memory: Memory, command: PlaceOrder) -> PlacePlan | Code:
         code = check_order(memory, command, market)
         if code:
             return code
+    if (
+        account.protections
+        and protecting.may_rest(command)
+        and protecting.is_frozen(account, command.market_id, memory.time_ms)
+    ):
+        return Code.QUOTES_FROZEN
     # What cannot rest is not counted: an account at its limit can still trade out.
     if (
         account.open_counts.get(command.market_id, 0) >= account.config.open_orders_max

@@ -55,6 +55,7 @@ class Code(IntEnum):
     PRICE_BAND = 411
     MIN_NOTIONAL = 412
     NOTIONAL_TOO_LARGE = 413
+    QUOTES_FROZEN = 451
     TOO_MANY_OPEN_ORDERS = 414
     POST_ONLY_WOULD_CROSS = 415
     FOK_NOT_FILLABLE = 416
@@ -78,6 +79,9 @@ class Code(IntEnum):
     AMEND_NO_CHANGE = 434
     AMEND_NOT_POSSIBLE = 435
     AMEND_LINKED = 436
+    INVALID_TIMEOUT = 452
+    INVALID_PROTECTION = 453
+    NO_PROTECTION = 454
 
     # Wallets.
     INVALID_AMOUNT = 501
@@ -100,6 +104,7 @@ HTTP_STATUS: dict[Code, int] = {
     Code.MARKET_NOT_FOUND: 404,
     Code.ASSET_NOT_FOUND: 404,
     Code.ORDER_NOT_FOUND: 404,
+    Code.NO_PROTECTION: 404,
     Code.CLIENT_ORDER_ID_CONFLICT: 409,
     Code.TRANSFER_ID_CONFLICT: 409,
     Code.CONFIGURATION_IN_USE: 409,
@@ -138,6 +143,7 @@ MESSAGES: dict[Code, str] = {
     Code.PRICE_BAND: "The price is too far from the reference price.",
     Code.MIN_NOTIONAL: "The order's value is below the market's minimum.",
     Code.NOTIONAL_TOO_LARGE: "The order's value is above what the exchange can hold.",
+    Code.QUOTES_FROZEN: "Market-maker protection holds back orders that may rest in this market.",
     Code.TOO_MANY_OPEN_ORDERS: "The account has too many open orders in this market.",
     Code.POST_ONLY_WOULD_CROSS: "The post-only order would trade at once.",
     Code.FOK_NOT_FILLABLE: "The order cannot be filled completely at once.",
@@ -162,6 +168,9 @@ MESSAGES: dict[Code, str] = {
     Code.AMEND_NO_CHANGE: "The amendment changes nothing.",
     Code.AMEND_NOT_POSSIBLE: "This order has no such value to amend.",
     Code.AMEND_LINKED: "An order of an OCO or bracket cannot be amended; place it anew.",
+    Code.INVALID_TIMEOUT: "The timeout must be 0, or 1 second to 1 day.",
+    Code.INVALID_PROTECTION: "A protection needs a window of at most 10 s and a limit to it.",
+    Code.NO_PROTECTION: "The account has no market-maker protection in this market.",
     Code.INVALID_AMOUNT: "The amount must be positive and in the asset's decimals.",
     Code.SAME_WALLET: "Source and target of the transfer are the same wallet.",
     Code.BALANCE_LIMIT: "The balance would exceed what the exchange can hold.",

@@ -38,6 +38,8 @@ DERIVED = {
     "Order": frozenset({"held_atoms", "terms"}),
     "Terms": frozenset[str](),
     "Wallet": frozenset[str](),
+    "CancelSwitch": frozenset[str](),
+    "QuoteProtection": frozenset[str](),
 }
 
 
@@ -148,13 +150,57 @@ class Sequences:
     transfer: int = 0
 
 
+# When a freeze ends that only a reset ends.
+FOREVER_MS = 2**62
+
+
+class CancelSwitch(msgspec.Struct, gc=False):
+    """
+    A dead-man switch: at ``due_ms`` the orders of an account in a market (0: all) are cancelled.
+
+    ``switch_id`` is the number of the command that armed it first; once disarmed (0 ms) it
+    is never armed again, the next arming makes another.
+    """
+
+    switch_id: int = 0
+    account_id: int = 0
+    market_id: int = 0
+    timeout_ms: int = 0
+    due_ms: int = 0
+
+
+class QuoteProtection(msgspec.Struct, gc=False):
+    """
+    A market-maker protection of an account in one market, and what it has counted.
+
+    ``protection_id`` is the number of the command that made it; one with a window of 0 was
+    taken away. ``counted`` are (slot, base atoms, fills) of the fills that still count, the
+    oldest first; see ``protecting``.
+    """
+
+    protection_id: int = 0
+    account_id: int = 0
+    market_id: int = 0
+    window_ms: int = 0
+    quantity_atoms: int = 0
+    fills: int = 0
+    frozen_ms: int = 0
+    frozen_until_ms: int = 0
+    counted: list[tuple[int, int, int]] = []
+
+
 class CancelAllTask(msgspec.Struct, gc=False, tag=True, array_like=True):
-    """Unfinished cancel-all: orders up to ``through_order_id`` are still to be cancelled."""
+    """
+    Unfinished cancel-all: orders up to ``through_order_id`` are still to be cancelled.
+
+    ``resting_only`` leaves those alone that wait for a price or for another order.
+    """
 
     account_id: int
     market_id: int
     through_order_id: int
     reason: EndReason
+    resting_only: bool = False
 
 
 class FireTask(msgspec.Struct, gc=False, tag=True, array_like=True):
@@ -221,6 +267,8 @@ class Changes:
     fee_tiers: dict[int, FeeTierConfigured] = field(default_factory=dict)
     accounts: dict[int, AccountConfigured] = field(default_factory=dict)
     index_prices: dict[int, IndexPriceChanged] = field(default_factory=dict)
+    switches: dict[int, CancelSwitch] = field(default_factory=dict)
+    protections: dict[int, QuoteProtection] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -240,6 +288,8 @@ class Image:
     orders: list[Order] = field(default_factory=list)
     tasks: list[Task] = field(default_factory=list)
     index_prices: list[IndexPriceChanged] = field(default_factory=list)
+    switches: list[CancelSwitch] = field(default_factory=list)
+    protections: list[QuoteProtection] = field(default_factory=list)
     last_prices: dict[int, int] = field(default_factory=dict)
     time_ms: int = 0
     epoch: int = 0

@@ -70,6 +70,8 @@ def test_random_commands_reach_every_end_of_an_order_and_most_refusals() -> None
         "AMENDED_TO_NOTHING",
         "FOK_NOT_FILLABLE",
         "POST_ONLY_WOULD_CROSS",
+        "CANCEL_ALL_AFTER",
+        "QUOTE_PROTECTION",
     }
     assert len(refusals) >= 30
 
