@@ -3,13 +3,16 @@
 import threading
 import time
 
+from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
+from accounts.key_states import key_is_alive
 from accounts.sessions import session_state
 from accounts.tokens import ACCESS, Claims, decode_token
 from accounts.types import Identity, TokenError
 from common.errors import ApiError
+from common.limits import take_request
 from common.tiers import Tier
 
 _MESSAGES = {
@@ -25,6 +28,16 @@ _MESSAGES = {
 _CHECKED_MAX = 20_000
 _checked: dict[str, Claims] = {}
 _checked_lock = threading.Lock()
+
+
+def count_refusal(request: HttpRequest) -> None:
+    """
+    Count a request with a bad credential against its address: no view will count it.
+
+    Raises:
+        ApiError: 429 ``RATE_LIMITED`` when the address has used up its requests.
+    """
+    take_request(request)
 
 
 def token_error_response(error: TokenError) -> ApiError:
@@ -69,6 +82,7 @@ def identity_of_session(session_id: int, *, expires_at_ms: int) -> Identity:
         role=state.role,
         tier=Tier(state.tier),
         expires_at_ms=expires_at_ms,
+        second_factor=state.second_factor,
     )
 
 
@@ -89,9 +103,11 @@ def authenticate_token(raw: str) -> Identity:
     return identity
 
 
-def session_is_alive(session_id: int) -> bool:
-    """Return whether a session still counts; open sockets ask this every few seconds."""
-    return session_state(session_id) is not None
+def credential_is_alive(identity: Identity) -> bool:
+    """Return whether a session or key still counts; open sockets ask this every few seconds."""
+    if identity.key_id:
+        return key_is_alive(identity.key_id)
+    return session_state(identity.session_id) is not None
 
 
 class SessionTokenAuthentication(BaseAuthentication):
@@ -108,11 +124,12 @@ class SessionTokenAuthentication(BaseAuthentication):
         if not header:
             return None
         scheme, _, raw = header.partition(" ")
-        if scheme.lower() != "bearer" or not raw:
-            raise token_error_response(TokenError("NOT_AUTHENTICATED"))
         try:
+            if scheme.lower() != "bearer" or not raw:
+                raise TokenError("NOT_AUTHENTICATED")
             identity = authenticate_token(raw)
         except TokenError as error:
+            count_refusal(request._request)
             raise token_error_response(error) from error
         return identity, identity
 

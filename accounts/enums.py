@@ -15,3 +15,18 @@ class Role(models.TextChoices):
 
 
 STAFF_ROLES = frozenset(Role) - {Role.TRADER}
+
+
+class KeyKind(models.TextChoices):
+    """How an API key signs: with a shared secret, or with a private key that we never see."""
+
+    HMAC = "hmac", "HMAC-SHA256"
+    ED25519 = "ed25519", "Ed25519"
+
+
+class Scope(models.TextChoices):
+    """What an API key is for; what a scope may do is in ``permissions``."""
+
+    READ = "read", "Read"
+    TRADE = "trade", "Trade"
+    TRANSFER = "transfer", "Transfer"

@@ -1,10 +1,7 @@
 """The RSA keys that sign and check tokens."""
 
 import hashlib
-import os
-import secrets
 from dataclasses import dataclass
-from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import (
@@ -15,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import (
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from accounts.key_files import file_made_once
 from common.once import Once
 
 KEY_BITS = 2048
@@ -58,30 +56,13 @@ def _parse_public(pem: bytes, origin: str) -> RSAPublicKey:
     return key
 
 
-def _generated(path: Path) -> bytes:
-    """Return the installation's own key, made once however many processes start together."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        key = generate_private_key(public_exponent=65537, key_size=KEY_BITS)
-        pem = key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(pem)
-            file.flush()
-            os.fsync(file.fileno())
-        # link, unlike rename, fails when another process was first: then theirs counts.
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    return path.read_bytes()
+def _make_pem() -> bytes:
+    key = generate_private_key(public_exponent=65537, key_size=KEY_BITS)
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
 
 
 def load_key_ring() -> KeyRing:
@@ -101,7 +82,7 @@ def load_key_ring() -> KeyRing:
         raise ImproperlyConfigured("JWT_PRIVATE_KEY must be set in production")
     else:
         path = settings.KEYS_DIR / _FILE_NAME
-        private_key = _parse_private(_generated(path), str(path))
+        private_key = _parse_private(file_made_once(path, _make_pem), str(path))
     own = private_key.public_key()
     kid = key_id(own)
     public_keys = {kid: own}

@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from accounts.enums import Role
+from accounts.enums import KeyKind, Role
 from accounts.names import normalise_email, normalise_username
 from accounts.permissions import app_permits, is_staff_role, model_permits
 from common.fields import KeyField
@@ -90,6 +90,12 @@ class User(AbstractBaseUser):
         """Return the limit tier."""
         return Tier(self.limit_tier)
 
+    @property
+    def has_second_factor(self) -> bool:
+        """Return whether a second factor is set up; select ``two_factor`` with many users."""
+        factor = getattr(self, "two_factor", None)
+        return factor is not None and factor.confirmed_at is not None
+
     def has_perm(self, perm: str, obj: Any = None) -> bool:
         """Return whether the role includes one of Django's model permissions."""
         return self.is_active and model_permits(self.role, perm)
@@ -134,6 +140,71 @@ class Session(models.Model):
     def __str__(self) -> str:
         """Return whose session this is."""
         return f"session {self.pk}"
+
+
+class ApiKey(models.Model):
+    """
+    A key that signs requests of its owner's programs.
+
+    ``secret`` (HMAC) is sealed by the vault and shown once, at its creation; of an Ed25519 key
+    only ``public_key`` is known (32 bytes in base64). ``networks`` are the addresses from which
+    it works, none for all. A key that was ended stays, so that its name tells what it did.
+    """
+
+    id = KeyField(default=make_id, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_keys")
+    key = models.CharField(max_length=40)
+    name = models.CharField(max_length=64)
+    kind = models.CharField(max_length=8, choices=KeyKind.choices)
+    secret = models.CharField(max_length=300, blank=True, default="")
+    public_key = models.CharField(max_length=64, blank=True, default="")
+    scopes = models.CharField(max_length=64)
+    networks = models.CharField(max_length=1024, blank=True, default="")
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    revoked_reason = models.CharField(max_length=32, blank=True, default="")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["key"], name="api_key_key")]
+
+    def __str__(self) -> str:
+        """Return the public half."""
+        return self.key
+
+
+class TwoFactor(models.Model):
+    """
+    A user's second factor: a TOTP secret, sealed by the vault.
+
+    It counts once ``confirmed_at`` is set. ``last_step`` is the newest time step whose code was
+    taken; codes of it and before are used up.
+    """
+
+    user = models.OneToOneField(
+        User, on_delete=models.CASCADE, primary_key=True, related_name="two_factor"
+    )
+    secret = models.CharField(max_length=300)
+    created_at = models.DateTimeField(default=timezone.now)
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+    last_step = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        """Return whose it is."""
+        return f"second factor of {self.pk}"
+
+
+class RecoveryCode(models.Model):
+    """A code that stands in once for a lost second factor; only its hash is kept."""
+
+    id = KeyField(default=make_id, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="recovery_codes")
+    code_hash = models.CharField(max_length=64)
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        """Return whose it is."""
+        return f"recovery code {self.pk}"
 
 
 class Account(models.Model):

@@ -4,15 +4,20 @@ Who may do what: one table, read by REST, WebSocket and the back-office alike.
 There are no groups and no permissions in the database: what a role may do is reviewed here.
 """
 
+from collections.abc import Iterable
 from enum import StrEnum
 
-from accounts.enums import STAFF_ROLES, Role
+from django.conf import settings
+
+from accounts.enums import STAFF_ROLES, Role, Scope
 
 
 class Permission(StrEnum):
     """One thing a user may do."""
 
+    ACCOUNT_VIEW = "account_view"
     TRADE = "trade"
+    TRANSFER = "transfer"
     BACK_OFFICE = "back_office"
     USERS_VIEW = "users_view"
     USERS_MANAGE = "users_manage"
@@ -26,15 +31,24 @@ class Permission(StrEnum):
 
 
 _P = Permission
+_OWN = frozenset({_P.ACCOUNT_VIEW, _P.TRADE, _P.TRANSFER})
 _LOOK = frozenset({_P.BACK_OFFICE, _P.USERS_VIEW, _P.MONEY_VIEW, _P.MARKETS_VIEW, _P.SYSTEM_VIEW})
 
 ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
-    Role.TRADER: frozenset({_P.TRADE}),
+    Role.TRADER: _OWN,
     Role.SUPPORT: frozenset({_P.BACK_OFFICE, _P.USERS_VIEW, _P.MONEY_VIEW, _P.MARKETS_VIEW}),
     Role.RISK_MANAGER: _LOOK | {_P.MARKETS_MANAGE, _P.RISK_MANAGE},
-    Role.OPERATOR: _LOOK | {_P.TRADE, _P.USERS_MANAGE, _P.MONEY_MANAGE, _P.MARKETS_MANAGE},
+    Role.OPERATOR: _LOOK | _OWN | {_P.USERS_MANAGE, _P.MONEY_MANAGE, _P.MARKETS_MANAGE},
     Role.AUDITOR: _LOOK | {_P.AUDIT_VIEW},
     Role.ADMIN: frozenset(Permission),
+}
+
+# What an API key may do: this and what its owner's role may, never more. No scope reaches
+# credentials, the back-office or anything else that is not here.
+SCOPE_PERMISSIONS: dict[Scope, frozenset[Permission]] = {
+    Scope.READ: frozenset({_P.ACCOUNT_VIEW}),
+    Scope.TRADE: frozenset({_P.TRADE}),
+    Scope.TRANSFER: frozenset({_P.TRANSFER}),
 }
 
 # What looking at and changing the models of an app in the back-office needs. Money, orders
@@ -60,9 +74,21 @@ def role_permits(role: str, permission: Permission) -> bool:
         return False
 
 
+def scopes_permit(scopes: Iterable[str], permission: Permission) -> bool:
+    """Return whether one of an API key's scopes may do one thing."""
+    return any(permission in SCOPE_PERMISSIONS[Scope(scope)] for scope in scopes)
+
+
 def is_staff_role(role: str) -> bool:
     """Return whether a role works in the back-office."""
     return role in STAFF_ROLES
+
+
+def needs_second_factor(role: str) -> bool:
+    """Return whether a role may do nothing without a second factor (``TWO_FACTOR``)."""
+    if settings.TWO_FACTOR == "all":
+        return True
+    return settings.TWO_FACTOR == "staff" and is_staff_role(role)
 
 
 def model_permits(role: str, django_permission: str) -> bool:

@@ -20,7 +20,7 @@ def user_by_login(login: str) -> User | None:
 
 def user_by_id(user_id: int) -> User | None:
     """Return a user."""
-    return User.objects.filter(id=user_id).first()
+    return User.objects.filter(id=user_id).select_related("two_factor").first()
 
 
 def account_id_by_username(username: str) -> int | None:

@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts import audit, sessions
+from accounts.api_keys import api_keys_end
 from accounts.enums import Role
 from accounts.models import Session, User
 from accounts.names import normalise_email
@@ -425,7 +426,8 @@ def user_set_access(
     """
     Enable, disable, promote or demote a user, or change its limits.
 
-    Losing anything ends every session at once; a new limit tier is read within seconds.
+    Losing anything ends every session and API key at once; a new limit tier is read within
+    seconds.
     """
     before = _access_of(user)
     if is_active is not None:
@@ -449,6 +451,7 @@ def user_set_access(
         )
         if {**before, "tier": ""} != {**after, "tier": ""}:
             sessions_revoke_all(user_id=user.pk, reason="access_changed", actor=actor)
+            api_keys_end(user_id=user.pk, reason="access_changed", actor=actor)
         else:
             ids = Session.objects.filter(user=user, revoked_at__isnull=True)
             sessions.forget_states(ids.values_list("id", flat=True))

@@ -38,6 +38,7 @@ class SessionState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     role: str
     tier: str
     expires_at_ms: int
+    second_factor: bool = False
 
 
 _decode = msgspec.msgpack.Decoder(SessionState).decode
@@ -59,7 +60,7 @@ def _key(session_id: int) -> str:
 
 
 def revocation_channel() -> str:
-    """Return the pub/sub channel on which ids of revoked sessions are told."""
+    """Return the pub/sub channel on which ids of ended sessions and API keys are told."""
     return common_redis.key("sessions", "revoked")
 
 
@@ -105,7 +106,7 @@ def _from_database(session_id: int) -> SessionState | None:
             expires_at__gt=timezone.now(),
             user__is_active=True,
         )
-        .select_related("user")
+        .select_related("user__two_factor")
         .first()
     )
     if session is None:
@@ -119,6 +120,7 @@ def _from_database(session_id: int) -> SessionState | None:
         role=user.role,
         tier=user.limit_tier,
         expires_at_ms=int(session.expires_at.timestamp() * 1000),
+        second_factor=user.has_second_factor,
     )
 
 
@@ -144,6 +146,20 @@ def announce_revoked(session_ids: Iterable[int]) -> None:
         pipeline.execute()
     except RedisError as error:
         log.warning("session_revocation_not_announced", error=type(error).__name__)
+
+
+def announce_keys_ended(key_ids: Iterable[int]) -> None:
+    """Tell every process that API keys have ended; open sockets close."""
+    ids = list(key_ids)
+    if not ids:
+        return
+    try:
+        pipeline = common_redis.client().pipeline(transaction=False)
+        for key_id in ids:
+            pipeline.publish(revocation_channel(), str(key_id))
+        pipeline.execute()
+    except RedisError as error:
+        log.warning("key_revocation_not_announced", error=type(error).__name__)
 
 
 def forget_states(session_ids: Iterable[int]) -> None:

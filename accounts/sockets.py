@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any, ClassVar
+from typing import ClassVar
 from weakref import WeakKeyDictionary
 
 import msgspec
 
-from accounts.authentication import authenticate_token, session_is_alive
+from accounts.access import REFUSALS
+from accounts.authentication import authenticate_token, credential_is_alive
+from accounts.permissions import Permission
 from accounts.sessions import revocation_channel
+from accounts.signatures import SignedRequest, authenticate_signed
 from accounts.tickets import ticket_redeem
 from accounts.types import Identity, TokenError
+from common.errors import ApiError
 from common.ws import messages
 from common.ws.asgi import client_ip
 from common.ws.clock import now_ms
@@ -36,8 +40,11 @@ class AuthenticatedConsumer(StreamConsumer):
     """
     A namespace for known users: first message ``auth``, or ``?ticket=`` in the URL.
 
-    A token may be renewed by another ``auth`` of the same account at any time.
+    A token may be renewed by another ``auth`` of the same account at any time. A namespace of
+    its own ``permission`` lets in only who has it; operations ask with :meth:`require`.
     """
+
+    permission: ClassVar[Permission | None] = None
 
     operations: ClassVar[dict[str, tuple[type[msgspec.Struct], str]]] = {
         **StreamConsumer.operations,
@@ -70,7 +77,7 @@ class AuthenticatedConsumer(StreamConsumer):
         if self._deadline and self.hub.time() >= self._deadline:
             code, reason = self._close
             self.refuse(MessageError(reason, "Authenticate in time.", close_code=code))
-        elif identity is not None and not self._deadline and now_ms() >= identity.expires_at_ms:
+        elif identity is not None and not self._deadline and 0 < identity.expires_at_ms <= now_ms():
             self._deadline = self.hub.time() + REAUTH_WITHIN_S
             self._close = (messages.CLOSE_NOT_AUTHENTICATED, "AUTH_EXPIRED")
             self.outbox.put(messages.answer("auth_expired", None))
@@ -86,8 +93,22 @@ class AuthenticatedConsumer(StreamConsumer):
             raise MessageError("NOT_AUTHENTICATED", "Authenticate first.")
         return self.identity
 
+    def require(self, permission: Permission) -> Identity:
+        """
+        Return who is there, if role and key permit one thing.
+
+        Raises:
+            MessageError: NOT_AUTHENTICATED, PERMISSION_DENIED, TWO_FACTOR_ENFORCED or
+                KEY_SCOPE.
+        """
+        identity = self.require_identity()
+        code = identity.refusal(permission)
+        if code is not None:
+            raise MessageError(code, REFUSALS[code])
+        return identity
+
     async def handle_auth(self, message: messages.Auth) -> None:
-        """Take a token or a ticket; a wrong one closes with 4001."""
+        """Take a token, a ticket or a key's signature; a wrong one closes with 4001."""
         await self._authenticate(message)
 
     def revoked(self) -> None:
@@ -101,20 +122,23 @@ class AuthenticatedConsumer(StreamConsumer):
         )
 
     async def _authenticate(self, message: messages.Auth) -> None:
-        if (message.token is None) == (message.ticket is None):
-            raise MessageError("INVALID_MESSAGE", "Expected either a token or a ticket.")
+        given = [value for value in (message.token, message.ticket, message.key) if value]
+        if len(given) != 1:
+            raise MessageError("INVALID_MESSAGE", "Expected a token, a ticket or a key.")
         try:
-            if message.token is not None:
-                identity = await self.hub.database(authenticate_token, message.token)
-            else:
-                identity = await self.hub.database(
-                    ticket_redeem, message.ticket or "", ip=client_ip(self.scope)
-                )
+            identity = await self._identify(message)
         except TokenError as error:
             raise MessageError(
                 error.code,
                 "The token or ticket is not good.",
                 close_code=messages.CLOSE_NOT_AUTHENTICATED,
+            ) from None
+        except ApiError as error:
+            raise MessageError(
+                error.code,
+                error.message,
+                close_code=messages.CLOSE_NOT_AUTHENTICATED,
+                details=error.details,
             ) from None
         self._accept(identity)
         self.outbox.put(
@@ -122,15 +146,35 @@ class AuthenticatedConsumer(StreamConsumer):
                 "authenticated",
                 message.id,
                 account_id=str(identity.account_id),
-                expires_at=identity.expires_at_ms,
+                expires_at=identity.expires_at_ms or None,
             )
         )
 
+    async def _identify(self, message: messages.Auth) -> Identity:
+        if message.token:
+            return await self.hub.database(authenticate_token, message.token)
+        if message.ticket:
+            return await self.hub.database(ticket_redeem, message.ticket, ip=client_ip(self.scope))
+        window = message.recv_window
+        signed = SignedRequest(
+            key=message.key or "",
+            timestamp=str(message.timestamp or ""),
+            nonce=message.nonce or "",
+            recv_window="" if window is None else str(window),
+            signature=message.signature or "",
+            method="GET",
+            path=self.scope["path"],
+            query="",
+            body=b"",
+        )
+        return await self.hub.database(authenticate_signed, signed, ip=client_ip(self.scope))
+
     def _accept(self, identity: Identity) -> None:
         guard = session_guard(self.hub)
+        if self.identity is not None and self.identity.account_id != identity.account_id:
+            raise MessageError("FORBIDDEN", "This socket belongs to another account.")
+        self._check_entry(identity)
         if self.identity is not None:
-            if self.identity.account_id != identity.account_id:
-                raise MessageError("FORBIDDEN", "This socket belongs to another account.")
             guard.remove(self, self.identity)
         self.set_tier(identity.tier)
         bound = self.limits.ws_connections_max
@@ -144,14 +188,22 @@ class AuthenticatedConsumer(StreamConsumer):
         self._deadline = 0.0
         guard.add(self, identity)
 
+    def _check_entry(self, identity: Identity) -> None:
+        code = "TWO_FACTOR_ENFORCED" if identity.must_enroll else None
+        if self.permission is not None:
+            code = identity.refusal(self.permission)
+        if code is not None:
+            raise MessageError(code, REFUSALS[code], close_code=messages.CLOSE_NOT_AUTHENTICATED)
+
 
 class SessionGuard:
-    """Which sockets of this process belong to which session, and closes the ended ones'."""
+    """Which sockets of this process belong to which session or key; closes the ended ones'."""
 
     def __init__(self, hub: Hub) -> None:
         """Listen for revocations, and look for those that were missed."""
         self._hub = hub
-        self._sessions: dict[int, set[AuthenticatedConsumer]] = {}
+        self._sockets: dict[int, set[AuthenticatedConsumer]] = {}
+        self._identities: dict[int, Identity] = {}
         self._accounts: dict[int, int] = {}
         hub.hear(revocation_channel(), self._heard)
         hub.spawn(self._check())
@@ -161,19 +213,21 @@ class SessionGuard:
         return self._accounts.get(identity.account_id, 0)
 
     def add(self, consumer: AuthenticatedConsumer, identity: Identity) -> None:
-        """Note a socket of a session."""
-        self._sessions.setdefault(identity.session_id, set()).add(consumer)
+        """Note a socket of a session or key."""
+        self._sockets.setdefault(identity.credential_id, set()).add(consumer)
+        self._identities[identity.credential_id] = identity
         count = self._accounts.get(identity.account_id, 0)
         self._accounts[identity.account_id] = count + 1
 
     def remove(self, consumer: AuthenticatedConsumer, identity: Identity) -> None:
         """Forget a socket; may be called twice."""
-        consumers = self._sessions.get(identity.session_id)
+        consumers = self._sockets.get(identity.credential_id)
         if consumers is None or consumer not in consumers:
             return
         consumers.discard(consumer)
         if not consumers:
-            del self._sessions[identity.session_id]
+            del self._sockets[identity.credential_id]
+            del self._identities[identity.credential_id]
         self._accounts[identity.account_id] -= 1
         if not self._accounts[identity.account_id]:
             del self._accounts[identity.account_id]
@@ -182,16 +236,17 @@ class SessionGuard:
         if data.isdigit():
             self._end(int(data))
 
-    def _end(self, session_id: int) -> None:
-        for consumer in tuple(self._sessions.get(session_id, ())):
+    def _end(self, credential_id: int) -> None:
+        for consumer in tuple(self._sockets.get(credential_id, ())):
             consumer.revoked()
 
     async def _check(self) -> None:
         while True:
             await asyncio.sleep(CHECK_SESSIONS_S)
             try:
-                for session_id in await self._hub.database(_ended, tuple(self._sessions)):
-                    self._end(session_id)
+                known = tuple(self._identities.values())
+                for credential_id in await self._hub.database(_ended, known):
+                    self._end(credential_id)
             except Exception:
                 # The database is away: sessions stay as they were until it can be asked.
                 log.exception("sessions_not_checked")
@@ -205,5 +260,5 @@ def session_guard(hub: Hub) -> SessionGuard:
     return guard
 
 
-def _ended(session_ids: tuple[int, ...]) -> list[Any]:
-    return [session_id for session_id in session_ids if not session_is_alive(session_id)]
+def _ended(identities: tuple[Identity, ...]) -> list[int]:
+    return [identity.credential_id for identity in identities if not credential_is_alive(identity)]

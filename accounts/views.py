@@ -1,6 +1,6 @@
 """Registration, login, sessions, profile and account settings."""
 
-from typing import Any, cast
+from typing import Any
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.permissions import AllowAny
@@ -9,9 +9,11 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import selectors, serializers, services, tickets
+from accounts.access import HasSessionToEnroll, caller_of, requires
 from accounts.authentication import token_error_response
-from accounts.models import User
-from accounts.types import Identity, TokenError
+from accounts.permissions import Permission
+from accounts.types import TokenError
+from accounts.users import user_of
 from common.errors import not_found
 from common.freshness import freshness
 from common.network import client_ip
@@ -32,17 +34,6 @@ _CREDENTIALS_ERRORS: Codes = {
     503: ("LOGIN_BUSY", "LOGIN_UNAVAILABLE"),
 }
 _LIMIT_ERRORS: Codes = {429: ("RATE_LIMITED",)}
-
-
-def _identity(request: Request) -> Identity:
-    return cast("Identity", request.user)
-
-
-def _user(request: Request) -> User:
-    user = selectors.user_by_id(_identity(request).user_id)
-    if user is None:
-        raise token_error_response(TokenError("TOKEN_REVOKED"))
-    return user
 
 
 class RegisterView(APIView):
@@ -142,6 +133,8 @@ class RefreshView(APIView):
 class LogoutView(APIView):
     """Logging out."""
 
+    permission_classes = [HasSessionToEnroll]
+
     @extend_schema(
         operation_id="auth_logout",
         tags=["auth"],
@@ -152,13 +145,15 @@ class LogoutView(APIView):
         """End the session of the access token."""
         read_query(request)
         validated(serializers.LogoutInput, request.data)
-        identity = _identity(request)
+        identity = caller_of(request)
         services.session_revoke(user_id=identity.user_id, session_id=identity.session_id)
         return Response(status=204)
 
 
 class ProfileView(APIView):
     """The user itself."""
+
+    permission_classes = [HasSessionToEnroll]
 
     @extend_schema(
         operation_id="auth_profile",
@@ -168,7 +163,7 @@ class ProfileView(APIView):
     def get(self, request: Request) -> Response:
         """Return the user."""
         read_query(request)
-        return Response(serializers.render_user(_user(request)))
+        return Response(serializers.render_user(user_of(request)))
 
     @extend_schema(
         operation_id="auth_profile_update",
@@ -187,7 +182,7 @@ class ProfileView(APIView):
         """
         read_query(request)
         data = validated(serializers.ProfileInput, request.data)
-        user = _user(request)
+        user = user_of(request)
         pair = services.user_update(
             user=user,
             current_password=data["current_password"],
@@ -204,6 +199,8 @@ class ProfileView(APIView):
 class SessionsView(APIView):
     """All sessions of the user."""
 
+    permission_classes = [HasSessionToEnroll]
+
     @extend_schema(
         operation_id="auth_sessions",
         tags=["auth"],
@@ -212,7 +209,7 @@ class SessionsView(APIView):
     def get(self, request: Request) -> Response:
         """List the user's living sessions, newest first."""
         read_query(request)
-        identity = _identity(request)
+        identity = caller_of(request)
         alive = selectors.sessions_alive(identity.user_id)[: services.SESSIONS_MAX]
         items = [
             serializers.render_session(session, current_id=identity.session_id) for session in alive
@@ -228,13 +225,15 @@ class SessionsView(APIView):
         """End every session of the user, this one included."""
         read_query(request)
         ended = services.sessions_revoke_all(
-            user_id=_identity(request).user_id, reason="logout_everywhere"
+            user_id=caller_of(request).user_id, reason="logout_everywhere"
         )
         return Response({"revoked": ended})
 
 
 class SessionView(APIView):
     """One session of the user."""
+
+    permission_classes = [HasSessionToEnroll]
 
     @extend_schema(
         operation_id="auth_session_revoke",
@@ -244,7 +243,7 @@ class SessionView(APIView):
     def delete(self, request: Request, session_id: int) -> Response:
         """End one of the user's sessions."""
         read_query(request)
-        if not services.session_revoke(user_id=_identity(request).user_id, session_id=session_id):
+        if not services.session_revoke(user_id=caller_of(request).user_id, session_id=session_id):
             raise not_found()
         return Response(status=204)
 
@@ -265,12 +264,14 @@ class TicketView(APIView):
         """Return a ticket that opens one WebSocket from this address within 30 seconds."""
         read_query(request)
         validated(serializers.LogoutInput, request.data)
-        ticket = tickets.ticket_create(identity=_identity(request), ip=client_ip(request._request))
+        ticket = tickets.ticket_create(identity=caller_of(request), ip=client_ip(request._request))
         return Response({"ticket": ticket, "expires_in": tickets.LIFETIME_S}, status=201)
 
 
 class AccountView(APIView):
     """The user's account on the exchange."""
+
+    permission_classes = [requires(Permission.ACCOUNT_VIEW)]
 
     @extend_schema(
         operation_id="account",
@@ -280,7 +281,7 @@ class AccountView(APIView):
     def get(self, request: Request) -> Response:
         """Return settings, fees and limits of the account."""
         read_query(request)
-        identity = _identity(request)
+        identity = caller_of(request)
         account = selectors.account_by_id(identity.account_id)
         fee_tier = selectors.fee_tier_by_number(account.fee_tier if account else 0)
         body = serializers.render_account(

@@ -19,8 +19,9 @@ class ApiError(APIException):
     """
     An expected refusal with a machine code.
 
-    ``fields`` maps the name of a field or parameter to its own code. A missing
-    ``retry_after_s`` of a 429 or 503 is answered as one second.
+    ``fields`` maps the name of a field or parameter to its own code, ``details`` are further
+    members of the envelope's error. A missing ``retry_after_s`` of a 429 or 503 is answered as
+    one second.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class ApiError(APIException):
         http_status: int,
         *,
         fields: Mapping[str, str] | None = None,
+        details: Mapping[str, Any] | None = None,
         retry_after_s: int | None = None,
     ) -> None:
         """Keep what the envelope needs."""
@@ -38,6 +40,7 @@ class ApiError(APIException):
         self.message = message
         self.status_code = http_status
         self.fields = dict(fields) if fields else None
+        self.details = dict(details) if details else None
         if retry_after_s is None and http_status in (429, 503):
             retry_after_s = _RETRY_AFTER_S
         self.retry_after_s = retry_after_s
@@ -71,10 +74,15 @@ def not_found() -> ApiError:
 
 
 def error_body(
-    code: str, message: str, *, request_id: str, fields: Mapping[str, str] | None = None
+    code: str,
+    message: str,
+    *,
+    request_id: str,
+    fields: Mapping[str, str] | None = None,
+    details: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the envelope of an error, the same for REST and WebSocket."""
-    error: dict[str, Any] = {"code": code, "message": message}
+    error: dict[str, Any] = {"code": code, "message": message, **(details or {})}
     if fields:
         error["fields"] = dict(fields)
     error["request_id"] = request_id

@@ -129,6 +129,10 @@ def exception_handler(exception: Exception, context: Mapping[str, Any]) -> Respo
     if error is None:
         return None
     body = error_body(
-        error.code, error.message, request_id=current_request_id(), fields=error.fields
+        error.code,
+        error.message,
+        request_id=current_request_id(),
+        fields=error.fields,
+        details=error.details,
     )
     return Response(body, status=error.status_code, headers=error_headers(error))

@@ -13,7 +13,11 @@ from common.request_id import current_request_id
 def error_response(error: ApiError) -> HttpResponse:
     """Return an error as an answer of a plain view."""
     body = error_body(
-        error.code, error.message, request_id=current_request_id(), fields=error.fields
+        error.code,
+        error.message,
+        request_id=current_request_id(),
+        fields=error.fields,
+        details=error.details,
     )
     return HttpResponse(
         encode_json(body),

@@ -37,7 +37,7 @@ def _answer(
 class OrderBatchView(APIView):
     """Several orders in one request."""
 
-    permission_classes = [requires(Permission.TRADE)]
+    permission_classes = [requires(Permission.ACCOUNT_VIEW, write=Permission.TRADE)]
     rate_exempt = frozenset({"POST", "PUT", "DELETE"})
 
     @extend_schema(

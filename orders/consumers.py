@@ -7,6 +7,7 @@ from typing import ClassVar
 import msgspec
 from redis.exceptions import RedisError
 
+from accounts.permissions import Permission
 from accounts.sockets import AuthenticatedConsumer
 from common.errors import ApiError
 from common.parsers import parse_object
@@ -105,7 +106,7 @@ class UserConsumer(AuthenticatedConsumer):
         With ``from_seq`` and ``epoch`` what was missed is sent again if all of it is kept;
         else, and without them, every channel begins with a snapshot.
         """
-        identity = self.require_identity()
+        identity = self.require(Permission.ACCOUNT_VIEW)
         for number in (message.from_seq, message.epoch):
             if number is not None and not 0 <= number <= messages.SEQUENCE_MAX:
                 raise MessageError("INVALID_MESSAGE", "from_seq or epoch is out of range.")

@@ -31,7 +31,7 @@ _ERRORS = errors(
 class OcoView(APIView):
     """One cancels the other."""
 
-    permission_classes = [requires(Permission.TRADE)]
+    permission_classes = [requires(Permission.ACCOUNT_VIEW, write=Permission.TRADE)]
     rate_exempt = frozenset({"POST"})
 
     @extend_schema(
@@ -57,7 +57,7 @@ class OcoView(APIView):
 class BracketView(APIView):
     """An entry with what closes it."""
 
-    permission_classes = [requires(Permission.TRADE)]
+    permission_classes = [requires(Permission.ACCOUNT_VIEW, write=Permission.TRADE)]
     rate_exempt = frozenset({"POST"})
 
     @extend_schema(

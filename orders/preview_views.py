@@ -21,7 +21,7 @@ from orders.requests import parse_order
 class OrderPreviewView(APIView):
     """What an order would do."""
 
-    permission_classes = [requires(Permission.TRADE)]
+    permission_classes = [requires(Permission.ACCOUNT_VIEW)]
 
     @extend_schema(
         operation_id="orders_preview",

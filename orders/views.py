@@ -48,7 +48,7 @@ def _cursor_of(query: dict[str, Any]) -> int | None:
 class OrdersView(APIView):
     """Place an order, list the open ones, cancel all."""
 
-    permission_classes = [requires(Permission.TRADE)]
+    permission_classes = [requires(Permission.ACCOUNT_VIEW, write=Permission.TRADE)]
     rate_exempt = frozenset({"POST", "DELETE"})
 
     @extend_schema(
@@ -132,7 +132,7 @@ class OrdersView(APIView):
 class OrderHistoryView(APIView):
     """Finished orders."""
 
-    permission_classes = [requires(Permission.TRADE)]
+    permission_classes = [requires(Permission.ACCOUNT_VIEW, write=Permission.TRADE)]
 
     @extend_schema(
         operation_id="orders_history",
@@ -163,7 +163,7 @@ class OrderHistoryView(APIView):
 class OrderView(APIView):
     """One order by its number."""
 
-    permission_classes = [requires(Permission.TRADE)]
+    permission_classes = [requires(Permission.ACCOUNT_VIEW, write=Permission.TRADE)]
     rate_exempt = frozenset({"PUT", "DELETE"})
 
     @extend_schema(
@@ -238,7 +238,7 @@ class OrderView(APIView):
 class OrderByClientIdView(APIView):
     """One order by the id its client gave it."""
 
-    permission_classes = [requires(Permission.TRADE)]
+    permission_classes = [requires(Permission.ACCOUNT_VIEW, write=Permission.TRADE)]
     rate_exempt = frozenset({"PUT", "DELETE"})
 
     @extend_schema(
@@ -315,7 +315,7 @@ class OrderByClientIdView(APIView):
 class FillsView(APIView):
     """Own trades."""
 
-    permission_classes = [requires(Permission.TRADE)]
+    permission_classes = [requires(Permission.ACCOUNT_VIEW, write=Permission.TRADE)]
 
     @extend_schema(
         operation_id="fills_list",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from accounts.permissions import Permission, role_permits
+from accounts.access import check_permission
+from accounts.permissions import Permission
 from common.errors import ApiError
 from common.exceptions import to_api_error
 from common.limits import take_cancels_async, take_orders_async
@@ -135,10 +136,9 @@ class OrderDesk:
 
 def require_trading(identity: Identity) -> None:
     """
-    Do nothing for a user who may trade.
+    Do nothing for a user who may trade, with this credential.
 
     Raises:
-        ApiError: 403 ``PERMISSION_DENIED``.
+        ApiError: 403 ``PERMISSION_DENIED``, ``TWO_FACTOR_ENFORCED`` or ``KEY_SCOPE``.
     """
-    if not role_permits(identity.role, Permission.TRADE):
-        raise ApiError("PERMISSION_DENIED", "This user may not do that.", 403)
+    check_permission(identity, Permission.TRADE)

@@ -4,6 +4,7 @@ Typed access to the environment, and the rules that variables keep together.
 Standard library only, as the declarations are.
 """
 
+import base64
 import os
 import sys
 from collections.abc import Mapping
@@ -84,6 +85,7 @@ class Environment:
             variable.check(self._environ)
         self._validate_database()
         self._validate_addresses()
+        self._validate_secrets_keys()
         if self.rate_e8("MAKER_FEE") + self.rate_e8("TAKER_FEE") < 0:
             raise ConfigurationError(
                 "MAKER_FEE and TAKER_FEE must not be negative together: raise one of them"
@@ -103,6 +105,17 @@ class Environment:
             raise ConfigurationError(
                 "DATABASE_URL must begin with sqlite:/// in this version: correct or unset it"
             )
+
+    def _validate_secrets_keys(self) -> None:
+        for text in self.items("SECRETS_KEYS"):
+            try:
+                size = len(base64.b64decode(text, altchars=b"-_", validate=True))
+            except ValueError:
+                size = 0
+            if size != 32:
+                raise ConfigurationError(
+                    "SECRETS_KEYS must list keys of 32 bytes in URL-safe base64: correct it"
+                )
 
     def _validate_addresses(self) -> None:
         url = self.text("REDIS_URL")
@@ -140,6 +153,15 @@ class Environment:
             raise ConfigurationError(
                 "JWT_PRIVATE_KEY must be set in production, the same on every machine: set it,"
                 " for example from `openssl genrsa 2048`"
+            )
+        if not self.items("SECRETS_KEYS"):
+            raise ConfigurationError(
+                "SECRETS_KEYS must be set in production, the same on every machine: set it,"
+                " for example from `openssl rand -base64 32 | tr +/ -_`"
+            )
+        if self.choice("TWO_FACTOR") == "none":
+            raise ConfigurationError(
+                "TWO_FACTOR=none leaves staff without a second factor: unset it in production"
             )
         if self.choice("FEED_MODE") != "live":
             raise ConfigurationError("FEED_MODE must be live in production: set FEED_MODE=live")

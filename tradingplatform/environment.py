@@ -204,6 +204,20 @@ OWN: tuple[Variable, ...] = (
         note="seal the audit log: the first seals, all verify; empty: SESSION_SECRET, so name"
         " the old one here before changing that",
     ),
+    Variable(
+        name="SECRETS_KEYS",
+        kind=Kind.LIST,
+        secret=True,
+        note="encrypt secrets of API keys and second factors; the first encrypts, all decrypt;"
+        " empty: made at the first start and kept under var/keys; production needs one",
+    ),
+    Variable(
+        name="TWO_FACTOR",
+        kind=Kind.CHOICE,
+        default="auto",
+        choices=("auto", "none", "staff", "all"),
+        note="who must have a second factor; auto: staff in production, nobody elsewhere",
+    ),
     Variable(name="ADMIN_PATH", default="admin", note="path of the back-office, without slashes"),
     Variable(
         name="FEED_MODE",

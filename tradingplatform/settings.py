@@ -203,6 +203,13 @@ JWT_REFRESH_LIFETIME_MS = env.duration_ms("JWT_REFRESH_EXPIRES_IN")
 JWT_ISSUER = "crypto-exchange"
 JWT_AUDIENCE = "crypto-exchange-api"
 
+# Encrypt what must be read again: secrets of API keys and second factors.
+SECRETS_KEYS = env.items("SECRETS_KEYS")
+# Who may do nothing but set up a second factor until they have one: none, staff or all.
+TWO_FACTOR = env.choice("TWO_FACTOR")
+if TWO_FACTOR == "auto":
+    TWO_FACTOR = "staff" if PRODUCTION else "none"
+
 # Browser sessions serve the back-office only; the API uses tokens.
 SESSION_ENGINE = "django.contrib.sessions.backends.cache"
 SESSION_COOKIE_NAME = "exchange_session"
@@ -309,8 +316,11 @@ WHITENOISE_USE_FINDERS = not PRODUCTION
 
 # --- API ----------------------------------------------------------------------------------
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.SessionTokenAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.authentication.SessionTokenAuthentication",
+        "accounts.key_authentication.ApiKeyAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["accounts.access.HasSession"],
     "DEFAULT_PARSER_CLASSES": ["common.parsers.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["common.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
@@ -334,6 +344,8 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "ENUM_NAME_OVERRIDES": {
         "PriceSourceEnum": ["live", "replay"],
         "WalletEnum": ["spot", "margin"],
+        "ApiKeyKindEnum": "accounts.enums.KeyKind",
+        "ApiKeyScopeEnum": "accounts.enums.Scope",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "/static/favicon.svg",

@@ -28,7 +28,7 @@ from wallets.requests import HistoryQuery, TransferRequest
 class WalletView(APIView):
     """All balances."""
 
-    permission_classes = [requires(Permission.TRADE)]
+    permission_classes = [requires(Permission.ACCOUNT_VIEW)]
 
     @extend_schema(
         operation_id="wallet_balances",
@@ -47,7 +47,7 @@ class WalletView(APIView):
 class CurrencyView(APIView):
     """Balances in one currency."""
 
-    permission_classes = [requires(Permission.TRADE)]
+    permission_classes = [requires(Permission.ACCOUNT_VIEW)]
 
     @extend_schema(
         operation_id="wallet_currency",
@@ -74,7 +74,7 @@ class CurrencyView(APIView):
 class TransferView(APIView):
     """Transfers."""
 
-    permission_classes = [requires(Permission.TRADE)]
+    permission_classes = [requires(Permission.TRANSFER)]
 
     @extend_schema(
         operation_id="wallet_transfer",
@@ -127,7 +127,7 @@ class TransferView(APIView):
 class HistoryView(APIView):
     """The ledger."""
 
-    permission_classes = [requires(Permission.TRADE)]
+    permission_classes = [requires(Permission.ACCOUNT_VIEW)]
 
     @extend_schema(
         operation_id="wallet_history",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from common.ws.frames import to_json
@@ -60,12 +62,21 @@ class Ping(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 class Auth(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """Say who one is: an access token or a one-time ticket."""
+    """
+    Say who one is: an access token, a one-time ticket, or an API key that signs.
+
+    A key signs ``GET /ws/user`` without query and body, as it would a request.
+    """
 
     op: str
     id: ClientId = None
     token: str | None = None
     ticket: str | None = None
+    key: str | None = None
+    timestamp: int | None = None
+    nonce: str | None = None
+    signature: str | None = None
+    recv_window: int | None = None
 
 
 class MessageError(Exception):
@@ -78,6 +89,7 @@ class MessageError(Exception):
         *,
         close_code: int | None = None,
         channel: str | None = None,
+        details: Mapping[str, object] | None = None,
     ) -> None:
         """Keep the stable code, a sentence for people, and what it concerns."""
         super().__init__(code)
@@ -85,6 +97,7 @@ class MessageError(Exception):
         self.message = message
         self.close_code = close_code
         self.channel = channel
+        self.details = details
 
 
 def answer(kind: str, message_id: ClientId, **values: object) -> str:
@@ -98,6 +111,7 @@ def answer(kind: str, message_id: ClientId, **values: object) -> str:
 def error_answer(error: MessageError, message_id: ClientId) -> str:
     """Return the answer to a refused message: the envelope's ``error`` as in REST."""
     body: dict[str, object] = {"code": error.code, "message": error.message}
+    body.update(error.details or {})
     if error.channel is not None:
         body["channel"] = error.channel[:ECHO_MAX]
     return answer("error", message_id, error=body)

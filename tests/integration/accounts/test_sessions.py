@@ -87,13 +87,13 @@ class TestCache:
             authentication.authenticate_token(pair.access_token)
 
     def test_t10_a_revocation_overwrites_what_redis_holds(self, redis_client, pair, user):
-        authentication.authenticate_token(pair.access_token)
+        identity = authentication.authenticate_token(pair.access_token)
         services.sessions_revoke_all(user_id=user.pk, reason="test")
         another_process()
 
         with pytest.raises(TokenError, match="TOKEN_REVOKED"):
             authentication.authenticate_token(pair.access_token)
-        assert not authentication.session_is_alive(pair.session_id)
+        assert not authentication.credential_is_alive(identity)
 
     def test_a_revocation_is_told_to_open_sockets(self, redis_client, pair, user):
         listener = redis_client.pubsub(ignore_subscribe_messages=True)

@@ -316,7 +316,7 @@ async def test_a_revocation_that_was_not_heard_is_found_within_five_seconds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sockets_module, "CHECK_SESSIONS_S", 0.3)
-    monkeypatch.setattr(sockets_module, "session_is_alive", lambda session_id: False)
+    monkeypatch.setattr(sockets_module, "credential_is_alive", lambda identity: False)
     client = await login(server, alice)
 
     assert (await client.receive())["error"]["code"] == "TOKEN_REVOKED"

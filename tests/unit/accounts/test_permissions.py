@@ -1,8 +1,14 @@
 import pytest
 
-from accounts.enums import Role
+from accounts.enums import Role, Scope
 from accounts.models import User
-from accounts.permissions import ROLE_PERMISSIONS, Permission, role_permits
+from accounts.permissions import (
+    ROLE_PERMISSIONS,
+    SCOPE_PERMISSIONS,
+    Permission,
+    role_permits,
+    scopes_permit,
+)
 
 
 class TestTable:
@@ -10,15 +16,36 @@ class TestTable:
         assert set(ROLE_PERMISSIONS) == set(Role)
 
     def test_a_trader_only_trades(self):
-        assert ROLE_PERMISSIONS[Role.TRADER] == {Permission.TRADE}
+        assert ROLE_PERMISSIONS[Role.TRADER] == {
+            Permission.ACCOUNT_VIEW,
+            Permission.TRADE,
+            Permission.TRANSFER,
+        }
 
     def test_an_auditor_changes_nothing(self):
         managing = {permission for permission in Permission if permission.endswith("_manage")}
 
-        assert not ROLE_PERMISSIONS[Role.AUDITOR] & (managing | {Permission.TRADE})
+        moving = {Permission.TRADE, Permission.TRANSFER}
+        assert not ROLE_PERMISSIONS[Role.AUDITOR] & (managing | moving)
 
     def test_an_unknown_role_may_nothing(self):
         assert not any(role_permits("root", permission) for permission in Permission)
+
+
+class TestScopes:
+    def test_the_table_names_every_scope(self):
+        assert set(SCOPE_PERMISSIONS) == set(Scope)
+
+    def test_no_scope_goes_beyond_the_owners_own_account(self):
+        reached = frozenset().union(*SCOPE_PERMISSIONS.values())
+
+        assert reached == ROLE_PERMISSIONS[Role.TRADER]
+
+    def test_each_is_apart_from_the_others(self):
+        assert scopes_permit(["read"], Permission.ACCOUNT_VIEW)
+        assert not scopes_permit(["read"], Permission.TRADE)
+        assert not scopes_permit(["trade"], Permission.TRANSFER)
+        assert not scopes_permit([], Permission.ACCOUNT_VIEW)
 
 
 class TestDjangoPermissions:

@@ -29,6 +29,7 @@ PRODUCTION = {
     "SESSION_SECRET": "9b1f" * 12,
     "ADMIN_PASSWORD": "a-long-one-of-our-own",
     "JWT_PRIVATE_KEY": "a key in PEM form",
+    "SECRETS_KEYS": "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY=",
     "FEED_MODE": "live",
     "ALLOWED_HOSTS": "exchange.example",
 }
@@ -123,6 +124,10 @@ class TestProduction:
             ("SESSION_SECRET", "short"),
             ("ADMIN_PASSWORD", ""),
             ("JWT_PRIVATE_KEY", ""),
+            ("SECRETS_KEYS", ""),
+            ("SECRETS_KEYS", "c2hvcnQ="),
+            ("SECRETS_KEYS", "not base64"),
+            ("TWO_FACTOR", "none"),
             ("FEED_MODE", "auto"),
             ("FEED_MODE", "replay"),
             ("FEED_MODE", ""),
