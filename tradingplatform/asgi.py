@@ -15,7 +15,7 @@ from channels.routing import ProtocolTypeRouter, URLRouter
 from django.conf import settings
 from django.urls import re_path
 
-from common.asgi import DropUnderscoreHeaders
+from common.asgi import BodyGuard, DropUnderscoreHeaders
 from common.ws.asgi import Lifespan, OriginGuard, not_found
 from common.ws.hub import get_hub
 from tradingplatform.wsgi import application as wsgi_application
@@ -41,12 +41,11 @@ async def _stop() -> None:
     await disconnect_watch(get_hub()).stop()
 
 
-application = DropUnderscoreHeaders(
-    ProtocolTypeRouter(
-        {
-            "http": WSGIMiddleware(_wsgi, workers=settings.WEB_THREADS),
-            "websocket": OriginGuard(URLRouter(websocket_urlpatterns)),
-            "lifespan": Lifespan(start=_start, stop=_stop),
-        }
-    )
+_router = ProtocolTypeRouter(
+    {
+        "http": WSGIMiddleware(_wsgi, workers=settings.WEB_THREADS),
+        "websocket": OriginGuard(URLRouter(websocket_urlpatterns)),
+        "lifespan": Lifespan(start=_start, stop=_stop),
+    }
 )
+application = DropUnderscoreHeaders(BodyGuard(_router))

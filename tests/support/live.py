@@ -15,6 +15,7 @@ import uvicorn
 from websockets.asyncio.client import ClientConnection, connect
 
 from common import redis as common_redis
+from common.http_protocol import BoundedHttpProtocol
 from common.ws import topics
 from common.ws.hub import get_hub
 from common.ws.projecting import ProjectorHost
@@ -131,6 +132,7 @@ class LiveServer:
         self.port = self._socket.getsockname()[1]
         config = uvicorn.Config(
             application,
+            http=BoundedHttpProtocol,
             lifespan="on",
             log_config=None,
             access_log=False,

@@ -6,6 +6,8 @@ import uvicorn
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
+from common.http_protocol import BoundedHttpProtocol
+
 # A larger message is refused with 1009 before it is read into memory.
 MESSAGE_MAX_BYTES = 65_536
 STOP_TIMEOUT_S = 5
@@ -26,6 +28,7 @@ class Command(BaseCommand):
             "tradingplatform.asgi:application",
             host=settings.HOST,
             port=settings.PORT,
+            http=BoundedHttpProtocol,
             lifespan="on",
             log_config=None,
             reload=options["reload"],

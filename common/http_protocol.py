@@ -1,0 +1,128 @@
+"""The HTTP/1.1 side of the server: bounded heads, bounded waiting, refusals in our envelope."""
+
+from asyncio import TimerHandle, Transport
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from common.asgi import refusal
+from common.errors import ApiError
+
+# Request line and headers together; nginx allows half of it for one line.
+HEAD_BYTES_MAX = 16_384
+# From the first byte (or the connection) to the end of the request.
+REQUEST_WAIT_S = 10.0
+
+_STATUS_LINES = {
+    400: b"HTTP/1.1 400 Bad Request\r\n",
+    408: b"HTTP/1.1 408 Request Timeout\r\n",
+    431: b"HTTP/1.1 431 Request Header Fields Too Large\r\n",
+}
+
+
+class _HeadTooLarge(Exception):
+    """The head passed its bound."""
+
+
+class BoundedHttpProtocol(HttpToolsProtocol):
+    """
+    uvicorn's protocol, without the patience that httptools has by itself.
+
+    It would collect headers without end and wait for the rest of a request for ever, and
+    answers what it cannot parse as plain text. Here a head above ``HEAD_BYTES_MAX`` is 431, a
+    request that is not complete after ``REQUEST_WAIT_S`` is 408, and each refusal is JSON.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Begin in front of the first head."""
+        super().__init__(*args, **kwargs)
+        self._timer: TimerHandle | None = None
+        self._head_bytes = 0
+        self._in_head = True
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        """Wait for a request, but not for ever."""
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse; a head that goes on too long is refused while it is read."""
+        if self.cycle is None or self.cycle.response_complete:
+            # Also for blank lines in front of a request, which begin no message.
+            self._wait()
+        if self._in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_head and self._head_bytes > HEAD_BYTES_MAX:
+            self._refuse(431)
+
+    def on_message_begin(self) -> None:
+        """Begin to count and to wait."""
+        super().on_message_begin()
+        self._in_head = True
+        self._wait()
+
+    def on_headers_complete(self) -> None:
+        """
+        Start the request, unless its head is too large.
+
+        Raises:
+            _HeadTooLarge: ends the parser, which then refuses the request.
+        """
+        self._in_head = False
+        self._head_bytes = 0
+        fields = sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if len(self.url) + fields > HEAD_BYTES_MAX:
+            raise _HeadTooLarge
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Stop waiting: the request is here."""
+        self._stop_waiting()
+        self._in_head = True
+        super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over to the WebSocket protocol, which has time-outs of its own."""
+        self._stop_waiting()
+        super().handle_websocket_upgrade()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what the parser did not take."""
+        too_large = len(self.url or b"") + self._fields_bytes() > HEAD_BYTES_MAX
+        self._refuse(431 if too_large else 400)
+
+    def _fields_bytes(self) -> int:
+        return sum(len(name) + len(value) + 4 for name, value in self.headers or ())
+
+    def _wait(self) -> None:
+        if self._timer is None:
+            self._timer = self.loop.call_later(REQUEST_WAIT_S, self._refuse, 408)
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _refuse(self, status: int) -> None:
+        self._stop_waiting()
+        if self.transport.is_closing():
+            return
+        if self.cycle is not None and self.cycle.response_started != self.cycle.response_complete:
+            # The answer is under way already: another one would be read as part of it.
+            self.transport.close()
+            return
+        error = {
+            400: ApiError("BAD_REQUEST", "The request is malformed.", 400),
+            408: ApiError("REQUEST_TIMEOUT", "The request did not arrive in time.", 408),
+            431: ApiError("HEADERS_TOO_LARGE", "The request's head is too large.", 431),
+        }[status]
+        headers, body = refusal(error)
+        lines = [name + b": " + value + b"\r\n" for name, value in headers]
+        self.transport.write(b"".join([_STATUS_LINES[status], *lines, b"\r\n", body]))
+        self.transport.close()
