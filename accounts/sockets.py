@@ -21,6 +21,7 @@ from common.ws import messages
 from common.ws.asgi import client_ip
 from common.ws.clock import now_ms
 from common.ws.consumer import StreamConsumer
+from common.ws.counts import COUNTS
 from common.ws.hub import Hub
 from common.ws.messages import MessageError
 
@@ -218,6 +219,7 @@ class SessionGuard:
         self._identities[identity.credential_id] = identity
         count = self._accounts.get(identity.account_id, 0)
         self._accounts[identity.account_id] = count + 1
+        COUNTS.joined(consumer.namespace, identity.account_id)
 
     def remove(self, consumer: AuthenticatedConsumer, identity: Identity) -> None:
         """Forget a socket; may be called twice."""
@@ -228,6 +230,7 @@ class SessionGuard:
         if not consumers:
             del self._sockets[identity.credential_id]
             del self._identities[identity.credential_id]
+        COUNTS.left(consumer.namespace, identity.account_id)
         self._accounts[identity.account_id] -= 1
         if not self._accounts[identity.account_id]:
             del self._accounts[identity.account_id]

@@ -16,10 +16,12 @@ class PublicConsumer(StreamConsumer):
 class PricesConsumer(PublicConsumer):
     """``/ws/prices``: prices, tickers and trades."""
 
+    namespace = "prices"
     kinds = frozenset({topics.PRICE, topics.TICKER, topics.TRADE})
 
 
 class MarketConsumer(PublicConsumer):
     """``/ws/market``: books, trades, candles and tickers."""
 
+    namespace = "market"
     kinds = frozenset({topics.BOOK, topics.TRADE, topics.KLINE, topics.TICKER})

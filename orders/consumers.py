@@ -35,6 +35,7 @@ SNAPSHOT_FILLS = 50
 class UserConsumer(AuthenticatedConsumer):
     """One trader's socket."""
 
+    namespace = "user"
     operations: ClassVar[dict[str, tuple[type[msgspec.Struct], str]]] = {
         **AuthenticatedConsumer.operations,
         **dict.fromkeys(OPERATIONS, (Entry, "handle_entry")),

@@ -16,6 +16,7 @@ from common.limits import take_cancels_async, take_orders_async
 from common.parsers import parse_object
 from common.request_id import make_request_id
 from common.ws import messages
+from common.ws.counts import COUNTS
 from common.ws.hub import Hub
 from common.ws.outbox import Outbox
 from exchange import gateway
@@ -78,6 +79,7 @@ class OrderDesk:
     def answer(self, message: Entry, reply: Reply) -> None:
         """Tell the client what became of an operation."""
         status, data = reply
+        COUNTS.entries[message.op, status] += 1
         self._outbox.put(
             messages.answer("result", message.id, op=message.op, status=status, data=data)
         )
@@ -94,6 +96,7 @@ class OrderDesk:
         if answer.retry_after_s is not None:
             body["retry_after"] = answer.retry_after_s
         body["request_id"] = request_id
+        COUNTS.entries[message.op, answer.status_code] += 1
         self._outbox.put(
             messages.answer(
                 "error", message.id, op=message.op, status=answer.status_code, error=body

@@ -21,6 +21,7 @@ from common.ws.hub import get_hub
 from tradingplatform.wsgi import application as wsgi_application
 
 # Consumers use models, so they are imported after the line above has set Django up.
+from adminpanel.routing import websocket_urlpatterns as admin_patterns  # isort: skip
 from markets.routing import websocket_urlpatterns as market_patterns  # isort: skip
 from orders.routing import websocket_urlpatterns as order_patterns  # isort: skip
 from orders.ws_disconnect import disconnect_watch  # isort: skip
@@ -29,7 +30,12 @@ from orders.ws_disconnect import disconnect_watch  # isort: skip
 _not_found: Any = not_found
 _wsgi: Any = wsgi_application
 
-websocket_urlpatterns = [*market_patterns, *order_patterns, re_path(r"", _not_found)]
+websocket_urlpatterns = [
+    *market_patterns,
+    *order_patterns,
+    *admin_patterns,
+    re_path(r"", _not_found),
+]
 
 
 def _start() -> None:

@@ -96,7 +96,13 @@ SHEET: tuple[Variable, ...] = (
         note="ms",
     ),
     Variable(name="WS_PING_TIMEOUT", kind=Kind.INTEGER, default="5000", minimum=500, note="ms"),
-    Variable(name="WS_MAX_CONNECTIONS", kind=Kind.INTEGER, default="10000", minimum=1),
+    Variable(
+        name="WS_MAX_CONNECTIONS",
+        kind=Kind.INTEGER,
+        default="10000",
+        minimum=1,
+        note="sockets per web process",
+    ),
     Variable(name="WS_RATE_LIMIT_POINTS", kind=Kind.INTEGER, default="100", minimum=1),
     Variable(
         name="WS_RATE_LIMIT_DURATION", kind=Kind.INTEGER, default="1", minimum=1, note="seconds"
@@ -249,6 +255,13 @@ OWN: tuple[Variable, ...] = (
         minimum=1,
         maximum=1024,
         note="HTTP requests at once in a web process; each waits for its commit",
+    ),
+    Variable(
+        name="WS_MAX_CONNECTIONS_PER_IP",
+        kind=Kind.INTEGER,
+        default="500",
+        minimum=1,
+        note="sockets per web process and address; IPv6 by /64",
     ),
     Variable(
         name="REGISTER_LIMIT_PER_HOUR",

@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from common import metrics as process_metrics
 from common.redis import client as redis_client
 from common.ws import topics
 from exchange import gateway
@@ -172,7 +173,7 @@ class ReadyView(_PublicView):
 def metrics_view(_request: Any) -> HttpResponse:
     """Answer the figures of all processes in Prometheus' text format."""
     try:
-        publications = metrics.read(redis_client())
+        publications = process_metrics.read(redis_client())
     except (redis.RedisError, OSError):
         # Prometheus shall see that the page is gone rather than an empty platform.
         return HttpResponse("# Redis does not answer\n", status=503, content_type="text/plain")

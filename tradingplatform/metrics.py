@@ -13,22 +13,18 @@ import threading
 from collections.abc import Iterator
 from functools import cache
 
-import msgspec
 import redis
 from django.conf import settings
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.registry import REGISTRY, Collector
 
+from common.metrics import Publication, collect, publish
 from common.redis import client as redis_client
 
 logger = logging.getLogger(__name__)
 
 PUBLISH_EVERY_S = 1.0
-# A process that has not published for this long has ended.
-EXPIRES_S = 5
-# Beyond this something publishes without bound; the page shows no more.
-PROCESSES_MAX = 200
 
 HTTP_SECONDS = Histogram(
     "http_request_duration_seconds",
@@ -36,84 +32,6 @@ HTTP_SECONDS = Histogram(
     ["method", "route", "status"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
-
-
-class Sample(msgspec.Struct, frozen=True, array_like=True):
-    """One figure: its full name, labels and value."""
-
-    name: str
-    labels: dict[str, str]
-    value: float
-
-
-class Family(msgspec.Struct, frozen=True, array_like=True):
-    """The figures of one name."""
-
-    name: str
-    documentation: str
-    kind: str
-    samples: list[Sample]
-
-
-class Publication(msgspec.Struct, frozen=True, array_like=True):
-    """What one process publishes."""
-
-    process: str
-    families: list[Family]
-
-
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Publication)
-
-
-def _index_key() -> str:
-    return f"{settings.REDIS_PREFIX}metrics"
-
-
-def _key(member: str) -> str:
-    return f"{settings.REDIS_PREFIX}metrics:{member}"
-
-
-def collect(process: str, registry: Collector) -> Publication:
-    """Return the present figures of a registry; creation times are left out."""
-    families = []
-    for metric in registry.collect():
-        samples = [
-            Sample(sample.name, dict(sample.labels), float(sample.value))
-            for sample in metric.samples
-            if not sample.name.endswith("_created")
-        ]
-        if samples:
-            families.append(Family(metric.name, metric.documentation, metric.type, samples))
-    return Publication(process, families)
-
-
-def publish(client: redis.Redis, publication: Publication, *, member: str) -> None:
-    """Write one process's figures; they expire when it publishes no more."""
-    pipeline = client.pipeline(transaction=False)
-    pipeline.set(_key(member), _encoder.encode(publication), ex=EXPIRES_S)
-    pipeline.sadd(_index_key(), member)
-    pipeline.execute()
-
-
-def read(client: redis.Redis) -> list[Publication]:
-    """Return what the living processes published, forgetting those that have ended."""
-    members = sorted(_text(name) for name in client.smembers(_index_key()))[:PROCESSES_MAX]
-    if not members:
-        return []
-    found, ended = [], []
-    for member, value in zip(members, client.mget([_key(name) for name in members]), strict=True):
-        if isinstance(value, bytes):
-            found.append(_decoder.decode(value))
-        else:
-            ended.append(member)
-    if ended:
-        client.srem(_index_key(), *ended)
-    return found
-
-
-def _text(name: bytes | str) -> str:
-    return name.decode() if isinstance(name, bytes) else name
 
 
 class _Merged(Collector):

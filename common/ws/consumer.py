@@ -17,10 +17,12 @@ import msgspec
 from channels.consumer import AsyncConsumer
 from django.conf import settings
 
+from common.network import limit_key
 from common.tiers import Tier, TierLimits, limits_of
 from common.ws import messages, topics
-from common.ws.asgi import deny
+from common.ws.asgi import client_ip, deny
 from common.ws.clock import now_ms
+from common.ws.counts import COUNTS
 from common.ws.hub import Hub, get_hub
 from common.ws.messages import MessageError
 from common.ws.outbox import Outbox, Send
@@ -48,6 +50,8 @@ class StreamConsumer(AsyncConsumer):
     ``operations``: op -> (message type, name of the coroutine method that handles it).
     """
 
+    # What counters call it.
+    namespace: ClassVar[str] = ""
     kinds: ClassVar[frozenset[str]] = frozenset()
     operations: ClassVar[dict[str, tuple[type[msgspec.Struct], str]]] = {
         "subscribe": (messages.Subscribe, "handle_subscribe"),
@@ -68,13 +72,28 @@ class StreamConsumer(AsyncConsumer):
         if self.hub.is_stopping:
             await deny(scope, send, 503, "SERVER_RESTART", "The server restarts.")
             return
-        if len(self.hub.connections) >= settings.WS_MAX_CONNECTIONS:
+        address = limit_key(client_ip(scope))
+        if (
+            len(self.hub.connections) >= settings.WS_MAX_CONNECTIONS
+            or self.hub.addresses[address] >= settings.WS_MAX_CONNECTIONS_PER_IP
+        ):
             await deny(scope, send, 429, "TOO_MANY_CONNECTIONS", "Too many connections.")
             return
-        await send({"type": "websocket.accept"})
+        self.hub.addresses[address] += 1
+        COUNTS.connections[self.namespace] += 1
+        try:
+            await send({"type": "websocket.accept"})
+            await self._serve(receive, send)
+        finally:
+            COUNTS.connections[self.namespace] -= 1
+            self.hub.addresses[address] -= 1
+            if not self.hub.addresses[address]:
+                del self.hub.addresses[address]
+
+    async def _serve(self, receive: Any, send: Send) -> None:
         self.outbox = Outbox(send)
         self.subscriptions: dict[str, Subscription] = {}
-        self._bad_json = 0
+        self._bad_json = self._counted = 0
         self._aborted = asyncio.get_running_loop().create_future()
         self.set_tier(Tier.ANONYMOUS)
         self.hub.connections.add(self)
@@ -92,6 +111,9 @@ class StreamConsumer(AsyncConsumer):
             for subscription in self.subscriptions.values():
                 self.hub.public.unsubscribe(subscription)
             self.subscriptions.clear()
+            self._count_subscriptions()
+            if self.outbox.close_code is not None:
+                COUNTS.closed[self.outbox.close_code] += 1
             self.closed()
             reader.cancel()
             writer.cancel()
@@ -156,6 +178,7 @@ class StreamConsumer(AsyncConsumer):
             event = await receive()
             if event["type"] == "websocket.disconnect":
                 return
+            COUNTS.messages += 1
             text = event.get("text")
             if text is None:
                 self.outbox.close(messages.CLOSE_BINARY, "BINARY_NOT_SUPPORTED")
@@ -222,6 +245,7 @@ class StreamConsumer(AsyncConsumer):
             if known is not None:
                 self.hub.public.unsubscribe(known)
             self.subscriptions[channel.text] = self.hub.public.subscribe(channel, self.outbox)
+        self._count_subscriptions()
 
     async def handle_unsubscribe(self, message: messages.Unsubscribe) -> None:
         """End subscriptions; those that were none are ignored."""
@@ -233,7 +257,12 @@ class StreamConsumer(AsyncConsumer):
             kind = topics.private_kind(text)
             if kind is not None:
                 self.unsubscribe_private(Channel(text=text, kind=kind))
+        self._count_subscriptions()
         self.outbox.put(messages.answer("unsubscribed", message.id, channels=message.channels))
+
+    def _count_subscriptions(self) -> None:
+        COUNTS.subscriptions += len(self.subscriptions) - self._counted
+        self._counted = len(self.subscriptions)
 
     async def parse(self, text: str) -> Channel:
         """

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import signal
 import threading
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
@@ -66,6 +67,8 @@ class Hub:
         self._redis = redis_clients.async_client()
         self._executor = ThreadPoolExecutor(DATABASE_THREADS, thread_name_prefix="ws-database")
         self.connections: set[Connection] = set()
+        # How many of them come from each address.
+        self.addresses: Counter[str] = Counter()
         self.is_connected = False
         self.is_stopping = False
         self._handlers: dict[str, Callable[[bytes], None]] = {}

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from common.ws.counts import COUNTS
 from common.ws.messages import CLOSE_SLOW
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -148,6 +149,7 @@ class Outbox:
                     self.sending_since = self._loop.time()
                     await self._send({"type": "websocket.send", "text": text})
                     self.sending_since = 0.0
+                    COUNTS.frames += 1
             if self._closing is not None:
                 code, reason = self._closing
                 self.sending_since = self._loop.time()

@@ -14,6 +14,7 @@ from accounts import authentication, services, sessions
 from accounts import sockets as sockets_module
 from accounts.tickets import ticket_create
 from common import limits
+from common.tiers import Tier
 from exchange.core.enums import Side
 from exchange.core.units import ATOMS
 from orders.consumers import account_snapshot
@@ -360,3 +361,21 @@ async def test_another_account_cannot_take_over_a_socket(
 
     assert refused["error"]["code"] == "FORBIDDEN"
     assert (await client.until(type="snapshot"))["channel"] == "balances"
+
+
+async def test_t24_too_many_connections_of_one_account_close_with_4029(
+    pipeline: LivePipeline, server: LiveServer, bob: Person
+) -> None:
+    trader = await asyncio.to_thread(Person, "trader", pipeline.exchange, tier=Tier.TRADER)
+    clients = [await login(server, trader) for _ in range(20)]
+
+    one_more = await server.connect("/ws/user")
+    await one_more.send(op="auth", id=1, token=trader.token)
+    refused = await one_more.receive()
+    code = await one_more.closed()
+    await login(server, bob)
+    await clients[0].close()
+    await asyncio.sleep(0.1)
+    await login(server, trader)
+
+    assert (refused["error"]["code"], code) == ("TOO_MANY_CONNECTIONS", 4029)

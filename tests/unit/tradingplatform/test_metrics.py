@@ -2,7 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from tradingplatform.metrics import collect, render
+from common.metrics import collect
+from tradingplatform.metrics import render
 
 
 def test_page_holds_the_figures_of_every_process_under_its_name() -> None:

@@ -173,6 +173,34 @@ async def test_over_the_connection_limit_is_denied_with_429(hub: Hub, settings: 
     assert (second.denied, second.accepted) == (429, False)
 
 
+async def test_t24_too_many_connections_of_one_address_are_denied_with_429(
+    hub: Hub, settings: Any
+) -> None:
+    settings.WS_MAX_CONNECTIONS_PER_IP = 1
+    settings.NUM_PROXIES = 1
+    first = connect(headers={"X-Forwarded-For": "2001:db8::1"})
+    first.send(op="ping")
+    await first.receive()
+
+    neighbour = connect(headers={"X-Forwarded-For": "2001:db8::2"})
+    stranger = connect(headers={"X-Forwarded-For": "2001:db8:1::1"})
+    await neighbour.task
+    stranger.send(op="ping")
+    await stranger.receive()
+    first.disconnect()
+    await first.task
+    again = connect(headers={"X-Forwarded-For": "2001:db8::2"})
+    again.send(op="ping")
+    await again.receive()
+
+    assert neighbour.denied == 429
+    assert set(hub.addresses.values()) == {1}
+    for socket in (stranger, again):
+        socket.disconnect()
+        await socket.task
+    assert hub.addresses == {}
+
+
 @pytest.mark.parametrize("query", ["token=abc", "ACCESS_TOKEN=abc", "x=eyJhbGciOi.a.b", "jwt="])
 async def test_a_token_in_the_url_closes_with_4001(query: str, hub: Hub) -> None:
     socket = connect(query=query)

@@ -1,0 +1,150 @@
+"""The sampler behind ``/ws/admin``: reads Redis once a second while somebody listens."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import redis as redis_module
+
+from adminpanel.live_samples import (
+    Figures,
+    Rates,
+    engine_data,
+    feeds_data,
+    system_data,
+    users_data,
+)
+from common import metrics
+from common import redis as redis_clients
+from common.ws import topics
+from common.ws.clock import now_ms
+from common.ws.frames import SNAPSHOT, UPDATE, body, prefix, to_json
+from common.ws.hub import Hub
+from common.ws.outbox import Outbox, Slot
+from exchange import keys as exchange_keys
+from markets.feeds import keys as feed_keys
+
+log = logging.getLogger(__name__)
+
+SAMPLE_EVERY_S = 1.0
+# Who joins between two samples gets the last one, unless the next is overdue.
+FRESH_MS = 1_500
+# Samples are whole states numbered by time, so they never start anew.
+EPOCH = 1
+# Of Redis' own report.
+_REDIS_SECTIONS = ("memory", "clients", "stats")
+
+_feeds: WeakKeyDictionary[Hub, AdminFeed] = WeakKeyDictionary()
+
+MAKERS: dict[str, Callable[[Figures, Rates], dict[str, Any]]] = {
+    "system": system_data,
+    "engine": lambda figures, _rates: engine_data(figures),
+    "feeds": lambda figures, _rates: feeds_data(figures),
+    "users": users_data,
+}
+
+
+class Listener(Slot):
+    """One operator on one channel; the first thing it gets is a snapshot."""
+
+    __slots__ = ("channel", "is_live", "outbox", "prefix")
+
+    def __init__(self, channel: str, outbox: Outbox) -> None:
+        """Have heard nothing yet."""
+        super().__init__()
+        self.channel = channel
+        self.outbox = outbox
+        self.prefix = prefix(channel)
+        self.is_live = False
+
+    def offer(self, seq: int, data: str) -> None:
+        """Take a sample."""
+        kind = UPDATE if self.is_live else SNAPSHOT
+        text = body(epoch=EPOCH, seq=seq, kind=kind, time_ms=seq, data=data)
+        if self.is_live:
+            self.outbox.put_state(self, self.prefix + text)
+        else:
+            self.is_live = True
+            self.outbox.put(self.prefix + text)
+
+
+class AdminFeed:
+    """Samples for all operators connected to this process."""
+
+    def __init__(self, hub: Hub, *, redis: Any = None) -> None:
+        """Read nothing before somebody listens."""
+        self._hub = hub
+        self._redis = redis or redis_clients.async_client()
+        self._listeners: set[Listener] = set()
+        self._rates: dict[str, Rates] = {name: Rates() for name in MAKERS}
+        self._running: asyncio.Task[None] | None = None
+        # The last sample: when it was taken, and each channel's data.
+        self._seq = 0
+        self._texts: dict[str, str] = {}
+
+    def subscribe(self, channel: str, outbox: Outbox) -> Listener:
+        """Let an operator hear a channel from a snapshot on, which follows at once."""
+        listener = Listener(channel, outbox)
+        self._listeners.add(listener)
+        if now_ms() - self._seq <= FRESH_MS:
+            listener.offer(self._seq, self._texts[channel])
+        if self._running is None or self._running.done():
+            self._running = self._hub.spawn(self._run())
+        return listener
+
+    def unsubscribe(self, listener: Listener) -> None:
+        """Let it hear no more; may be called twice."""
+        listener.discard()
+        self._listeners.discard(listener)
+
+    async def _run(self) -> None:
+        while self._listeners:
+            try:
+                self._publish(await self._read())
+            except (redis_module.RedisError, OSError) as error:
+                log.warning("admin_figures_not_read", extra={"error": str(error)})
+            await asyncio.sleep(SAMPLE_EVERY_S)
+
+    def _publish(self, figures: Figures) -> None:
+        self._seq = figures.time_ms
+        for channel, make in MAKERS.items():
+            rates = self._rates[channel]
+            self._texts[channel] = to_json(make(figures, rates))
+            rates.keep_only(figures.time_ms)
+        for listener in tuple(self._listeners):
+            listener.offer(self._seq, self._texts[listener.channel])
+
+    async def _read(self) -> Figures:
+        names = metrics.members_of(await self._redis.smembers(metrics.index_key()))
+        others = (
+            exchange_keys.status(),
+            feed_keys.health_key(),
+            topics.epoch_key(),
+            topics.leader_key(),
+        )
+        values: Any = await self._redis.mget([*others, *map(metrics.member_key, names)])
+        report: dict[str, Any] = {}
+        for section in _REDIS_SECTIONS:
+            report |= await self._redis.info(section)
+        status, feed, epoch, leader = values[: len(others)]
+        return Figures(
+            time_ms=now_ms(),
+            processes=metrics.published(names, values[len(others) :]),
+            status=status,
+            feed=feed,
+            redis=report,
+            projector_epoch=None if epoch is None else int(epoch),
+            projector_lives=leader is not None,
+        )
+
+
+def admin_feed(hub: Hub) -> AdminFeed:
+    """Return the feed that goes with a hub."""
+    feed = _feeds.get(hub)
+    if feed is None:
+        feed = _feeds[hub] = AdminFeed(hub)
+    return feed
