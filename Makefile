@@ -10,7 +10,7 @@ CODE := accounts adminpanel common exchange markets orders wallets tradingplatfo
 
 .DEFAULT_GOAL := help
 .PHONY: help run dev start build stop status reset doctor test test-unit test-watch test-coverage \
-	test-ws test-integration test-functional check bench prove seed migrate validate-env \
+	test-ws test-integration test-functional check audit bench prove seed migrate validate-env \
 	format lint lint-fix typecheck openapi requirements hooks
 
 help: ## Show what can be made
@@ -71,8 +71,11 @@ test-watch: ## Run the unit tests again whenever a file changes
 test-coverage: ## Run the tests and report coverage
 	$(PYTEST) --cov --cov-report=term --cov-report=html
 
-check: ## Static checks: ruff, mypy, imports, migrations, OpenAPI drift
+check: ## Static checks: ruff, bandit, mypy, imports, migrations, OpenAPI drift
 	$(DEV) python tools/check.py
+
+audit: ## Ask an advisory source about the pinned dependencies
+	$(DEV) python tools/audit.py
 
 lint: ## Lint
 	$(DEV) ruff check .

@@ -5,7 +5,8 @@ import ipaddress
 from django.conf import settings
 from django.http import HttpRequest
 
-UNKNOWN = "0.0.0.0"  # noqa: S104  an address to file under, nothing binds to it
+# An address to file under; nothing binds to it.
+UNKNOWN = "0.0.0.0"  # noqa: S104  # nosec B104
 
 
 def _valid(text: str) -> str | None:

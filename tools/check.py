@@ -18,11 +18,14 @@ CODE = [
     "tradingplatform",
     "wallets",
 ]
+SCANNED = [*CODE, "benchmarks", "simulation", "tools", "manage.py"]
 BIN = Path(sys.executable).parent
 CHECKS: dict[str, list[str]] = {
     "ruff": [str(BIN / "ruff"), "check", "--quiet", "."],
     "format": [str(BIN / "ruff"), "format", "--check", "--quiet", "."],
     "imports": [str(BIN / "lint-imports"), "--no-cache"],
+    # Findings of medium severity and above; each accepted one says so in its line.
+    "bandit": [str(BIN / "bandit"), "-q", "-r", "-ll", *SCANNED],
     "types": [str(BIN / "mypy"), *CODE],
     "migrations": [sys.executable, "manage.py", "makemigrations", "--check", "--dry-run"],
 }

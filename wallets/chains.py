@@ -101,7 +101,7 @@ def _chunk(
             WHERE chain.depth < %s
         )
         SELECT {names} FROM chain JOIN {table} link ON link.id = chain.id ORDER BY chain.depth
-    """  # noqa: S608
+    """  # noqa: S608  # nosec B608
     with connection.cursor() as cursor:
         cursor.execute(sql, [start_id, account_id, account_id, rows_max])
         return [tuple(row) for row in cursor.fetchall()]

@@ -102,7 +102,7 @@ def _supervisor(*, reload: bool) -> Supervisor:
 
 def public_host(host: str) -> str:
     """Return a host that a browser on this machine can open."""
-    return "localhost" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 - compared only
+    return "localhost" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104  # nosec B104
 
 
 def stages(url: str, *, reload: bool = False) -> list[Stage]:
@@ -165,7 +165,8 @@ def _manage(name: str, *words: str, once: bool = False) -> Child:
 def prices_note(url: str) -> str:
     """Return what the prices are, in the platform's own words."""
     try:
-        with urllib.request.urlopen(f"{url}/api/exchange-info", timeout=3) as response:  # noqa: S310
+        address = f"{url}/api/exchange-info"
+        with urllib.request.urlopen(address, timeout=3) as response:  # noqa: S310  # nosec B310
             return str(json.load(response)["feed"]["note"])
     except (OSError, ValueError, KeyError):
         return f"see {url}/api/exchange-info"

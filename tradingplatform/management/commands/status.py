@@ -38,7 +38,8 @@ class Command(BaseCommand):
 def readiness(url: str) -> tuple[bool, dict[str, Any]]:
     """Return whether the platform is ready, and each check of ``/api/health/ready``."""
     try:
-        with urllib.request.urlopen(f"{url}/api/health/ready", timeout=3) as response:  # noqa: S310
+        address = f"{url}/api/health/ready"
+        with urllib.request.urlopen(address, timeout=3) as response:  # noqa: S310  # nosec B310
             return True, json.load(response).get("checks", {})
     except urllib.error.HTTPError as error:
         try:
