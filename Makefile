@@ -88,6 +88,7 @@ format: ## Format
 
 typecheck: ## Check types
 	$(DEV) mypy $(CODE)
+	$(DEV) mypy --config-file sdk/pyproject.toml sdk/src/tradingclient
 
 openapi: ## Write docs/openapi.yaml anew
 	$(DEV) manage.py spectacular --file docs/openapi.yaml --validate

@@ -27,6 +27,7 @@ CHECKS: dict[str, list[str]] = {
     # Findings of medium severity and above; each accepted one says so in its line.
     "bandit": [str(BIN / "bandit"), "-q", "-r", "-ll", *SCANNED],
     "types": [str(BIN / "mypy"), *CODE],
+    "sdk": [str(BIN / "mypy"), "--config-file", "sdk/pyproject.toml", "sdk/src/tradingclient"],
     "migrations": [sys.executable, "manage.py", "makemigrations", "--check", "--dry-run"],
 }
 
