@@ -29,7 +29,7 @@ from exchange.core.commands import (
     SetMarketStatus,
 )
 from exchange.core.engine import Exchange
-from exchange.core.enums import Lane, MarketStatus
+from exchange.core.enums import Lane, MarketStatus, StatusCause
 from exchange.core.rejects import Code
 from exchange.crash_points import reach
 from exchange.events_stream import EVENTS_VERSION, BatchEvents, BookImage
@@ -388,6 +388,7 @@ class Processor:
                 MarketStatus.HALTED,
                 reason=f"command {command_id} set aside",
                 actor="exchange",
+                cause=StatusCause.FAULT,
             )
             self._first.append(Item(Submission("", halt), Lane.INTERNAL))
 

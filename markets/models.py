@@ -1,16 +1,17 @@
 """
 Rows of the markets app.
 
-``Asset``, ``Market`` and ``IndexPrice`` are canonical: the exchange's store alone writes
-them, in its own transaction. ``Candle`` and ``CandleProgress`` are derived and can be built
-again from trades at any time. ``FeedState`` belongs to the price feed.
+``Asset``, ``Market``, ``PriceWindow`` and ``IndexPrice`` are canonical: the exchange's store
+alone writes them, in its own transaction. ``Candle`` and ``CandleProgress`` are derived and
+can be built again from trades at any time. ``FeedState`` belongs to the price feed.
 """
 
 from django.db import models
 from django.db.models import Q
 
 from common.fields import AtomsField, KeyField
-from exchange.core.enums import MarketKind, MarketStatus
+from exchange.core.enums import MarketKind, MarketStatus, StatusCause
+from exchange.core.safety import NO_SAFETY
 from markets.enums import CandleSource, FeedMode, Interval
 
 
@@ -54,6 +55,17 @@ class Market(models.Model):
     status = models.SmallIntegerField(
         choices=[(status.value, status.name) for status in MarketStatus]
     )
+    breaker_band_e8 = models.BigIntegerField(default=0)
+    breaker_window_ms = models.BigIntegerField(default=NO_SAFETY.breaker_window_ms)
+    halt_ms = models.BigIntegerField(default=NO_SAFETY.halt_ms)
+    cancel_only_ms = models.BigIntegerField(default=NO_SAFETY.cancel_only_ms)
+    post_only_ms = models.BigIntegerField(default=NO_SAFETY.post_only_ms)
+    trigger_protect_e8 = models.BigIntegerField(default=0)
+    status_cause = models.SmallIntegerField(
+        choices=[(cause.value, cause.name) for cause in StatusCause],
+        default=StatusCause.NONE.value,
+    )
+    status_until_ms = models.BigIntegerField(default=0)
 
     class Meta:
         constraints = [
@@ -65,6 +77,18 @@ class Market(models.Model):
     def __str__(self) -> str:
         """Return the market's symbol."""
         return self.symbol
+
+
+class PriceWindow(models.Model):
+    """What a market's circuit breaker knows of the last prices; the key is the market's id."""
+
+    id = KeyField()
+    unanchored = models.BooleanField()
+    slots = models.BinaryField()
+
+    def __str__(self) -> str:
+        """Return which market's prices these are."""
+        return f"price window of market {self.id}"
 
 
 class IndexPrice(models.Model):

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from exchange.core.safety import MarketSafety
 from exchange.core.units import format_atoms
 from markets.candles import Bar
 from markets.types import AssetInfo, MarketInfo
@@ -16,6 +17,8 @@ def market_json(market: MarketInfo) -> dict[str, Any]:
         "base": market.base,
         "quote": market.quote,
         "status": market.status.name.lower(),
+        "status_reason": market.status_cause.name.lower() if market.status_cause else None,
+        "status_until": market.status_until_ms or None,
         "tick_size": market.price_text(market.tick_atoms),
         "lot_size": market.quantity_text(market.lot_atoms),
         "price_decimals": market.price_decimals,
@@ -27,6 +30,18 @@ def market_json(market: MarketInfo) -> dict[str, Any]:
         "min_notional": _bound(market.notional_min_atoms, 0),
         "price_band": _bound(market.price_band_e8, 0),
         "market_band": _bound(market.market_band_e8, 0),
+        "circuit_breaker": _breaker_json(market.safety) if market.safety.breaker_band_e8 else None,
+        "trigger_protect": _bound(market.safety.trigger_protect_e8, 0),
+    }
+
+
+def _breaker_json(safety: MarketSafety) -> dict[str, Any]:
+    return {
+        "band": format_atoms(safety.breaker_band_e8, 0),
+        "window_ms": safety.breaker_window_ms,
+        "halt_ms": safety.halt_ms,
+        "cancel_only_ms": safety.cancel_only_ms,
+        "post_only_ms": safety.post_only_ms,
     }
 
 

@@ -14,12 +14,15 @@ from exchange.core.commands import AnyCommand, ConfigureAsset, ConfigureMarket
 from exchange.core.enums import Lane, MarketKind
 from exchange.core.events import Outcome
 from exchange.core.rejects import Code
+from exchange.core.safety import MarketSafety
 from exchange.core.units import ATOMS
 from markets import selectors
 from markets.enums import FeedMode
 
 PRICE_BAND_E8 = 50_000_000
 MARKET_BAND_E8 = 5_000_000
+# A tenth within five minutes stops a market; last and mark price may part by 5 %.
+SAFETY = MarketSafety(breaker_band_e8=10_000_000, trigger_protect_e8=5_000_000)
 
 
 class SeedError(Exception):
@@ -202,6 +205,7 @@ def _command(market: MarketSeed) -> ConfigureMarket:
         notional_min_atoms=market.notional_min_atoms,
         price_band_e8=PRICE_BAND_E8,
         market_band_e8=MARKET_BAND_E8,
+        safety=SAFETY,
     )
 
 

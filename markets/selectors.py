@@ -14,7 +14,8 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from exchange.core.enums import MarketKind, MarketStatus
+from exchange.core.enums import MarketKind, MarketStatus, StatusCause
+from exchange.core.safety import MarketSafety
 from markets.models import Asset, Market
 from markets.types import AssetInfo, MarketInfo, decimals_of_step
 
@@ -196,4 +197,7 @@ def _market_info(row: Market, assets: dict[int, AssetInfo]) -> MarketInfo:
         price_decimals=decimals_of_step(row.tick_atoms),
         quantity_decimals=decimals_of_step(row.lot_atoms),
         status=MarketStatus(row.status),
+        safety=MarketSafety(*(getattr(row, name) for name in MarketSafety.__struct_fields__)),
+        status_cause=StatusCause(row.status_cause),
+        status_until_ms=row.status_until_ms,
     )

@@ -82,6 +82,18 @@ class KlinesQuery(QuerySerializer):
         return attrs
 
 
+class CircuitBreakerSerializer(serializers.Serializer):
+    """When a market stops by itself, and its way back."""
+
+    band = serializers.CharField(
+        help_text="Largest distance of a trade from the price of a window ago, as a rate."
+    )
+    window_ms = serializers.IntegerField()
+    halt_ms = serializers.IntegerField(help_text="First it is halted this long,")
+    cancel_only_ms = serializers.IntegerField(help_text="then takes only cancels,")
+    post_only_ms = serializers.IntegerField(help_text="then only post-only orders.")
+
+
 class MarketSerializer(serializers.Serializer):
     """A market and its rules; prices and sizes are decimal strings."""
 
@@ -91,6 +103,14 @@ class MarketSerializer(serializers.Serializer):
     base = serializers.CharField()
     quote = serializers.CharField()
     status = serializers.ChoiceField(choices=["trading", "post_only", "cancel_only", "halted"])
+    status_reason = serializers.ChoiceField(
+        choices=["operator", "circuit_breaker", "no_price", "fault"],
+        allow_null=True,
+        help_text="Why it does not trade.",
+    )
+    status_until = serializers.IntegerField(
+        allow_null=True, help_text="When the circuit breaker's phase ends (ms)."
+    )
     tick_size = serializers.CharField(help_text="Prices are multiples of this.")
     lot_size = serializers.CharField(help_text="Quantities are multiples of this.")
     price_decimals = serializers.IntegerField()
@@ -105,6 +125,11 @@ class MarketSerializer(serializers.Serializer):
     )
     market_band = serializers.CharField(
         allow_null=True, help_text="Where a market order stops, as a rate from the index."
+    )
+    circuit_breaker = CircuitBreakerSerializer(allow_null=True)
+    trigger_protect = serializers.CharField(
+        allow_null=True,
+        help_text="How far last and mark price may part for price-protected orders to fire.",
     )
 
 

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from exchange.core.enums import MarketKind, MarketStatus
+from exchange.core.enums import MarketKind, MarketStatus, StatusCause
+from exchange.core.safety import NO_SAFETY, MarketSafety
 from exchange.core.units import DECIMALS_MAX, format_atoms
 
 
@@ -46,6 +47,9 @@ class MarketInfo:
     price_decimals: int
     quantity_decimals: int
     status: MarketStatus
+    safety: MarketSafety = NO_SAFETY
+    status_cause: StatusCause = StatusCause.NONE
+    status_until_ms: int = 0
 
     def price_text(self, atoms: int) -> str:
         """Return a price as text with the market's decimals."""

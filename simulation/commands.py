@@ -23,6 +23,7 @@ from exchange.core.enums import (
     TimeInForce,
     WalletKind,
 )
+from exchange.core.safety import MarketSafety
 
 ATOMS = 10**8
 START_MS = 1_700_000_000_000
@@ -72,7 +73,20 @@ MARKETS = (
 )
 
 
-def configure_market(shape: MarketShape, status: MarketStatus) -> c.ConfigureMarket:
+# The second market breaks now and then, for a moment.
+DUST_SAFETY = MarketSafety(
+    breaker_band_e8=ATOMS // 10 * 2,
+    breaker_window_ms=400,
+    halt_ms=200,
+    cancel_only_ms=40,
+    post_only_ms=60,
+    trigger_protect_e8=ATOMS // 20,
+)
+
+
+def configure_market(
+    shape: MarketShape, status: MarketStatus, safety: MarketSafety | None = None
+) -> c.ConfigureMarket:
     """Return the configuration of one of the two markets."""
     base, quote = (GOLD, CASH) if shape.market_id == 1 else (DUST, CASH)
     ordinary = shape.market_id == 1
@@ -92,6 +106,7 @@ def configure_market(shape: MarketShape, status: MarketStatus) -> c.ConfigureMar
         price_band_e8=ATOMS // 1000 * 3 if ordinary else 0,
         market_band_e8=ATOMS // 1000 * 2 if ordinary else 0,
         status=status,
+        safety=safety or (MarketSafety() if ordinary else DUST_SAFETY),
     )
 
 
@@ -400,7 +415,22 @@ class PlainCommands:
         shape = r.choice(MARKETS)
         if r.random() < 0.1:
             shape = MarketShape(shape.market_id, shape.tick * 10, shape.lot, shape.middle)
-        return configure_market(shape, MarketStatus.TRADING)
+        return configure_market(shape, MarketStatus.TRADING, self.safety())
+
+    def safety(self) -> MarketSafety | None:
+        """Return what a market does about prices that run away; mostly what it did before."""
+        r = self.random
+        if r.random() < 0.7:
+            return None
+        values = (
+            r.choice((0, 60_000, 100_000, ATOMS // 10)),
+            r.choice((1, 7, 300, 2_000)),
+            r.choice((0, 100, 300)),
+            r.choice((0, 50)),
+            r.choice((0, 80)),
+            r.choice((0, 20_000, ATOMS // 50)),
+        )
+        return MarketSafety(*(self.rarely_strange(value) for value in values))
 
     def leadership(self) -> c.StartLeadership:
         """Return the first command of a new leader after a short or a long pause."""

@@ -191,6 +191,18 @@ class Comparison:
         frozen = {s: row.frozen_until_ms for s, row in self.mirror.protections.items()}
         naive = {s: protection.frozen_until for s, protection in self.naive.protections.items()}
         equal("protections", frozen, naive)
+        markets = {
+            key: (row.status, row.status_cause, row.status_until_ms)
+            for key, row in self.mirror.markets.items()
+        }
+        equal(
+            "market status",
+            markets,
+            {
+                key: (status, self.naive.cause[key], self.naive.until.get(key, 0))
+                for key, status in self.naive.status.items()
+            },
+        )
 
     def _compare_trades(self) -> None:
         seen = [

@@ -62,6 +62,7 @@ class EventMirror:
     trade_id: int = 0
     switches: dict[tuple[int, int], int] = field(default_factory=dict)
     protections: dict[tuple[int, int], e.ProtectionChanged] = field(default_factory=dict)
+    markets: dict[int, e.MarketConfigured] = field(default_factory=dict)
 
     def read(self, event: e.AnyEvent) -> None:
         """Take in one event."""
@@ -82,6 +83,8 @@ class EventMirror:
             if event.trade_id != self.trade_id:
                 raise Disagreement(f"expected trade {self.trade_id}, was {event.trade_id}")
             self.trades.append(event)
+        elif isinstance(event, e.MarketConfigured):
+            self.markets[event.market_id] = event
         elif isinstance(event, e.CancelSwitchChanged | e.ProtectionChanged):
             self._read_safeguard(event)
 
@@ -162,7 +165,7 @@ class Rows:
         self.wallets.update({key: copy.copy(row) for key, row in changes.wallets.items()})
         for name in ("assets", "markets", "fee_tiers", "accounts", "index_prices"):
             getattr(self.configured, name).update(getattr(changes, name))
-        for name in ("switches", "protections"):
+        for name in ("switches", "protections", "price_windows"):
             rows = {key: copy.copy(row) for key, row in getattr(changes, name).items()}
             getattr(self.configured, name).update(rows)
 
@@ -186,6 +189,7 @@ class Rows:
             protections=[
                 copy.copy(row) for row in configured.protections.values() if row.window_ms
             ],
+            price_windows=[copy.copy(row) for row in configured.price_windows.values()],
             last_prices=dict(engine.last_prices),
             time_ms=engine.time_ms,
             epoch=engine.epoch,

@@ -114,12 +114,14 @@ class NaiveExchange(NaiveGroups):
         self.orders = [order for order in self.orders if order.is_open()]
 
     def expire(self, now: int) -> None:
-        """Do what is due: orders whose time is over end first, then one switch trips."""
+        """Do what is due: orders that expire first, then one switch, then one market's phase."""
         self.now = now
         if any(order.is_due(now) for order in self.orders):
             self.expire_due()
-        else:
+        elif any(when <= now for when in self.switches.values()):
             self.trip_switch()
+        else:
+            self.next_phase()
         self.orders = [order for order in self.orders if order.is_open()]
 
     def _order(self, order_id: int) -> NaiveOrder:

@@ -9,10 +9,12 @@ from exchange.core.enums import (
     AccountStatus,
     MarketStatus,
     Side,
+    StatusCause,
     SystemAccount,
     WalletKind,
 )
 from exchange.core.rejects import Code
+from exchange.core.safety import MarketSafety
 from simulation.naive_book import ATOMS, NaiveOrder
 
 AMOUNT_MAX = 2**62
@@ -49,6 +51,9 @@ class NaiveAccounts:
         self.assets: dict[int, c.ConfigureAsset] = {}
         self.markets: dict[int, c.ConfigureMarket] = {}
         self.status: dict[int, MarketStatus] = {}
+        self.cause: dict[int, StatusCause] = {}
+        self.until: dict[int, int] = {}
+        self.broken: set[int] = set()
         self.tiers: dict[int, tuple[int, int]] = {}
         self.accounts: dict[int, c.ConfigureAccount] = {}
         self.totals: dict[WalletKey, int] = {}
@@ -221,6 +226,7 @@ class NaiveAccounts:
             or max(bounds) > AMOUNT_MAX
             or max(market.price_band_e8, market.market_band_e8) >= ATOMS
             or market.base_asset_id == market.quote_asset_id
+            or not _is_safe(market.safety)
         ):
             raise Refused(Code.INVALID_CONFIGURATION)
         known = self.markets.get(market.market_id)
@@ -236,16 +242,28 @@ class NaiveAccounts:
             and ((known.tick_atoms, known.lot_atoms) != (market.tick_atoms, market.lot_atoms))
         ):
             raise Refused(Code.CONFIGURATION_IN_USE)
+        if known and known.safety != market.safety:
+            self.forget_prices(market.market_id)
         self.markets[market.market_id] = market
-        self.status[market.market_id] = market.status
+        self.set_status(market.market_id, market.status, StatusCause.OPERATOR)
         return Answer(Code.OK)
 
     def set_market_status(self, change: c.SetMarketStatus, _: object) -> Answer:
         """Halt, resume or restrict a market."""
         if change.market_id not in self.markets:
             raise Refused(Code.MARKET_NOT_FOUND)
-        self.status[change.market_id] = change.status
+        self.set_status(change.market_id, change.status, change.cause)
         return Answer(Code.OK)
+
+    def set_status(self, market_id: int, status: MarketStatus, cause: StatusCause) -> None:
+        """Change a market's status for as long as nobody changes it again."""
+        self.status[market_id] = status
+        self.cause[market_id] = StatusCause.NONE if status is MarketStatus.TRADING else cause
+        self.until.pop(market_id, None)
+
+    def forget_prices(self, market_id: int) -> None:
+        """Forget what a circuit breaker knows of earlier prices."""
+        raise NotImplementedError
 
     def configure_fee_tier(self, tier: c.ConfigureFeeTier, _: object) -> Answer:
         """Set both rates; their sum is never negative."""
@@ -298,6 +316,18 @@ class NaiveAccounts:
             self.cancel_only_until = self.now + CANCEL_ONLY_MS
             self.post_only_until = self.cancel_only_until + POST_ONLY_MS
         return Answer(Code.OK)
+
+
+def _is_safe(safety: MarketSafety) -> bool:
+    day = range(24 * 3_600_000 + 1)
+    return (
+        safety.breaker_band_e8 in range(ATOMS)
+        and safety.trigger_protect_e8 in range(ATOMS)
+        and safety.breaker_window_ms in day[1:]
+        and safety.halt_ms in day
+        and safety.cancel_only_ms in day
+        and safety.post_only_ms in day
+    )
 
 
 def same_request(finding: c.ClientIdFinding, request_hash: int, conflict: Code) -> Answer:

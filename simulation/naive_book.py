@@ -241,14 +241,22 @@ def affordable(run: DryRun, taker: NaiveOrder, price: int, lot: int) -> int:
 
 
 def dry_run(
-    orders: list[NaiveOrder], taker: NaiveOrder, *, cap: int | None, lot: int, now: int
+    orders: list[NaiveOrder],
+    taker: NaiveOrder,
+    *,
+    cap: int | None,
+    lot: int,
+    now: int,
+    reference: int = 0,
+    band: int = 0,
 ) -> DryRun:
     """
     Walk the other side of the book without changing it.
 
     ``cap`` is the worst price allowed (None: any). A quote-sized order has no quantity
     and takes at each maker what the rest of its quote buys. An iceberg that has shown all
-    it showed comes back behind the others at its price. One whose time is over expires.
+    it showed comes back behind the others at its price. One whose time is over expires. With
+    a ``reference`` nothing trades further from it than the rate ``band``.
     """
     run = DryRun(remaining=taker.remaining)
     by_quote = taker.quote_quantity > 0
@@ -277,6 +285,9 @@ def dry_run(
             if not _prevent(run, taker, offer, offers):
                 return run
             continue
+        if reference and abs(maker.price - reference) * ATOMS > reference * band:
+            run.stop = EndReason.CIRCUIT_BREAKER
+            return run
         quantity = min(wanted, offer.shown)
         _fill(run, taker, maker, quantity)
         if by_quote and quantity < offer.shown:
@@ -284,7 +295,13 @@ def dry_run(
             run.spent = True
             break
         _come_back(offers, offer)
-    used_up = by_quote and run.filled > 0 and affordable(run, taker, price_met, lot) == 0
+    return _used_up(run, taker, price_met, lot)
+
+
+def _used_up(run: DryRun, taker: NaiveOrder, price: int, lot: int) -> DryRun:
+    """Note whether a walk that nothing else ended used the taker's size up."""
+    by_quote = taker.quote_quantity > 0
+    used_up = by_quote and run.filled > 0 and affordable(run, taker, price, lot) == 0
     run.spent = run.spent or used_up
     if run.spent or (not by_quote and run.remaining == 0):
         run.stop = EndReason.NONE

@@ -29,6 +29,7 @@ from simulation.naive_checks import refuse_if
 from simulation.naive_safeguards import NaiveSafeguards
 
 _UNTRIGGERED = OrderStatus.UNTRIGGERED
+_HARD_STOPS = (EndReason.SELF_TRADE, EndReason.MATCH_LIMIT, EndReason.CIRCUIT_BREAKER)
 _FAILED_TO_TAKE = {
     Code.FOK_NOT_FILLABLE: EndReason.FOK_NOT_FILLABLE,
     Code.POST_ONLY_WOULD_CROSS: EndReason.POST_ONLY_WOULD_CROSS,
@@ -67,7 +68,15 @@ class NaiveMatching(NaiveSafeguards):
             Refused: if it would do something it must not, or less than it must.
         """
         cap = self.limit_or_cap(taker, market)
-        run = dry_run(self.orders, taker, cap=cap, lot=market.lot_atoms, now=self.now)
+        run = dry_run(
+            self.orders,
+            taker,
+            cap=cap,
+            lot=market.lot_atoms,
+            now=self.now,
+            reference=self.reference(market),
+            band=market.safety.breaker_band_e8,
+        )
         best = self.best_opposite(taker.market_id, taker.side)
         takes = taker.post_only and best is not None and taker.crosses(best)
         refuse_if(takes, Code.POST_ONLY_WOULD_CROSS)
@@ -111,7 +120,9 @@ class NaiveMatching(NaiveSafeguards):
                 self._show_more(maker)
         # Before anything follows from the taker's own end.
         self.pull_quotes()
-        hard_stop = run.stop in (EndReason.SELF_TRADE, EndReason.MATCH_LIMIT)
+        if run.stop is EndReason.CIRCUIT_BREAKER:
+            self.break_circuit(market)
+        hard_stop = run.stop in _HARD_STOPS
         if run.stop is EndReason.NONE:
             self._finish(taker, OrderStatus.FILLED, EndReason.NONE)
         elif hard_stop or taker.order_type in WITHOUT_PRICE:
@@ -160,6 +171,7 @@ class NaiveMatching(NaiveSafeguards):
         if maker.remaining == 0:
             self._finish(maker, OrderStatus.FILLED, EndReason.NONE)
         self.saw_fill(maker, quantity)
+        self.saw_trade(market, maker.price)
         self.last[market.market_id] = maker.price
         self.observe(market.market_id, maker.price, by_last=True)
 

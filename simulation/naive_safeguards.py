@@ -1,11 +1,11 @@
-"""Dead-man switches and market-maker protections of the naive exchange."""
+"""Dead-man switches, market-maker protections and circuit breakers of the naive exchange."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from exchange.core import commands as c
-from exchange.core.enums import EndReason, OrderStatus
+from exchange.core.enums import EndReason, MarketStatus, OrderStatus, StatusCause
 from exchange.core.rejects import Code
 from simulation.naive_accounts import AMOUNT_MAX, Answer
 from simulation.naive_book import MAY_REST, NaiveOrder
@@ -13,6 +13,13 @@ from simulation.naive_checks import NaiveChecks, refuse_if
 
 DAY_MS = 24 * 3_600_000
 FOR_EVER = 2**62
+# What a market goes through on its way back, most closed first.
+PHASES = (
+    MarketStatus.HALTED,
+    MarketStatus.CANCEL_ONLY,
+    MarketStatus.POST_ONLY,
+    MarketStatus.TRADING,
+)
 Scope = tuple[int, int]
 
 
@@ -52,6 +59,8 @@ class NaiveSafeguards(NaiveChecks):
         self.switches: dict[Scope, int] = {}
         self.protections: dict[Scope, NaiveProtection] = {}
         self.run_over: list[Scope] = []
+        # Of each market with a breaker: (slot, price before the trade), since it broke last.
+        self.tape: dict[int, list[tuple[int, int]]] = {}
 
     def end(self, order: NaiveOrder, status: OrderStatus, reason: EndReason) -> None:
         """End an order."""
@@ -152,3 +161,65 @@ class NaiveSafeguards(NaiveChecks):
                 if (order.account_id, order.market_id) == scope and order.is_in_book():
                     self.end(order, OrderStatus.CANCELLED, EndReason.QUOTE_PROTECTION)
         self.run_over = []
+
+    # -- circuit breakers -------------------------------------------------------------
+
+    def reference(self, market: c.ConfigureMarket) -> int:
+        """
+        Return the price that a trade must stay near, 0 when there is none.
+
+        The window is cut into ten slots. The reference is the price before the first trade of
+        the oldest slot that counts (this one and the ten before); without a trade in them the
+        index price, or else the last price, if the market traded since it broke.
+        """
+        if not market.safety.breaker_band_e8:
+            return 0
+        slot = self._slot(market)
+        fresh = [before for when, before in self._tape(market) if when >= slot - 10]
+        if fresh:
+            return fresh[0]
+        last = 0 if market.market_id in self.broken else self.last.get(market.market_id, 0)
+        return self.index.get(market.market_id, 0) or last
+
+    def _slot(self, market: c.ConfigureMarket) -> int:
+        return self.now // max(1, market.safety.breaker_window_ms // 10)
+
+    def _tape(self, market: c.ConfigureMarket) -> list[tuple[int, int]]:
+        return self.tape.setdefault(market.market_id, [])
+
+    def saw_trade(self, market: c.ConfigureMarket, price: int) -> None:
+        """Note where the price was before a trade."""
+        if not market.safety.breaker_band_e8:
+            return
+        slot, tape = self._slot(market), self._tape(market)
+        goes_on = any(when >= slot - 10 for when, _ in tape)
+        before = self.last[market.market_id] if goes_on else self.reference(market) or price
+        tape.append((slot, before))
+        self.broken.discard(market.market_id)
+
+    def forget_prices(self, market_id: int) -> None:
+        """Begin the window of a market afresh."""
+        self.tape[market_id] = []
+
+    def break_circuit(self, market: c.ConfigureMarket) -> None:
+        """Stop a market that was about to trade too far away."""
+        self.tape[market.market_id] = []
+        self.broken.add(market.market_id)
+        self._phase(market, MarketStatus.HALTED)
+
+    def next_phase(self) -> None:
+        """Let the market whose phase ended first go on."""
+        market_id = min(self.until, key=lambda key: (self.until[key], key))
+        order = list(PHASES)
+        status = order[order.index(self.status[market_id]) + 1]
+        self._phase(self.markets[market_id], status)
+
+    def _phase(self, market: c.ConfigureMarket, status: MarketStatus) -> None:
+        safety = market.safety
+        lengths = (safety.halt_ms, safety.cancel_only_ms, safety.post_only_ms, 0)
+        for phase, length in zip(PHASES, lengths, strict=True):
+            if phase.value <= status.value and (length or phase is MarketStatus.TRADING):
+                self.set_status(market.market_id, phase, StatusCause.CIRCUIT_BREAKER)
+                if length:
+                    self.until[market.market_id] = self.now + length
+                return

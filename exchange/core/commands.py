@@ -17,10 +17,12 @@ from exchange.core.enums import (
     OrderType,
     SelfTradeMode,
     Side,
+    StatusCause,
     TimeInForce,
     TriggerType,
     WalletKind,
 )
+from exchange.core.safety import NO_SAFETY, MarketSafety
 
 VERSION = 1
 
@@ -240,15 +242,17 @@ class ConfigureMarket(Command, frozen=True, gc=False):
     price_band_e8: int
     market_band_e8: int
     status: MarketStatus = MarketStatus.TRADING
+    safety: MarketSafety = NO_SAFETY
 
 
 class SetMarketStatus(Command, frozen=True, gc=False):
-    """Halt, resume or restrict a market."""
+    """Halt, resume or restrict a market; this ends what its circuit breaker began."""
 
     market_id: int
     status: MarketStatus
     reason: str = ""
     actor: str = ""
+    cause: StatusCause = StatusCause.OPERATOR
 
 
 class ConfigureFeeTier(Command, frozen=True, gc=False):

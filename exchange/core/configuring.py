@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import msgspec
+
+from exchange.core.breaking import take_market
 from exchange.core.commands import (
     ConfigureAccount,
     ConfigureAsset,
@@ -11,7 +14,7 @@ from exchange.core.commands import (
     StartLeadership,
     UpdateIndexPrices,
 )
-from exchange.core.enums import MarketKind, TriggerType, WalletKind
+from exchange.core.enums import MarketKind, MarketStatus, StatusCause, TriggerType, WalletKind
 from exchange.core.events import (
     AccountConfigured,
     AnyEvent,
@@ -22,7 +25,7 @@ from exchange.core.events import (
     Outcome,
 )
 from exchange.core.ledger import Account
-from exchange.core.memory import Market, Memory
+from exchange.core.memory import Memory
 from exchange.core.observing import observe
 from exchange.core.rejects import Code
 from exchange.core.units import AMOUNT_MAX, ATOMS, DECIMALS_MAX, RATE_ONE
@@ -102,7 +105,13 @@ def plan_market(memory: Memory, command: ConfigureMarket) -> MarketConfigured | 
         command.price_band_e8,
         command.market_band_e8,
         command.status,
+        command.safety,
+        _cause(command.status, StatusCause.OPERATOR),
     )
+
+
+def _cause(status: MarketStatus, cause: StatusCause) -> StatusCause:
+    return StatusCause.NONE if status is MarketStatus.TRADING else cause
 
 
 def _market_is_valid(memory: Memory, command: ConfigureMarket) -> bool:
@@ -123,6 +132,7 @@ def _market_is_valid(memory: Memory, command: ConfigureMarket) -> bool:
         and 0 < command.tick_atoms <= AMOUNT_MAX
         and 0 < command.lot_atoms <= AMOUNT_MAX
         and command.tick_atoms * command.lot_atoms % ATOMS == 0
+        and command.safety.is_valid()
         and all(0 <= bound <= AMOUNT_MAX for bound in bounds)
         and all(0 <= band < RATE_ONE for band in (command.price_band_e8, command.market_band_e8))
     )
@@ -130,27 +140,21 @@ def _market_is_valid(memory: Memory, command: ConfigureMarket) -> bool:
 
 def configure_market(memory: Memory, plan: MarketConfigured) -> Outcome:
     """Create or change a market."""
-    return Outcome(Code.OK, plan.market_id, [_take_market(memory, plan)])
-
-
-def _take_market(memory: Memory, config: MarketConfigured) -> MarketConfigured:
-    market = memory.markets.get(config.market_id)
-    if market is None:
-        memory.markets[config.market_id] = Market(config)
-        memory.symbols[config.symbol] = config.market_id
-    else:
-        market.configure(config)
-    memory.changes.markets[config.market_id] = config
-    return config
+    take_market(memory, plan)
+    return Outcome(Code.OK, plan.market_id, [plan])
 
 
 def plan_market_status(memory: Memory, command: SetMarketStatus) -> MarketConfigured | Code:
-    """Return the market with its new status."""
+    """Return the market with its new status, which no clock will change."""
     market = memory.markets.get(command.market_id)
     if market is None:
         return Code.MARKET_NOT_FOUND
-    fields = {name: getattr(market.config, name) for name in market.config.__struct_fields__}
-    return MarketConfigured(**{**fields, "status": command.status})
+    return msgspec.structs.replace(
+        market.config,
+        status=command.status,
+        status_cause=_cause(command.status, command.cause),
+        status_until_ms=0,
+    )
 
 
 def plan_fee_tier(memory: Memory, command: ConfigureFeeTier) -> FeeTierConfigured | Code:

@@ -87,6 +87,7 @@ class EndReason(IntEnum):
     MARKET_NOT_TRADING = 15
     CANCEL_ALL_AFTER = 20
     QUOTE_PROTECTION = 21
+    CIRCUIT_BREAKER = 22
 
 
 class SelfTradeMode(IntEnum):
@@ -118,6 +119,16 @@ class MarketStatus(IntEnum):
     POST_ONLY = 2
     CANCEL_ONLY = 3
     HALTED = 4
+
+
+class StatusCause(IntEnum):
+    """Why a market does not trade; NONE while it does."""
+
+    NONE = 0
+    OPERATOR = 1
+    CIRCUIT_BREAKER = 2
+    NO_PRICE = 3
+    FAULT = 4
 
 
 class AccountStatus(IntEnum):

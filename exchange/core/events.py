@@ -22,11 +22,13 @@ from exchange.core.enums import (
     OrderType,
     SelfTradeMode,
     Side,
+    StatusCause,
     TimeInForce,
     TriggerType,
     WalletKind,
 )
 from exchange.core.rejects import Code
+from exchange.core.safety import NO_SAFETY, MarketSafety
 
 VERSION = 1
 
@@ -155,7 +157,11 @@ class AssetConfigured(Event, frozen=True, gc=False):
 
 
 class MarketConfigured(Event, frozen=True, gc=False):
-    """A market as it now is, status included."""
+    """
+    A market as it now is, status included.
+
+    ``status_until_ms`` is when a circuit breaker's phase ends, 0 for what somebody must end.
+    """
 
     market_id: int
     symbol: str
@@ -172,6 +178,9 @@ class MarketConfigured(Event, frozen=True, gc=False):
     price_band_e8: int
     market_band_e8: int
     status: MarketStatus
+    safety: MarketSafety = NO_SAFETY
+    status_cause: StatusCause = StatusCause.NONE
+    status_until_ms: int = 0
 
 
 class FeeTierConfigured(Event, frozen=True, gc=False):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from exchange.core.breaking import note_trade, price_range, trip
 from exchange.core.checks import RESTING
 from exchange.core.enums import EndReason, LinkKind, OrderStatus, Side, TimeInForce, TriggerType
 from exchange.core.events import AnyEvent, TradeExecuted
@@ -13,14 +14,17 @@ from exchange.core.protecting import count_fill, pull_quotes
 from exchange.core.rejects import Code
 from exchange.core.state import Order
 from exchange.core.triggers import MARKET_TYPES
-from exchange.core.units import ATOMS, RATE_ONE, floor_div
+from exchange.core.units import AMOUNT_MAX, ATOMS, RATE_ONE, floor_div
 
 # Module names of enum members: an attribute of an enum class costs twice as much.
 _BUY = Side.BUY
 _FOK = TimeInForce.FOK
 _PARTIALLY_FILLED, _FILLED = OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED
 _NO_REASON, _NO_LIQUIDITY = EndReason.NONE, EndReason.NO_LIQUIDITY
+_CIRCUIT_BREAKER = EndReason.CIRCUIT_BREAKER
 _LAST = TriggerType.LAST
+
+_ANY_PRICE = (0, AMOUNT_MAX)
 
 # Stops after which a limit order's remainder rests.
 _RESTING_STOPS = (EndReason.NO_LIQUIDITY, EndReason.PRICE_CAP)
@@ -75,6 +79,7 @@ def plan_taker(market: Market, order: Order, time_ms: int) -> Plan | Code | None
         quote_atoms_max=budget,
         lot_atoms=market.config.lot_atoms,
         time_ms=time_ms,
+        price_range=price_range(market, time_ms) if market.breaks else _ANY_PRICE,
     )
     if order.time_in_force is _FOK and match.filled_atoms < order.remaining_atoms:
         return Code.FOK_NOT_FILLABLE
@@ -124,8 +129,16 @@ def execute(
             stop = EndReason.PRICE_CAP
         _end_taker(memory, account, market, order, stop, listed=listed)
     events.append(memory.changed(order))
+    if memory.tripped or stop is _CIRCUIT_BREAKER:
+        _after_taker(memory, market, stop, events)
+
+
+def _after_taker(memory: Memory, market: Market, stop: EndReason, events: list[AnyEvent]) -> None:
+    """Pull the quotes that a taker ran over, and stop the market at which it stopped."""
     if memory.tripped:
         pull_quotes(memory, events)
+    if stop is _CIRCUIT_BREAKER:
+        trip(memory, market, events)
 
 
 def _end_taker(
@@ -218,6 +231,8 @@ def _fill(
         protection = maker_account.protections.get(order.market_id)
         if protection is not None:
             count_fill(memory, protection, quantity)
+    if market.breaks:
+        note_trade(memory, market, price)
     market.last_atoms = price
     # Also at the price of the last trade: a halt may have kept orders from seeing that one.
     if market.by_last.is_any_waiting:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from heapq import heappop
 
-from exchange.core import switches
+from exchange.core import breaking, switches
 from exchange.core.cancelling import cancel_step
 from exchange.core.commands import ContinueTask
 from exchange.core.enums import EndReason, LinkKind, OrderStatus
@@ -16,7 +16,7 @@ from exchange.core.linking import arm_step
 from exchange.core.memory import Memory
 from exchange.core.observing import stay_armed
 from exchange.core.rejects import Code
-from exchange.core.state import ActivateTask, CancelAllTask, FireTask, Order, Terms
+from exchange.core.state import ActivateTask, CancelAllTask, FireTask, Order, Task, Terms
 from exchange.core.units import check
 
 # One step ends at whichever comes first; a fired order has at most 500 fills after that.
@@ -32,8 +32,12 @@ _REASONS = {
 
 
 def is_due(memory: Memory, time_ms: int) -> bool:
-    """Tell whether the time of an order or of a dead-man switch is over."""
-    return _is_order_due(memory, time_ms) or switches.is_due(memory, time_ms)
+    """Tell whether the time of an order, a dead-man switch or a market's phase is over."""
+    return (
+        _is_order_due(memory, time_ms)
+        or switches.is_due(memory, time_ms)
+        or breaking.is_due(memory, time_ms)
+    )
 
 
 def _is_order_due(memory: Memory, time_ms: int) -> bool:
@@ -51,16 +55,21 @@ def plan_continue(memory: Memory, command: ContinueTask) -> ContinueTask | Code:
 
 
 def continue_task(memory: Memory, plan: ContinueTask) -> Outcome:
-    """Carry out one bounded step: orders that are due, then switches, then the oldest task."""
+    """Carry out one bounded step: what is due (orders, switches, markets), else a task's."""
     del plan
     events: list[AnyEvent] = []
     if _is_order_due(memory, memory.time_ms):
         _expire_step(memory, events)
-        return Outcome(Code.OK, 0, events)
-    if switches.is_due(memory, memory.time_ms):
+    elif switches.is_due(memory, memory.time_ms):
         switches.trip(memory, events)
-        return Outcome(Code.OK, 0, events)
-    task = memory.tasks[0]
+    elif breaking.is_due(memory, memory.time_ms):
+        breaking.advance(memory, events)
+    else:
+        _task_step(memory, memory.tasks[0], events)
+    return Outcome(Code.OK, 0, events)
+
+
+def _task_step(memory: Memory, task: Task, events: list[AnyEvent]) -> None:
     if isinstance(task, CancelAllTask):
         finished = cancel_step(memory, task, events)
     elif isinstance(task, FireTask):
@@ -73,7 +82,6 @@ def continue_task(memory: Memory, plan: ContinueTask) -> Outcome:
         memory.tasks.remove(task)
         if isinstance(task, FireTask | ActivateTask):
             del memory.fired[task.number]
-    return Outcome(Code.OK, 0, events)
 
 
 def _expire_step(memory: Memory, events: list[AnyEvent]) -> None:
@@ -88,11 +96,12 @@ def _expire_step(memory: Memory, events: list[AnyEvent]) -> None:
 def _fire_step(memory: Memory, task: FireTask, events: list[AnyEvent]) -> bool:
     """Fire the next orders of a task; tell whether it is finished."""
     market = memory.markets[task.market_id]
-    if not memory.evaluates(market):
-        stay_armed(memory, market)
-        return False
     queue = memory.fired[task.number]
     for _ in range(FIRED_PER_STEP):
+        if not memory.evaluates(market):
+            # It stopped, perhaps at what the last of them did: the others wait again.
+            stay_armed(memory, market)
+            return False
         _skip_ended(memory, queue)
         if not queue or len(events) >= EVENTS_PER_STEP:
             break

@@ -49,6 +49,11 @@ def take_image(memory: Memory) -> Image:
             for account_id in sorted(ledger.accounts)
             for market_id in sorted(ledger.accounts[account_id].protections)
         ],
+        price_windows=[
+            market.window
+            for _, market in sorted(memory.markets.items())
+            if market.window.slots or market.window.unanchored
+        ],
         last_prices={
             key: market.last_atoms
             for key, market in sorted(memory.markets.items())
@@ -81,6 +86,8 @@ def restore(image: Image) -> Memory:
     for config in image.markets:
         memory.markets[config.market_id] = Market(config)
         memory.symbols[config.symbol] = config.market_id
+        if config.status_until_ms:
+            memory.breakers[config.market_id] = None
     for index in image.index_prices:
         memory.markets[index.market_id].set_index(index)
     for market_id, price in image.last_prices.items():
@@ -97,6 +104,8 @@ def _restore_safeguards(memory: Memory, image: Image) -> None:
     for switch in image.switches:
         memory.switches[switch.account_id, switch.market_id] = switch
     set_times(memory)
+    for window in image.price_windows:
+        memory.markets[window.market_id].window = window
     for protection in image.protections:
         account = memory.ledger.accounts[protection.account_id]
         account.protections[protection.market_id] = protection
@@ -182,6 +191,7 @@ def state_hash(memory: Memory) -> str:
         image.index_prices,
         image.switches,
         image.protections,
+        image.price_windows,
         list(image.last_prices.items()),
         [image.time_ms, image.epoch, image.cancel_only_until_ms, image.post_only_until_ms],
     ]

@@ -53,6 +53,7 @@ def plan_match(
     quote_atoms_max: int,
     lot_atoms: int,
     time_ms: int,
+    price_range: tuple[int, int] = (0, AMOUNT_MAX),
 ) -> Plan:
     """
     Return the plan of a taker against one side of the book.
@@ -61,8 +62,10 @@ def plan_match(
     in base, or, when that is 0, as many lots as ``quote_atoms_max`` of notional buys. A size
     in quote is used up when what is left of it buys no lot of a maker that still has some (a
     seller does not go on to a worse price), or, at the end of the book, none at the last
-    price met. It cannot be decremented.
+    price met. It cannot be decremented. A trade outside of ``price_range`` breaks the market's
+    circuit (CIRCUIT_BREAKER): the walk ends before it.
     """
+    lowest, highest = price_range
     steps: list[tuple[int, Order, int, int]] = []
     filled = quote = price = 0
     left = quantity_atoms or AMOUNT_MAX
@@ -87,6 +90,9 @@ def plan_match(
                 stop = EndReason.SELF_TRADE
                 break
             continue
+        if not lowest <= price <= highest:
+            stop = EndReason.CIRCUIT_BREAKER
+            break
         notional = price * size // ATOMS
         steps.append((FILL, maker, size, notional))
         filled += size
@@ -98,10 +104,14 @@ def plan_match(
             break
     else:
         spent = not quantity_atoms and filled and quote_left < price * lot_atoms // ATOMS
-        if not spent:
-            more = limit_atoms and opposite.keys and opposite.keys[0] < limit_atoms * opposite.sign
-            stop = EndReason.PRICE_CAP if more else EndReason.NO_LIQUIDITY
+        stop = EndReason.NONE if spent else _end_of_walk(opposite, limit_atoms)
     return Plan(steps, filled, quote, left if quantity_atoms else 0, stop)
+
+
+def _end_of_walk(opposite: BookSide, limit_atoms: int) -> EndReason:
+    """Return why there are no more makers: the limit, or the end of the book."""
+    more = limit_atoms and opposite.keys and opposite.keys[0] < limit_atoms * opposite.sign
+    return EndReason.PRICE_CAP if more else EndReason.NO_LIQUIDITY
 
 
 def _makers(

@@ -23,6 +23,7 @@ from exchange.core.state import (
     CancelSwitch,
     Changes,
     Order,
+    PriceWindow,
     QuoteProtection,
     Sequences,
     Task,
@@ -53,11 +54,13 @@ class Market:
 
     On spot the mark price is the index price. ``buy_price_max_atoms`` and
     ``sell_price_min_atoms`` are the price band around the index price; the ranges join it
-    with the settings' bounds, each as (lowest, highest) that is allowed.
+    with the settings' bounds, each as (lowest, highest) that is allowed. ``breaks`` says that it
+    has a circuit breaker, ``window`` is what that knows.
     """
 
     __slots__ = (
         "book",
+        "breaks",
         "buy_price_max_atoms",
         "buy_range_atoms",
         "by_index",
@@ -69,6 +72,7 @@ class Market:
         "quantity_range_atoms",
         "sell_price_min_atoms",
         "sell_range_atoms",
+        "window",
     )
 
     def __init__(self, config: MarketConfigured) -> None:
@@ -79,11 +83,13 @@ class Market:
         self.index: IndexPriceChanged | None = None
         self.index_atoms = 0
         self.last_atoms = 0
+        self.window = PriceWindow(config.market_id)
         self.configure(config)
 
     def configure(self, config: MarketConfigured) -> None:
         """Take over new settings."""
         self.config = config
+        self.breaks = config.safety.breaker_band_e8 > 0
         most = config.quantity_max_atoms or AMOUNT_MAX
         self.quantity_range_atoms = (max(1, config.quantity_min_atoms), most)
         self._set_band()
@@ -123,6 +129,7 @@ class Memory:
 
     __slots__ = (
         "assets",
+        "breakers",
         "cancel_only_until_ms",
         "changes",
         "deadlines",
@@ -162,6 +169,8 @@ class Memory:
         # Armed dead-man switches by account and market, and when they are due (derived).
         self.switches: dict[tuple[int, int], CancelSwitch] = {}
         self.switch_times: list[tuple[int, int, int]] = []
+        # Markets in a phase of their circuit breaker (derived).
+        self.breakers: dict[int, None] = {}
         # Protections that the taker at work has run over; empty between takers.
         self.tripped: list[QuoteProtection] = []
         self.time_ms = 0

@@ -40,6 +40,7 @@ DERIVED = {
     "Wallet": frozenset[str](),
     "CancelSwitch": frozenset[str](),
     "QuoteProtection": frozenset[str](),
+    "PriceWindow": frozenset[str](),
 }
 
 
@@ -189,6 +190,19 @@ class QuoteProtection(msgspec.Struct, gc=False):
     counted: list[tuple[int, int, int]] = []
 
 
+class PriceWindow(msgspec.Struct, gc=False):
+    """
+    What a market's circuit breaker knows of the last prices; see ``breaking``.
+
+    ``slots`` are (slot, price before its first trade), the oldest first. ``unanchored``
+    says that the market has not traded since the breaker halted it.
+    """
+
+    market_id: int = 0
+    unanchored: bool = False
+    slots: list[tuple[int, int]] = []
+
+
 class CancelAllTask(msgspec.Struct, gc=False, tag=True, array_like=True):
     """
     Unfinished cancel-all: orders up to ``through_order_id`` are still to be cancelled.
@@ -269,6 +283,7 @@ class Changes:
     index_prices: dict[int, IndexPriceChanged] = field(default_factory=dict)
     switches: dict[int, CancelSwitch] = field(default_factory=dict)
     protections: dict[int, QuoteProtection] = field(default_factory=dict)
+    price_windows: dict[int, PriceWindow] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -290,6 +305,7 @@ class Image:
     index_prices: list[IndexPriceChanged] = field(default_factory=list)
     switches: list[CancelSwitch] = field(default_factory=list)
     protections: list[QuoteProtection] = field(default_factory=list)
+    price_windows: list[PriceWindow] = field(default_factory=list)
     last_prices: dict[int, int] = field(default_factory=dict)
     time_ms: int = 0
     epoch: int = 0

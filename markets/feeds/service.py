@@ -15,7 +15,7 @@ import structlog
 from common import redis as redis_clients
 from exchange import gateway
 from exchange.core.commands import AnyCommand, SetMarketStatus, UpdateIndexPrices
-from exchange.core.enums import Lane, MarketStatus
+from exchange.core.enums import Lane, MarketStatus, StatusCause
 from exchange.core.events import Outcome
 from exchange.core.rejects import Code
 from markets import selectors
@@ -28,6 +28,7 @@ from markets.feeds.live import LiveFeed, configured_sources
 from markets.feeds.mode import ChosenFeed
 from markets.feeds.recorded import REPLAY_NOTE, ReplayFeed, replay_from_settings
 from markets.feeds.sources import wall_clock_ms
+from markets.types import MarketInfo
 
 log = structlog.get_logger(__name__)
 
@@ -193,30 +194,34 @@ class FeedService:
         halted = {int(raw) for raw in self._redis.smembers(keys.halted_key())}
         for view in views:
             market_id = market_ids[view.symbol]
-            status = selectors.market_by_id(market_id).status
+            market = selectors.market_by_id(market_id)
             if view.state is not PriceState.HALTED:
                 self._missing_since.pop(market_id, None)
                 if market_id in halted:
-                    self._resume(market_id, status)
+                    self._resume(market)
                 continue
             since = self._missing_since.setdefault(market_id, now_ms)
-            if now_ms - since >= HALT_AFTER_MS and status is not MarketStatus.HALTED:
+            if now_ms - since >= HALT_AFTER_MS and market.status is not MarketStatus.HALTED:
                 self._halt(market_id)
 
     def _halt(self, market_id: int) -> None:
         # Noted first: a halt that nobody remembers would never be lifted.
         self._redis.sadd(keys.halted_key(), market_id)
         command = SetMarketStatus(
-            market_id=market_id, status=MarketStatus.HALTED, reason="no live price", actor="feed"
+            market_id=market_id,
+            status=MarketStatus.HALTED,
+            reason="no live price",
+            actor="feed",
+            cause=StatusCause.NO_PRICE,
         )
         self._submit(command, "halt")
         selectors.cache_clear()
 
-    def _resume(self, market_id: int, status: MarketStatus) -> None:
-        # An operator who changed the status since then has decided; leave it.
-        if status is MarketStatus.HALTED:
+    def _resume(self, market: MarketInfo) -> None:
+        # An operator, or a circuit breaker, changed the status since then; leave it.
+        if market.status is MarketStatus.HALTED and market.status_cause is StatusCause.NO_PRICE:
             command = SetMarketStatus(
-                market_id=market_id,
+                market_id=market.market_id,
                 status=MarketStatus.TRADING,
                 reason="live prices are back",
                 actor="feed",
@@ -224,7 +229,7 @@ class FeedService:
             if not self._submit(command, "resume"):
                 return
             selectors.cache_clear()
-        self._redis.srem(keys.halted_key(), market_id)
+        self._redis.srem(keys.halted_key(), market.market_id)
 
     def _submit(self, command: AnyCommand, what: str) -> bool:
         try:

@@ -72,6 +72,7 @@ def test_random_commands_reach_every_end_of_an_order_and_most_refusals() -> None
         "POST_ONLY_WOULD_CROSS",
         "CANCEL_ALL_AFTER",
         "QUOTE_PROTECTION",
+        "CIRCUIT_BREAKER",
     }
     assert len(refusals) >= 30
 

@@ -103,6 +103,25 @@ class TestTurn:
 
         assert selectors.market_by_id(1).status is MarketStatus.HALTED
 
+    def test_does_not_open_a_market_that_its_circuit_breaker_halted(
+        self, exchange: ExchangeHarness, live_redis: redis_module.Redis
+    ) -> None:
+        from exchange.core.commands import SetMarketStatus
+        from exchange.core.enums import StatusCause
+
+        halt = SetMarketStatus(1, MarketStatus.HALTED, cause=StatusCause.CIRCUIT_BREAKER)
+        exchange.configure(halt)
+        selectors.cache_clear()
+        live_redis.sadd(keys.halted_key(), 1)
+        service = FeedService(
+            ScriptedFeed(61_000 * ATOMS, PriceState.LIVE), FeedMode.LIVE, streaming=True
+        )
+
+        service.turn(START_MS)
+
+        assert selectors.market_by_id(1).status is MarketStatus.HALTED
+        assert live_redis.smembers(keys.halted_key()) == set()
+
     def test_stores_an_index_candle_when_its_minute_is_over(
         self, exchange: ExchangeHarness, live_redis: redis_module.Redis
     ) -> None:

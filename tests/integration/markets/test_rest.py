@@ -81,6 +81,8 @@ class TestMarkets:
             "base": "BTC",
             "quote": "USDT",
             "status": "trading",
+            "status_reason": None,
+            "status_until": None,
             "tick_size": "0.01",
             "lot_size": "0.00001",
             "price_decimals": 2,
@@ -92,6 +94,14 @@ class TestMarkets:
             "min_notional": "5",
             "price_band": "0.5",
             "market_band": "0.05",
+            "circuit_breaker": {
+                "band": "0.1",
+                "window_ms": 300_000,
+                "halt_ms": 60_000,
+                "cancel_only_ms": 5_000,
+                "post_only_ms": 10_000,
+            },
+            "trigger_protect": "0.05",
         }
 
     @pytest.mark.parametrize("spelling", ["BTC-USDT", "BTCUSDT"])

@@ -2,17 +2,20 @@
 
 from collections.abc import Iterator, Mapping
 
-from exchange.core.enums import MarketKind, MarketStatus
+from exchange.core.enums import MarketKind, MarketStatus, StatusCause
 from exchange.core.events import AssetConfigured, IndexPriceChanged, MarketConfigured
-from exchange.core.state import Changes, Image
+from exchange.core.safety import MarketSafety
+from exchange.core.state import Changes, Image, PriceWindow
 from exchange.projection import Row, Table
 from markets.projection import MarketProjection
 
 ASSET = AssetConfigured(1, "BTC", "Bitcoin", 8)
 MARKET = MarketConfigured(
-    7, "BTC-USDT", MarketKind.SPOT, 1, 2, 10, 20, 30, 40, 50, 60, 70, 80, 90, MarketStatus.HALTED
-)
+    7, "BTC-USDT", MarketKind.SPOT, 1, 2, 10, 20, 30, 40, 50, 60, 70, 80, 90, MarketStatus.HALTED,
+    MarketSafety(11, 12, 13, 14, 15, 16), StatusCause.CIRCUIT_BREAKER, 17,
+)  # fmt: skip
 PRICE = IndexPriceChanged(7, 123, 456)
+WINDOW = PriceWindow(7, True, [(1, 2), (3, 4)])
 
 
 class Rows:
@@ -34,6 +37,7 @@ class TestMarketProjection:
         changes.assets[1] = ASSET
         changes.markets[7] = MARKET
         changes.index_prices[7] = PRICE
+        changes.price_windows[7] = WINDOW
         image = Image()
 
         tables = {table.name: rows for table, rows in MarketProjection().rows(changes)}
@@ -44,6 +48,8 @@ class TestMarketProjection:
         assert isinstance(image.markets[0].status, MarketStatus)
         assert isinstance(image.markets[0].kind, MarketKind)
         assert image.index_prices == [PRICE]
+        assert image.price_windows == [WINDOW]
+        assert image.price_windows[0].unanchored is True
 
     def test_rows_have_the_columns_of_their_table(self) -> None:
         changes = Changes()
