@@ -12,13 +12,16 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 
 from accounts import services
+from accounts.api_keys import api_keys_end
 from accounts.enums import Role
-from accounts.models import Account, AuditEvent, FeeTier, Session, User
+from accounts.models import Account, ApiKey, AuditEvent, FeeTier, Session, User
 from accounts.permissions import Permission, role_permits
+from accounts.two_factor import factor_reset
 from common.back_office import BoundedPaginator, shown_time
 from common.decimals import format_rate
 from common.tiers import Tier
 
+admin.site.login_template = "accounts/login.html"
 # Roles come from a table in code, so the framework's groups are not shown.
 admin.site.unregister(Group)
 
@@ -61,6 +64,7 @@ class UserAdmin(ModelAdmin):
         "shown_role",
         "limit_tier",
         "shown_active",
+        "shown_second_factor",
         "account_id",
         "created_at",
     ]
@@ -84,7 +88,8 @@ class UserAdmin(ModelAdmin):
         ("Access", {"fields": ["role", "limit_tier", "is_active"]}),
         ("Numbers", {"fields": ["id", "account_id", "last_login", "created_at"]}),
     ]
-    actions = ["end_sessions"]
+    actions = ["end_sessions", "end_api_keys", "reset_second_factor"]
+    list_select_related = ["two_factor"]
 
     @display(
         description="Role",
@@ -99,6 +104,11 @@ class UserAdmin(ModelAdmin):
     def shown_active(self, user: User) -> bool:
         """Return whether the user may log in."""
         return user.is_active
+
+    @display(description="Second factor", boolean=True)
+    def shown_second_factor(self, user: User) -> bool:
+        """Return whether a second factor is set up."""
+        return user.has_second_factor
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return that users register or are seeded."""
@@ -148,10 +158,55 @@ class UserAdmin(ModelAdmin):
         )
         messages.success(request, f"{ended} sessions ended.")
 
+    @action(description="End all API keys", permissions=["end_sessions"])
+    def end_api_keys(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """End every API key of the chosen users."""
+        actor: Any = request.user
+        ended = sum(
+            api_keys_end(user_id=user.pk, reason="operator", actor=actor) for user in queryset
+        )
+        messages.success(request, f"{ended} API keys ended.")
+
+    @action(description="Reset second factor", permissions=["end_sessions"])
+    def reset_second_factor(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """Remove the second factor of users who lost it; only administrators touch staff."""
+        actor: Any = request.user
+        allowed = [user for user in queryset if self.has_change_permission(request, user)]
+        reset = sum(factor_reset(user=user, actor=actor, reason="back-office") for user in allowed)
+        messages.success(request, f"{reset} second factors removed.")
+
     def has_end_sessions_permission(self, request: HttpRequest) -> bool:
         """Return whether the role manages users."""
         actor: Any = request.user
         return role_permits(actor.role, Permission.USERS_MANAGE)
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ReadOnlyAdmin):
+    """API keys: whose, for what, from where, and how they ended."""
+
+    list_display = [
+        "id",
+        "user",
+        "name",
+        "kind",
+        "scopes",
+        "networks",
+        "created_at",
+        "expires_at",
+        "shown_alive",
+        "revoked_reason",
+    ]
+    list_select_related = ["user"]
+    list_filter = ["kind", "revoked_reason"]
+    search_fields = ["=user__username", "=key", "=id"]
+    ordering = ["-id"]
+    exclude = ["secret"]
+
+    @display(description="Alive", boolean=True)
+    def shown_alive(self, key: ApiKey) -> bool:
+        """Return whether the key has not been ended."""
+        return key.revoked_at is None
 
 
 @admin.register(Session)

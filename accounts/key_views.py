@@ -5,7 +5,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import api_keys
+from accounts import api_keys, step_up
 from accounts import key_serializers as shapes
 from accounts.access import caller_of
 from accounts.enums import KeyKind
@@ -38,16 +38,24 @@ class ApiKeysView(APIView):
         operation_id="auth_api_key_create",
         summary="Make an API key",
         tags=["auth"],
+        parameters=[step_up.PARAMETER],
         request=shapes.ApiKeyInput,
         responses={
             201: shapes.MadeApiKeyOutput,
-            **errors(BODY_ERRORS, QUERY_ERRORS, LOGIN_ERRORS, {422: ("TOO_MANY_API_KEYS",)}),
+            **errors(
+                BODY_ERRORS,
+                QUERY_ERRORS,
+                LOGIN_ERRORS,
+                step_up.ERRORS,
+                {422: ("TOO_MANY_API_KEYS",)},
+            ),
         },
     )
     def post(self, request: Request) -> Response:
         """Make an API key; the secret of an HMAC key is shown in this answer alone."""
         read_query(request)
         data = validated(shapes.ApiKeyInput, request.data)
+        step_up.require_step_up(request)
         made = api_keys.api_key_create(
             user=user_of(request),
             name=data["name"],

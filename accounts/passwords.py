@@ -9,6 +9,7 @@ from django.contrib.auth.hashers import check_password, make_password
 from django.contrib.auth.password_validation import validate_password
 
 from accounts.models import User
+from accounts.throttle import LoginAttempt
 from common.errors import ApiError
 from common.once import Once
 
@@ -42,6 +43,43 @@ def password_matches(user: User | None, password: str) -> bool:
             make_password(password)
             return False
         return check_password(password, user.password)
+
+
+def password_try(user: User | None, *, login: str, password: str, ip: str) -> bool:
+    """
+    Return whether a password is an active user's, under the brakes on guessing.
+
+    Raises:
+        ApiError: 429 ``TOO_MANY_ATTEMPTS``, 503 ``LOGIN_BUSY`` or ``LOGIN_UNAVAILABLE``.
+    """
+    attempt = LoginAttempt.of(user, login=login, ip=ip)
+    attempt.begin()
+    try:
+        matches = password_matches(user, password)
+    except ApiError:
+        attempt.given_back()
+        raise
+    # Disabled is found out only after the hash: it answers like a wrong password.
+    if user is None or not matches or not user.is_active:
+        attempt.failed()
+        return False
+    if user.has_second_factor:
+        # A right password alone must not wipe out the failures at the second factor.
+        attempt.given_back()
+    else:
+        attempt.succeeded()
+    return True
+
+
+def password_require(*, user: User, password: str, ip: str) -> None:
+    """
+    Do nothing for the user's present password; asked for before credentials change.
+
+    Raises:
+        ApiError: 401 ``INVALID_CREDENTIALS``, 429 ``TOO_MANY_ATTEMPTS`` or 503, as at a login.
+    """
+    if not password_try(user, login=user.username, password=password, ip=ip):
+        raise ApiError("INVALID_CREDENTIALS", "The present password is wrong.", 401)
 
 
 def password_hash(password: str) -> str:

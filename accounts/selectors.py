@@ -10,10 +10,11 @@ from accounts.names import normalise_email, normalise_username
 
 def user_by_login(login: str) -> User | None:
     """Return the user with a name or a verified e-mail address, in whatever form written."""
+    users = User.objects.select_related("two_factor")
     try:
         if "@" in login:
-            return User.objects.filter(verified_email=normalise_email(login)).first()
-        return User.objects.filter(username=normalise_username(login)).first()
+            return users.filter(verified_email=normalise_email(login)).first()
+        return users.filter(username=normalise_username(login)).first()
     except ValidationError:
         return None
 

@@ -15,6 +15,9 @@ from exchange.core.enums import AccountStatus, SelfTradeMode
 PASSWORD_LENGTH_MAX = 256
 LOGIN_LENGTH_MAX = 254
 TOKEN_LENGTH_MAX = 2_048
+CHALLENGE_LENGTH_MAX = 512
+# A recovery code with its dashes, and room.
+CODE_LENGTH_MAX = 40
 
 
 class RegisterInput(StrictSerializer):
@@ -31,6 +34,11 @@ class LoginInput(StrictSerializer):
     username = TextField(max_length=LOGIN_LENGTH_MAX, required=False)
     email = TextField(max_length=LOGIN_LENGTH_MAX, required=False)
     password = TextField(max_length=PASSWORD_LENGTH_MAX)
+    code = TextField(
+        max_length=CODE_LENGTH_MAX,
+        required=False,
+        help_text="Of the second factor; without it a user who has one gets a challenge.",
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Require exactly one of user name and e-mail address."""
@@ -39,6 +47,13 @@ class LoginInput(StrictSerializer):
                 {"username": serializers.ErrorDetail("Give username or email.", code="required")}
             )
         return attrs
+
+
+class LoginCompleteInput(StrictSerializer):
+    """A challenge, and a code or recovery code of the second factor."""
+
+    challenge = TextField(max_length=CHALLENGE_LENGTH_MAX)
+    code = TextField(max_length=CODE_LENGTH_MAX)
 
 
 class RefreshInput(StrictSerializer):
@@ -67,6 +82,7 @@ class UserOutput(serializers.Serializer):
     email = serializers.CharField()
     email_verified = serializers.BooleanField()
     role = serializers.CharField()
+    two_factor = serializers.BooleanField(help_text="Whether a second factor is set up.")
     account_id = serializers.CharField()
     created_at = serializers.IntegerField(help_text="Milliseconds UTC.")
 
@@ -85,6 +101,13 @@ class LoginOutput(TokensOutput):
     """The tokens of a session and its user."""
 
     user = UserOutput()
+
+
+class ChallengeOutput(serializers.Serializer):
+    """The password was right; login/2fa takes the challenge with a code."""
+
+    challenge = serializers.CharField()
+    expires_in = serializers.IntegerField(help_text="Seconds.")
 
 
 class ProfileOutput(UserOutput):
@@ -170,6 +193,7 @@ def render_user(user: User) -> dict[str, Any]:
         "email": user.email,
         "email_verified": bool(user.verified_email),
         "role": str(user.role),
+        "two_factor": user.has_second_factor,
         "account_id": str(user.account_id),
         "created_at": _milliseconds(user.created_at),
     }

@@ -15,11 +15,9 @@ from accounts import audit, sessions
 from accounts.api_keys import api_keys_end
 from accounts.enums import Role
 from accounts.models import Session, User
-from accounts.names import normalise_email
 from accounts.opening import account_follow_tier, account_open
-from accounts.passwords import password_check_strength, password_hash, password_matches
-from accounts.selectors import user_by_login
-from accounts.throttle import LoginAttempt, take_registration
+from accounts.passwords import password_check_strength, password_hash
+from accounts.throttle import take_registration
 from accounts.tokens import ACCESS, REFRESH, decode_token, encode_token, hash_token_id
 from accounts.tokens import make_token_id as new_token_id
 from accounts.types import AccountOwner, Caller, TokenError, TokenPair
@@ -40,7 +38,8 @@ PURGE_STEP = 200
 PLATFORM = "platform"
 
 
-def _field_error(field: str, error: ValidationError) -> FieldError:
+def field_error(field: str, error: ValidationError) -> FieldError:
+    """Return a validator's refusal of a field as an answer."""
     first = error.error_list[0] if hasattr(error, "error_list") else error
     return FieldError(field=field, code=str(first.code or "invalid").upper())
 
@@ -50,7 +49,7 @@ def _built_user(*, username: str, email: str, role: Role = Role.TRADER, **fields
         return User.objects.build(username=username, email=email, role=role, **fields)
     except ValidationError as error:
         field = "email" if error.code == "invalid_email" else "username"
-        raise _field_error(field, error) from error
+        raise field_error(field, error) from error
 
 
 def caller_of(request: HttpRequest) -> Caller:
@@ -98,7 +97,7 @@ def user_register(
     try:
         password_check_strength(password, user)
     except ValidationError as error:
-        raise _field_error("password", error) from error
+        raise field_error("password", error) from error
     take_registration(caller.ip)
     taken = ApiError("USERNAME_TAKEN", "This user name is taken.", 409)
     if _username_taken(user.username):
@@ -157,45 +156,6 @@ def user_create(
         raise FieldError(field="email", code="EMAIL_TAKEN") from error
     log.info("user_created", user_id=user.pk, role=str(role))
     return user
-
-
-def credentials_check(*, login: str, password: str, request: HttpRequest | None) -> User | None:
-    """
-    Return the active user with these credentials, None if they are wrong; brakes included.
-
-    Raises:
-        ApiError: 429 ``TOO_MANY_ATTEMPTS`` or 503.
-    """
-    ip = client_ip(request) if request is not None else "127.0.0.1"
-    attempt = LoginAttempt(login=login, ip=ip)
-    attempt.begin()
-    user = user_by_login(login)
-    try:
-        matches = password_matches(user, password)
-    except ApiError:
-        attempt.given_back()
-        raise
-    # Disabled is found out only after the hash: it answers like a wrong password.
-    if user is None or not matches or not user.is_active:
-        attempt.failed()
-        return None
-    attempt.succeeded()
-    return user
-
-
-def user_login(*, login: str, password: str, request: HttpRequest) -> tuple[User, TokenPair]:
-    """
-    Open a session.
-
-    Raises:
-        ApiError: 401 ``INVALID_CREDENTIALS``, 429 ``TOO_MANY_ATTEMPTS``, 503 ``LOGIN_BUSY``.
-    """
-    user = credentials_check(login=login, password=password, request=request)
-    if user is None:
-        raise ApiError("INVALID_CREDENTIALS", "User name or password is wrong.", 401)
-    pair = session_open(user=user, caller=caller_of(request))
-    account_ensure(user)
-    return user, pair
 
 
 def _refresh_ends(now: datetime) -> datetime:
@@ -356,58 +316,14 @@ def sessions_revoke_all(
         )
 
 
-def user_update(
-    *,
-    user: User,
-    current_password: str,
-    new_password: str | None,
-    email: str | None,
-    caller: Caller,
-) -> TokenPair | None:
-    """
-    Change password or e-mail address, against the present password.
-
-    A new password ends every session and returns the tokens of a new one, else None. A new
-    address is unverified.
-
-    Raises:
-        ApiError: 400 ``VALIDATION_ERROR``, 401 ``INVALID_CREDENTIALS``, 429 or 503.
-    """
-    attempt = LoginAttempt(login=user.username, ip=caller.ip)
-    attempt.begin()
-    if not password_matches(user, current_password):
-        attempt.failed()
-        raise ApiError("INVALID_CREDENTIALS", "The present password is wrong.", 401)
-    attempt.succeeded()
-    changed: list[str] = []
-    if email is not None:
-        try:
-            user.email = normalise_email(email)
-        except ValidationError as error:
-            raise _field_error("email", error) from error
-        if user.email != user.verified_email:
-            user.verified_email = ""
-        changed += ["email", "verified_email"]
-    if new_password is not None:
-        try:
-            password_check_strength(new_password, user)
-        except ValidationError as error:
-            raise _field_error("new_password", error) from error
-        user.password = password_hash(new_password)
-        changed.append("password")
+def sessions_end_others(*, user: User, session_id: int, reason: str) -> int:
+    """End every session of a user but one (0: none is spared), browser sessions included."""
     with atomic():
-        user.save(update_fields=changed)
-        audit.record(
-            actor=user,
-            action="user.profile_change",
-            target=target_of(user.pk),
-            after={"changed": sorted(set(changed) - {"verified_email"})},
-            ip=caller.ip,
+        User.objects.filter(id=user.pk).update(session_epoch=F("session_epoch") + 1)
+        alive = Session.objects.filter(user=user, revoked_at__isnull=True).exclude(id=session_id)
+        return _sessions_end(
+            list(alive.values_list("id", flat=True)), user_id=user.pk, reason=reason, actor=user
         )
-        if new_password is None:
-            return None
-        sessions_revoke_all(user_id=user.pk, reason="password_changed")
-        return session_open(user=user, caller=caller)
 
 
 def _access_of(user: User) -> dict[str, Any]:

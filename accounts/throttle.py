@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from django.conf import settings
 from redis.exceptions import RedisError
 
+from accounts.models import User
 from common import limits
 from common import redis as common_redis
 from common.errors import ApiError
@@ -24,9 +25,12 @@ FAILURES_PER_IP = 20
 # so that strangers cannot lock anybody out.
 FAILURES_PER_LOGIN = 100
 SLOWED_BY_S = 1.0
+# Codes of a second factor, from wherever: 20 of a million, three of which are right.
+FAILURES_PER_CODE = 20
 _HOUR_S = 3_600
 
 _PAIR, _IP, _LOGIN, _REGISTER = "login-pair", "login-ip", "login-name", "register"
+_CODE = "login-code"
 
 
 def _unavailable() -> ApiError:
@@ -57,11 +61,22 @@ class LoginAttempt:
     parallel guesses cannot slip through between look and count.
     """
 
-    def __init__(self, *, login: str, ip: str) -> None:
-        """Name what is counted; the login only as a hash."""
+    def __init__(self, *, subject: str, ip: str) -> None:
+        """Name what is counted; the subject only as a hash."""
         self._ip = limit_key(ip)
-        self._login = hashlib.sha256(login.strip().casefold().encode()).hexdigest()[:32]
+        self._login = hashlib.sha256(subject.encode()).hexdigest()[:32]
         self._pair = f"{self._login}/{self._ip}"
+
+    @classmethod
+    def of(cls, user: User | None, *, login: str, ip: str) -> "LoginAttempt":
+        """
+        Return a try at a user, whatever it was called, or at a login that nobody has.
+
+        A name has many spellings with one normal form, and an address stands for it too: were
+        they counted apart, each would be a fresh start.
+        """
+        subject = f"user:{user.pk}" if user is not None else f"login:{login.strip().casefold()}"
+        return cls(subject=subject, ip=ip)
 
     def begin(self) -> None:
         """
@@ -95,6 +110,41 @@ class LoginAttempt:
         """Forget the failures of this login from this address."""
         with _counting():
             limits.forget(_PAIR, self._pair)
+
+
+class CodeAttempt:
+    """
+    One try at a user's second factor, as a context: an ``ApiError`` inside is a wrong code.
+
+    Counted like a wrong password, and against the user from wherever it comes: only who knows
+    the password gets here, so no stranger can lock anybody out, and a million codes are few.
+    """
+
+    def __init__(self, *, user_id: int, login: LoginAttempt) -> None:
+        """Name what is counted."""
+        self._who = str(user_id)
+        self._login = login
+
+    def __enter__(self) -> None:
+        """
+        Count the try.
+
+        Raises:
+            ApiError: 429 ``TOO_MANY_ATTEMPTS``, also for the right code; 503 without Redis.
+        """
+        self._login.begin()
+        with _counting():
+            if limits.count(_CODE, self._who, window_s=WINDOW_S) > FAILURES_PER_CODE:
+                raise _too_many(_CODE, self._who, window_s=WINDOW_S)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Give back the try of a right code, or count the wrong one against the address too."""
+        if kind is None:
+            self._login.succeeded()
+            with _counting():
+                limits.count(_CODE, self._who, window_s=WINDOW_S, amount=-1)
+        elif issubclass(kind, ApiError):
+            self._login.failed()
 
 
 def take_registration(ip: str) -> None:

@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from accounts import audit_views, key_views, views
+from accounts import audit_views, key_views, two_factor_views, views
 from accounts import schema as schema  # Importing it registers our authentication.
 from common.ids import IdConverter
 
@@ -11,11 +11,25 @@ register_converter(IdConverter, "id")
 urlpatterns = [
     path("auth/register", views.RegisterView.as_view(), name="auth-register"),
     path("auth/login", views.LoginView.as_view(), name="auth-login"),
+    path("auth/login/2fa", views.LoginCompleteView.as_view(), name="auth-login-2fa"),
     path("auth/refresh", views.RefreshView.as_view(), name="auth-refresh"),
     path("auth/logout", views.LogoutView.as_view(), name="auth-logout"),
     path("auth/profile", views.ProfileView.as_view(), name="auth-profile"),
     path("auth/sessions", views.SessionsView.as_view(), name="auth-sessions"),
     path("auth/sessions/<id:session_id>", views.SessionView.as_view(), name="auth-session"),
+    path("auth/2fa", two_factor_views.TwoFactorView.as_view(), name="auth-2fa"),
+    path("auth/2fa/setup", two_factor_views.TwoFactorSetupView.as_view(), name="auth-2fa-setup"),
+    path(
+        "auth/2fa/confirm", two_factor_views.TwoFactorConfirmView.as_view(), name="auth-2fa-confirm"
+    ),
+    path(
+        "auth/2fa/disable", two_factor_views.TwoFactorDisableView.as_view(), name="auth-2fa-disable"
+    ),
+    path(
+        "auth/2fa/recovery-codes",
+        two_factor_views.RecoveryCodesView.as_view(),
+        name="auth-2fa-recovery-codes",
+    ),
     path("auth/api-keys", key_views.ApiKeysView.as_view(), name="auth-api-keys"),
     path("auth/api-keys/<id:key_id>", key_views.ApiKeyView.as_view(), name="auth-api-key"),
     path("auth/ws-ticket", views.TicketView.as_view(), name="auth-ws-ticket"),

@@ -1,6 +1,6 @@
 """Registration, login, sessions, profile and account settings."""
 
-from typing import Any
+from typing import Any, cast
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.permissions import AllowAny
@@ -8,11 +8,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import selectors, serializers, services, tickets
+from accounts import logins, profile, selectors, serializers, services, tickets
 from accounts.access import HasSessionToEnroll, caller_of, requires
 from accounts.authentication import token_error_response
+from accounts.models import User
 from accounts.permissions import Permission
-from accounts.types import TokenError
+from accounts.types import TokenError, TokenPair
 from accounts.users import user_of
 from common.errors import not_found
 from common.freshness import freshness
@@ -34,6 +35,10 @@ _CREDENTIALS_ERRORS: Codes = {
     503: ("LOGIN_BUSY", "LOGIN_UNAVAILABLE"),
 }
 _LIMIT_ERRORS: Codes = {429: ("RATE_LIMITED",)}
+
+
+def _login_body(user: User, pair: TokenPair) -> dict[str, Any]:
+    return {**serializers.render_tokens(pair), "user": serializers.render_user(user)}
 
 
 class RegisterView(APIView):
@@ -66,8 +71,7 @@ class RegisterView(APIView):
         read_query(request)
         data = validated(serializers.RegisterInput, request.data)
         user, pair = services.user_register(**data, caller=services.caller_of(request._request))
-        body = {**serializers.render_tokens(pair), "user": serializers.render_user(user)}
-        return Response(body, status=201)
+        return Response(_login_body(user, pair), status=201)
 
 
 class LoginView(APIView):
@@ -83,19 +87,70 @@ class LoginView(APIView):
         request=serializers.LoginInput,
         responses={
             200: serializers.LoginOutput,
-            **errors(BODY_ERRORS, QUERY_ERRORS, _LIMIT_ERRORS, _CREDENTIALS_ERRORS),
+            202: serializers.ChallengeOutput,
+            **errors(
+                BODY_ERRORS,
+                QUERY_ERRORS,
+                _LIMIT_ERRORS,
+                _CREDENTIALS_ERRORS,
+                {403: ("TWO_FACTOR_INVALID",)},
+            ),
         },
     )
     def post(self, request: Request) -> Response:
-        """Open a session with a user name (or a verified e-mail address) and a password."""
+        """
+        Open a session with a user name (or a verified e-mail address) and a password.
+
+        A user with a second factor sends a code of it along, or gets 202 with a challenge for
+        login/2fa.
+        """
         read_query(request)
         data = validated(serializers.LoginInput, request.data)
-        user, pair = services.user_login(
+        login = logins.user_login(
             login=data.get("username") or data.get("email", ""),
             password=data["password"],
+            code=data.get("code", ""),
             request=request._request,
         )
-        return Response({**serializers.render_tokens(pair), "user": serializers.render_user(user)})
+        if login.pair is None:
+            body = {"challenge": login.challenge, "expires_in": logins.CHALLENGE_LIFETIME_S}
+            return Response(body, status=202)
+        return Response(_login_body(login.user, login.pair))
+
+
+class LoginCompleteView(APIView):
+    """Logging in, second step."""
+
+    authentication_classes = []
+    permission_classes = [AllowAny]
+
+    @extend_schema(
+        operation_id="auth_login_2fa",
+        summary="Complete a login with the second factor",
+        tags=["auth"],
+        auth=[],
+        request=serializers.LoginCompleteInput,
+        responses={
+            200: serializers.LoginOutput,
+            **errors(
+                BODY_ERRORS,
+                QUERY_ERRORS,
+                _LIMIT_ERRORS,
+                {
+                    401: ("CHALLENGE_INVALID",),
+                    403: ("TWO_FACTOR_INVALID",),
+                    429: ("TOO_MANY_ATTEMPTS",),
+                    503: ("LOGIN_UNAVAILABLE",),
+                },
+            ),
+        },
+    )
+    def post(self, request: Request) -> Response:
+        """Open a session with the challenge of a login and a code of the second factor."""
+        read_query(request)
+        data = validated(serializers.LoginCompleteInput, request.data)
+        login = logins.user_login_complete(**data, request=request._request)
+        return Response(_login_body(login.user, cast(TokenPair, login.pair)))
 
 
 class RefreshView(APIView):
@@ -183,7 +238,7 @@ class ProfileView(APIView):
         read_query(request)
         data = validated(serializers.ProfileInput, request.data)
         user = user_of(request)
-        pair = services.user_update(
+        pair = profile.user_update(
             user=user,
             current_password=data["current_password"],
             new_password=data.get("new_password"),

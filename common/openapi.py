@@ -75,9 +75,20 @@ Codes = Mapping[int, tuple[str, ...]]
 
 # Codes that many operations share, by status.
 LOGIN_ERRORS: Codes = {
-    401: ("NOT_AUTHENTICATED", "TOKEN_INVALID", "TOKEN_EXPIRED", "TOKEN_REVOKED"),
-    403: ("PERMISSION_DENIED",),
+    400: ("TIMESTAMP_OUT_OF_WINDOW",),
+    401: (
+        "NOT_AUTHENTICATED",
+        "TOKEN_INVALID",
+        "TOKEN_EXPIRED",
+        "TOKEN_REVOKED",
+        "INVALID_SIGNATURE",
+        "KEY_REVOKED",
+        "KEY_EXPIRED",
+    ),
+    403: ("PERMISSION_DENIED", "KEY_SCOPE", "IP_NOT_ALLOWED", "TWO_FACTOR_ENFORCED"),
+    409: ("NONCE_REUSED",),
     429: ("RATE_LIMITED",),
+    503: ("SERVICE_UNAVAILABLE",),
 }
 BODY_ERRORS: Codes = {
     400: ("INVALID_JSON", "UNKNOWN_FIELD", "VALIDATION_ERROR"),
@@ -97,7 +108,8 @@ def errors(*groups: Codes) -> dict[int, OpenApiResponse]:
     codes_by_status: dict[int, list[str]] = {}
     for group in groups:
         for status, codes in group.items():
-            codes_by_status.setdefault(status, []).extend(codes)
+            known = codes_by_status.setdefault(status, [])
+            known.extend(code for code in codes if code not in known)
     return {
         status: OpenApiResponse(response=ERROR, description=", ".join(codes))
         for status, codes in sorted(codes_by_status.items())

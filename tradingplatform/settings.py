@@ -358,6 +358,7 @@ UNFOLD = {
     "SITE_URL": "/",
     "SITE_SYMBOL": "candlestick_chart",
     "SHOW_HISTORY": True,
+    "LOGIN": {"form": "accounts.admin_login.LoginForm"},
 }
 
 # --- logs ---------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts import step_up
 from accounts.access import caller_of, requires
 from accounts.permissions import Permission
 from common.freshness import freshness
@@ -79,12 +80,14 @@ class TransferView(APIView):
     @extend_schema(
         operation_id="wallet_transfer",
         summary="Transfer between wallets or to another user",
+        parameters=[step_up.PARAMETER],
         request=TransferRequest,
         responses={
             201: schema.TRANSFER,
             200: schema.TRANSFER,
             **errors(
                 LOGIN_ERRORS,
+                step_up.ERRORS,
                 {
                     400: ("INVALID_JSON", "UNKNOWN_FIELD", "VALIDATION_ERROR"),
                     404: ("ASSET_NOT_FOUND", "RECIPIENT_NOT_FOUND"),
@@ -112,6 +115,8 @@ class TransferView(APIView):
         transfer; a different request under that id is 409.
         """
         data = validated(TransferRequest, request.data)
+        if "to_username" in data:
+            step_up.require_step_up(request)
         transfer = services.transfer_make(
             account_id=caller_of(request).account_id,
             currency=data["currency"],

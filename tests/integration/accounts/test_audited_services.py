@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from accounts import services
+from accounts import profile, services
 from accounts.enums import Role
 from accounts.models import AuditEvent, Session, User
 from accounts.operators import operator_submit
@@ -70,7 +70,7 @@ class TestUsers:
         assert event["after"] == {"username": "alice", "role": "trader", "tier": "trader"}
 
     def test_a_changed_password_is_told_without_the_password(self, inline_exchange, alice):
-        services.user_update(
+        profile.user_update(
             user=alice,
             current_password=PASSWORD,
             new_password="another horse 10",
@@ -84,7 +84,7 @@ class TestUsers:
 
     def test_a_refused_change_leaves_no_event(self, inline_exchange, alice):
         with pytest.raises(ApiError, match="INVALID_CREDENTIALS"):
-            services.user_update(
+            profile.user_update(
                 user=alice,
                 current_password="wrong horse 1",
                 new_password="another horse 10",

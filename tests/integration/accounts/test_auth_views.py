@@ -48,7 +48,7 @@ class TestRegister:
         assert "username" in answer.json()["error"]["fields"]
         assert User.objects.count() == 0
 
-    def test_a_used_address_is_neither_confirmed_nor_denied(self, api, trader):
+    def test_t12_a_used_address_is_neither_confirmed_nor_denied(self, api, trader):
         answer = register(api, username="mallory", email="ALICE@example.com")
 
         assert answer.status_code == 201
@@ -80,7 +80,7 @@ class TestLogin:
         assert answer.status_code == 200
         assert Session.objects.count() == 2
 
-    def test_wrong_password_and_unknown_user_answer_alike(self, api, trader):
+    def test_t12_wrong_password_and_unknown_user_answer_alike(self, api, trader):
         wrong = login(api, password="wrong horse 10").json()
         unknown = login(api, username="nobody", password="wrong horse 10").json()
 
@@ -89,7 +89,7 @@ class TestLogin:
         assert wrong == unknown
         assert wrong["error"]["code"] == "INVALID_CREDENTIALS"
 
-    def test_each_kind_of_failure_hashes_exactly_once(self, api, trader, monkeypatch):
+    def test_t12_each_kind_of_failure_hashes_exactly_once(self, api, trader, monkeypatch):
         from django.contrib.auth.hashers import MD5PasswordHasher
 
         calls = []
@@ -109,7 +109,7 @@ class TestLogin:
 
         assert (known, unknown, disabled) == (1, 1, 1)
 
-    def test_sixth_try_after_five_failures_is_refused_even_if_right(self, api, trader):
+    def test_t11_the_sixth_try_after_five_failures_is_refused_even_if_right(self, api, trader):
         codes = [error_code(login(api, password="wrong horse 10")) for _ in range(5)]
         answer = login(api)
 
@@ -118,7 +118,7 @@ class TestLogin:
         assert error_code(answer) == "TOO_MANY_ATTEMPTS"
         assert 0 < int(answer["Retry-After"]) <= 900
 
-    def test_other_addresses_are_not_locked_out(self, api, trader):
+    def test_t11_other_addresses_are_not_locked_out(self, api, trader):
         for _ in range(6):
             login(api, password="wrong horse 10")
 
@@ -126,13 +126,13 @@ class TestLogin:
 
         assert answer.status_code == 200
 
-    def test_twenty_failures_lock_an_address_for_every_name(self, api, trader):
+    def test_t11_twenty_failures_lock_an_address_for_every_name(self, api, trader):
         for index in range(20):
             assert login(api, username=f"nobody_{index}").status_code == 401
 
         assert login(api).status_code == 429
 
-    def test_a_name_under_attack_is_slowed_and_never_locked(self, api, trader, monkeypatch):
+    def test_t11_a_name_under_attack_is_slowed_and_never_locked(self, api, trader, monkeypatch):
         slept = []
         monkeypatch.setattr(throttle.time, "sleep", slept.append)
         monkeypatch.setattr(throttle, "FAILURES_PER_LOGIN", 6)
@@ -143,6 +143,22 @@ class TestLogin:
 
         assert login(api).status_code == 200
         assert slept == [1.0]
+
+    @pytest.mark.parametrize(
+        "spellings",
+        [
+            ["alice", "ALICE", "aLiCe", "\uff41lice", "\U0001d41alice"],
+            ["alice", "alice@example.com", " alice@example.com", "ALICE@EXAMPLE.COM", "Alice"],
+        ],
+    )
+    def test_t11_spellings_of_one_user_are_one_user(self, api, trader, spellings):
+        User.objects.update(verified_email="alice@example.com")
+        for spelling in spellings:
+            field = "email" if "@" in spelling else "username"
+            answer = api.post("/api/auth/login", {field: spelling, "password": "wrong horse 10"})
+            assert answer.status_code == 401
+
+        assert login(api).status_code == 429
 
     def test_success_gives_the_tries_back(self, api, trader):
         for _ in range(4):
