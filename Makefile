@@ -11,7 +11,7 @@ CODE := accounts adminpanel common exchange markets orders wallets tradingplatfo
 .DEFAULT_GOAL := help
 .PHONY: help run dev start build stop status reset doctor test test-unit test-watch test-coverage \
 	test-ws test-integration test-functional check audit bench prove seed migrate validate-env \
-	format lint lint-fix typecheck openapi requirements hooks
+	format lint lint-fix typecheck openapi asyncapi requirements hooks
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' Makefile
@@ -71,7 +71,7 @@ test-watch: ## Run the unit tests again whenever a file changes
 test-coverage: ## Run the tests and report coverage
 	$(PYTEST) --cov --cov-report=term --cov-report=html
 
-check: ## Static checks: ruff, bandit, mypy, imports, migrations, OpenAPI drift
+check: ## Static checks: ruff, bandit, mypy, imports, migrations, drift of OpenAPI and AsyncAPI
 	$(DEV) python tools/check.py
 
 audit: ## Ask an advisory source about the pinned dependencies
@@ -92,6 +92,9 @@ typecheck: ## Check types
 
 openapi: ## Write docs/openapi.yaml anew
 	$(DEV) manage.py spectacular --file docs/openapi.yaml --validate
+
+asyncapi: ## Write docs/asyncapi.yaml anew
+	$(DEV) manage.py asyncapi --file docs/asyncapi.yaml
 
 bench: ## Measure, with references in the same run
 	$(BOOT) --dev --redis python -m benchmarks

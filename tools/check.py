@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-OPENAPI = ROOT / "docs" / "openapi.yaml"
 CODE = [
     "accounts",
     "adminpanel",
@@ -30,6 +29,10 @@ CHECKS: dict[str, list[str]] = {
     "sdk": [str(BIN / "mypy"), "--config-file", "sdk/pyproject.toml", "sdk/src/tradingclient"],
     "migrations": [sys.executable, "manage.py", "makemigrations", "--check", "--dry-run"],
 }
+DOCUMENTS: dict[str, list[str]] = {
+    "openapi": ["spectacular", "--validate", "--fail-on-warn"],
+    "asyncapi": ["asyncapi"],
+}
 
 
 def run(name: str, command: list[str]) -> bool:
@@ -43,23 +46,24 @@ def run(name: str, command: list[str]) -> bool:
     return passed
 
 
-def openapi() -> bool:
-    """Check that docs/openapi.yaml is what the code describes."""
+def document(name: str, command: list[str]) -> bool:
+    """Check that a document under docs/ is what the code describes."""
     started = time.monotonic()
+    committed = ROOT / "docs" / f"{name}.yaml"
     with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "openapi.yaml"
-        command = [sys.executable, "manage.py", "spectacular", "--validate", "--fail-on-warn"]
-        done = subprocess.run(
-            [*command, "--file", str(path)], cwd=ROOT, capture_output=True, text=True, check=False
-        )
+        path = Path(directory) / committed.name
+        command = [sys.executable, "manage.py", *command, "--file", str(path)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         same = (
-            done.returncode == 0 and OPENAPI.exists() and path.read_bytes() == OPENAPI.read_bytes()
+            done.returncode == 0
+            and committed.exists()
+            and path.read_bytes() == committed.read_bytes()
         )
     if done.returncode != 0:
         sys.stdout.write(done.stdout + done.stderr)
     elif not same:
-        sys.stdout.write("docs/openapi.yaml differs from the code: run make openapi\n")
-    report("openapi", same, started)
+        sys.stdout.write(f"docs/{name}.yaml differs from the code: run make {name}\n")
+    report(name, same, started)
     return same
 
 
@@ -72,8 +76,11 @@ def report(name: str, passed: bool, started: float) -> None:
 
 def main() -> int:
     """Run the named checks, or all."""
-    names = sys.argv[1:] or [*CHECKS, "openapi"]
-    results = [openapi() if name == "openapi" else run(name, CHECKS[name]) for name in names]
+    names = sys.argv[1:] or [*CHECKS, *DOCUMENTS]
+    results = [
+        document(name, DOCUMENTS[name]) if name in DOCUMENTS else run(name, CHECKS[name])
+        for name in names
+    ]
     return 0 if all(results) else 1
 
 

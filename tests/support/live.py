@@ -23,6 +23,7 @@ from exchange import keys
 from exchange.events_stream import BatchEvents, BookImage, EventReader, encode_batch_events
 from markets.live.projector import PublicProjector
 from orders.live import PrivateProjector
+from tests.support import contract
 from tests.support.exchange import ExchangeHarness
 
 DEPTH = 10_000
@@ -154,14 +155,21 @@ class LiveServer:
     async def connect(self, path: str, **options: Any) -> LiveClient:
         """Open a WebSocket to a path."""
         options.setdefault("compression", None)
-        return LiveClient(await connect(f"ws://127.0.0.1:{self.port}{path}", **options))
+        connection = await connect(f"ws://127.0.0.1:{self.port}{path}", **options)
+        return LiveClient(connection, path)
 
 
 class LiveClient:
-    """A WebSocket client that speaks JSON and waits for what a test expects."""
+    """
+    A WebSocket client that speaks JSON and waits for what a test expects.
 
-    def __init__(self, connection: ClientConnection) -> None:
+    What it receives must be what the AsyncAPI document describes.
+    """
+
+    def __init__(self, connection: ClientConnection, path: str) -> None:
         self.connection = connection
+        self.path = path
+        self.is_held_to_contract = True
 
     async def send(self, **message: Any) -> None:
         """Send a message."""
@@ -171,7 +179,9 @@ class LiveClient:
         """Return the next message."""
         async with asyncio.timeout(timeout_s):
             message: dict[str, Any] = json.loads(await self.connection.recv())
-            return message
+        if self.is_held_to_contract:
+            contract.check(self.path, message)
+        return message
 
     async def until(self, timeout_s: float = 5.0, **expected: Any) -> dict[str, Any]:
         """Return the next message whose fields are as expected; others are skipped."""

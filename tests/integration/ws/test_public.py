@@ -223,6 +223,8 @@ async def test_a_client_that_does_not_read_is_cut_off_and_delays_nobody(
     for client in (slow, quick):
         await client.send(op="subscribe", channels=["trade:BTC-USDT"])
     await quick.until(type="snapshot")
+    # What follows is made up here, to be large.
+    quick.is_held_to_contract = False
     await asyncio.to_thread(pipeline.stop)
     text = body(
         epoch=hub.public.epoch, seq=1, prev=0, kind="update", time_ms=0, data=f'"{"x" * 200_000}"'

@@ -1,0 +1,118 @@
+"""Shapes of what the channels of ``/ws/admin`` carry, for the AsyncAPI document."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class _Shape(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class Process(_Shape, forbid_unknown_fields=True, kw_only=True):
+    """One process of the platform."""
+
+    name: str
+    pid: int | None
+    cpu_percent: float | None
+    memory_bytes: int | None
+    open_files: int | None
+
+
+class Redis(_Shape, forbid_unknown_fields=True, kw_only=True):
+    """What Redis says of itself."""
+
+    memory_bytes: int | None
+    clients: int | None
+    operations_per_second: int | None
+
+
+class Sockets(_Shape, forbid_unknown_fields=True, kw_only=True):
+    """The sockets of one web process."""
+
+    process: str
+    connections: int
+    subscriptions: int | None
+    frames_per_second: float | None
+    messages_per_second: float | None
+    slow_closed: int
+
+
+class System(_Shape, forbid_unknown_fields=True, kw_only=True):
+    """Processes, Redis and sockets."""
+
+    processes: list[Process]
+    redis: Redis
+    sockets: list[Sockets]
+
+
+class Projector(_Shape, forbid_unknown_fields=True, kw_only=True):
+    """Who builds the live views."""
+
+    available: bool
+    epoch: int | None
+
+
+class Engine(_Shape, forbid_unknown_fields=True, kw_only=True):
+    """What the leader of the exchange last said."""
+
+    available: bool
+    phase: str | None
+    epoch: int | None
+    command_number: int | None
+    batch: int | None
+    orders_lag: int | None
+    system_lag: int | None
+    commands_per_second: int | None
+    commit_ms: float | None
+    rows_per_batch: int | None
+    heartbeat_age_ms: int | None
+    projector: Projector
+
+
+class Source(_Shape, forbid_unknown_fields=True, kw_only=True):
+    """One source of an index price; ``divergence`` from the median, as a fraction."""
+
+    source: str
+    status: str
+    reason: str
+    age_ms: int | None
+    divergence: str | None
+
+
+class Index(_Shape, forbid_unknown_fields=True, kw_only=True):
+    """One index price."""
+
+    symbol: str
+    state: str
+    sources: list[Source]
+
+
+class Feeds(_Shape, forbid_unknown_fields=True, kw_only=True):
+    """The index prices and what is behind them."""
+
+    available: bool
+    mode: str | None
+    note: str | None
+    holder: str | None
+    age_ms: int | None
+    indexes: list[Index]
+
+
+class NamespaceUse(_Shape, forbid_unknown_fields=True, kw_only=True):
+    """How many sockets and accounts a namespace has."""
+
+    namespace: str
+    connections: int
+    users: int
+
+
+class Users(_Shape, forbid_unknown_fields=True, kw_only=True):
+    """Who is connected and what users ask for."""
+
+    namespaces: list[NamespaceUse]
+    requests_per_second: float | None
+    errors_per_second: float | None
+    refusals_per_second: float | None
+    orders_per_second: float | None
+    cancels_per_second: float | None
