@@ -110,6 +110,27 @@ def credential_is_alive(identity: Identity) -> bool:
     return session_state(identity.session_id) is not None
 
 
+def identify_token(request: HttpRequest) -> Identity | None:
+    """
+    Return the identity behind a request's ``Authorization`` header, None without one.
+
+    Raises:
+        ApiError: 401 ``NOT_AUTHENTICATED`` for another scheme, or the token's code; 429 when
+            the address has sent too many bad ones.
+    """
+    header = request.META.get("HTTP_AUTHORIZATION")
+    if not header:
+        return None
+    scheme, _, raw = header.partition(" ")
+    try:
+        if scheme.lower() != "bearer" or not raw:
+            raise TokenError("NOT_AUTHENTICATED")
+        return authenticate_token(raw)
+    except TokenError as error:
+        count_refusal(request)
+        raise token_error_response(error) from error
+
+
 class SessionTokenAuthentication(BaseAuthentication):
     """``Authorization: Bearer <access token>``; ``request.user`` is an ``Identity``."""
 
@@ -118,20 +139,10 @@ class SessionTokenAuthentication(BaseAuthentication):
         Return the identity, None without the header.
 
         Raises:
-            ApiError: 401 ``NOT_AUTHENTICATED`` for another scheme, or the token's code.
+            ApiError: as :func:`identify_token`.
         """
-        header = request.META.get("HTTP_AUTHORIZATION")
-        if not header:
-            return None
-        scheme, _, raw = header.partition(" ")
-        try:
-            if scheme.lower() != "bearer" or not raw:
-                raise TokenError("NOT_AUTHENTICATED")
-            identity = authenticate_token(raw)
-        except TokenError as error:
-            count_refusal(request._request)
-            raise token_error_response(error) from error
-        return identity, identity
+        identity = identify_token(request._request)
+        return None if identity is None else (identity, identity)
 
     def authenticate_header(self, request: Request) -> str:
         """Return the challenge of a 401."""

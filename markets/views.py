@@ -1,6 +1,6 @@
 """Public market data over REST: no login, declared parameters only."""
 
-from typing import Any, cast
+from typing import Any
 
 import redis
 from django.http import HttpRequest, HttpResponse
@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.authentication import SessionTokenAuthentication
+from accounts.key_authentication import identify
 from common import redis as redis_clients
 from common.errors import ApiError
 from common.exceptions import to_api_error
@@ -85,7 +85,7 @@ class PlainView(PublicView):
             if request.method not in {"GET", "HEAD"}:
                 raise ApiError("METHOD_NOT_ALLOWED", "This address does not take that method.", 405)
             # Never the browser session of the back-office: its user has no limit tier.
-            request.user = _caller(request)
+            request.user = identify(request)  # type: ignore[assignment]
             show_rate(request, take_request(request))
             return self.get(request, **kwargs)
         except Exception as error:
@@ -97,12 +97,6 @@ class PlainView(PublicView):
     def get(self, request: HttpRequest, symbol: str) -> HttpResponseBase:
         """Answer one market's data."""
         raise NotImplementedError
-
-
-def _caller(request: HttpRequest) -> Any:
-    """Return the identity of the token that a request carries, None without one."""
-    found = SessionTokenAuthentication().authenticate(cast(Request, request))
-    return None if found is None else found[0]
 
 
 def _json(body: bytes) -> HttpResponse:

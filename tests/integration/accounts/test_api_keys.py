@@ -197,6 +197,17 @@ class TestSigned:
         left = [int(answer["X-RateLimit-Remaining"]) for answer in (first, second)]
         assert left[1] == left[0] - 1
 
+    @pytest.mark.parametrize("path", ["ticker", "orderbook", "trades"])
+    def test_public_data_counts_for_the_account_too(self, inline_exchange, signer, path):
+        inline_exchange.seed_markets()
+        address = f"/api/markets/BTC-USDT/{path}"
+
+        signed = signer.request("GET", address)
+        forged = Signer(signer.key, "f" * 64).request("GET", address)
+
+        assert signed["X-RateLimit-Limit"] == "1200"
+        assert (forged.status_code, error_code(forged)) == (401, "INVALID_SIGNATURE")
+
     def test_an_expired_key_is_over(self, client, signer):
         ApiKey.objects.update(expires_at="2020-01-01T00:00:00Z")
 
