@@ -61,6 +61,7 @@ class AuditLogView(APIView):
     """Who changed what."""
 
     permission_classes = [requires(Permission.AUDIT_VIEW)]
+    rate_weight = 5
 
     @extend_schema(
         operation_id="admin_audit_logs",

@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from accounts import audit_views, key_views, two_factor_views, views
+from accounts import audit_views, key_views, limit_views, two_factor_views, views
 from accounts import schema as schema  # Importing it registers our authentication.
 from common.ids import IdConverter
 
@@ -34,5 +34,6 @@ urlpatterns = [
     path("auth/api-keys/<id:key_id>", key_views.ApiKeyView.as_view(), name="auth-api-key"),
     path("auth/ws-ticket", views.TicketView.as_view(), name="auth-ws-ticket"),
     path("admin/audit-logs", audit_views.AuditLogView.as_view(), name="admin-audit-logs"),
+    path("account/limits", limit_views.AccountLimitsView.as_view(), name="account-limits"),
     path("account", views.AccountView.as_view(), name="account"),
 ]

@@ -1,6 +1,7 @@
 """Errors that leave the platform: one exception, one envelope, stable codes."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from rest_framework.exceptions import APIException
@@ -21,8 +22,10 @@ class ApiError(APIException):
 
     ``fields`` maps the name of a field or parameter to its own code, ``details`` are further
     members of the envelope's error. A missing ``retry_after_s`` of a 429 or 503 is answered as
-    one second.
+    one second. ``headers`` go onto the answer.
     """
+
+    headers: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
         self,

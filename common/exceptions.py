@@ -115,7 +115,7 @@ def _from_dependency(error: BaseException) -> ApiError | None:
 
 def error_headers(error: ApiError) -> dict[str, str]:
     """Return the headers that an error's answer carries."""
-    headers = {"Cache-Control": "no-store"}
+    headers = {"Cache-Control": "no-store", **error.headers}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(error.retry_after_s)
     if error.status_code == 401:

@@ -1,9 +1,9 @@
 """
-Rate limits, counted atomically in Redis by the scripts of the ``limits`` library.
+Rate limits by account, or by address without a login; requests, orders and cancels apart.
 
-A window begins with its first hit. Large limits are drawn from Redis in portions and spent
-in the process, so that a fast client does not cost a round trip per request; limits below
-``PORTION_FROM`` are exact over all processes.
+They are taken atomically (``limit_store``). Large limits are drawn from Redis in portions and
+spent in the process, so that a fast client does not cost a round trip per request; limits
+below ``PORTION_FROM`` are exact over all processes, and no limit ever grants more than it has.
 """
 
 import asyncio
@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 import structlog
 from django.conf import settings
 from django.http import HttpRequest
-from limits.storage import MemoryStorage, RedisStorage
 from redis.exceptions import RedisError
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from common import redis as common_redis
 from common.errors import ApiError
+from common.limit_store import store
 from common.network import client_ip, limit_key
-from common.once import Once
 from common.tiers import Tier, limits_of
 
 if TYPE_CHECKING:
@@ -35,14 +34,36 @@ log = structlog.get_logger(__name__)
 PORTION_FROM = 500
 _PORTIONS = 50
 _LEASES_MAX = 50_000
+# Ends of one window, told by Redis at different times, differ by what the answers took.
+_SAME_WINDOW_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A limit and what is left of it; shown in the headers of the answer."""
+    """A limit, what is left of it, and when its window ends; shown in the headers of the answer."""
 
     limit: int
     remaining: int
+    ends_in_ms: int = 0
+
+
+def rate_headers(rate: Rate) -> dict[str, str]:
+    """Return the headers that show a rate; ``Reset`` is in seconds, rounded up."""
+    return {
+        "X-RateLimit-Limit": str(rate.limit),
+        "X-RateLimit-Remaining": str(rate.remaining),
+        "X-RateLimit-Reset": str(-(-rate.ends_in_ms // 1000)),
+    }
+
+
+class RateLimited(ApiError):
+    """More than a limit has: 429 with what the headers of the answer show."""
+
+    def __init__(self, code: str, message: str, rate: Rate) -> None:
+        """Say when to come back."""
+        retry_after_s = max(1, -(-rate.ends_in_ms // 1000))
+        super().__init__(code, message, 429, retry_after_s=retry_after_s)
+        self.headers = rate_headers(rate)
 
 
 class Caller(Protocol):
@@ -60,19 +81,8 @@ class Caller(Protocol):
 
 
 UNLIMITED = Rate(limit=0, remaining=0)
-
-
-def _make_storage() -> Any:
-    if settings.LIMITS_STORAGE == "memory":
-        return MemoryStorage()
-    return RedisStorage(
-        "redis://",
-        connection_pool=common_redis.shared_pool(),
-        key_prefix=common_redis.key("limit"),
-    )
-
-
-_storage = Once(_make_storage)
+# Buckets: what uses up one leaves the others alone.
+REQUESTS, ORDERS, CANCELS = "requests", "orders", "cancels"
 
 
 class _Leases:
@@ -82,28 +92,37 @@ class _Leases:
         self._lock = threading.Lock()
         self._left: dict[str, tuple[int, float, int]] = {}
 
-    def spend(self, key: str, cost: int) -> int | None:
-        """Return the tokens known to remain if the lease covers the cost."""
+    def spend(self, key: str, cost: int) -> tuple[int, int] | None:
+        """Return what remains, and the ms until its window ends, if the lease covers the cost."""
         with self._lock:
             lease = self._left.get(key)
             if lease is None:
                 return None
             tokens, ends, remaining = lease
-            if tokens < cost or ends < time.monotonic():
+            ends_in_ms = round((ends - time.monotonic()) * 1000)
+            if tokens < cost or ends_in_ms <= 0:
                 return None
             self._left[key] = (tokens - cost, ends, remaining)
-            return remaining + tokens - cost
+            return remaining + tokens - cost, ends_in_ms
 
-    def add(self, key: str, tokens: int, *, window_s: int, remaining: int) -> None:
-        """Keep drawn tokens until their window must have ended."""
+    def add(self, key: str, tokens: int, *, ends_in_ms: int, remaining: int) -> None:
+        """Keep drawn tokens until the window ends from which they were drawn."""
         now = time.monotonic()
+        ends = now + ends_in_ms / 1000
         with self._lock:
             if len(self._left) >= _LEASES_MAX:
                 self._left.clear()
-            left, ends, _ = self._left.get(key, (0, now + window_s, 0))
-            if ends < now:
-                left, ends = 0, now + window_s
+            left, old_ends, _ = self._left.get(key, (0, 0.0, 0))
+            # Tokens of a window that is over must not be spent in the next.
+            if old_ends <= now or old_ends < ends - _SAME_WINDOW_S:
+                left = 0
             self._left[key] = (left + tokens, ends, remaining)
+
+    def held(self, key: str) -> int:
+        """Return the tokens that this process has drawn and not spent."""
+        with self._lock:
+            tokens, ends, _ = self._left.get(key, (0, 0.0, 0))
+            return tokens if ends > time.monotonic() else 0
 
     def clear(self) -> None:
         with self._lock:
@@ -116,7 +135,7 @@ _leases = _Leases()
 def reset() -> None:
     """Forget storage and portions; for tests."""
     _leases.clear()
-    _storage.clear()
+    store.clear()
 
 
 def is_resting() -> bool:
@@ -131,7 +150,7 @@ def count(bucket: str, who: str, *, window_s: int, amount: int = 1) -> int:
     Raises:
         redis.exceptions.RedisError: if Redis cannot be asked.
     """
-    return int(_storage().incr(f"{bucket}/{who}", window_s, amount))
+    return int(store().counters.incr(f"{bucket}/{who}", window_s, amount))
 
 
 def counted(bucket: str, who: str) -> int:
@@ -141,7 +160,7 @@ def counted(bucket: str, who: str) -> int:
     Raises:
         redis.exceptions.RedisError: if Redis cannot be asked.
     """
-    return int(_storage().get(f"{bucket}/{who}"))
+    return int(store().counters.get(f"{bucket}/{who}"))
 
 
 def forget(bucket: str, who: str) -> None:
@@ -151,28 +170,16 @@ def forget(bucket: str, who: str) -> None:
     Raises:
         redis.exceptions.RedisError: if Redis cannot be asked.
     """
-    _storage().clear(f"{bucket}/{who}")
+    store().counters.clear(f"{bucket}/{who}")
 
 
 def seconds_left(bucket: str, who: str, *, window_s: int) -> int:
     """Return how long a counter still counts, at least one second."""
     try:
-        ends = float(_storage().get_expiry(f"{bucket}/{who}"))
+        ends = float(store().counters.get_expiry(f"{bucket}/{who}"))
     except RedisError:
         return window_s
     return max(1, min(window_s, round(ends - time.time() + 0.5)))
-
-
-def _draw(key: str, *, limit: int, window_s: int, cost: int) -> int | None:
-    """Return what remains after taking ``cost``, None (and nothing taken) if it is too much."""
-    storage = _storage()
-    total = int(storage.incr(key, window_s, cost))
-    if total <= limit:
-        return limit - total
-    if cost > 1:
-        # A refused batch costs nothing; a refused single stays counted, which changes nothing.
-        storage.incr(key, window_s, -cost)
-    return None
 
 
 def take(
@@ -182,37 +189,84 @@ def take(
     Take ``cost`` from a limit. While Redis is away everything is allowed.
 
     Raises:
-        ApiError: 429 with ``code`` and Retry-After; nothing was taken.
+        RateLimited: 429 with ``code`` and Retry-After; nothing was taken.
     """
     if limit == 0 or cost == 0:
         return UNLIMITED
     key = f"{bucket}/{who}"
     leased = _leases.spend(key, cost)
     if leased is not None:
-        return Rate(limit, leased)
+        return Rate(limit, *leased)
     if is_resting():
         return Rate(limit, limit)
     try:
-        if limit >= PORTION_FROM:
-            portion = max(cost, limit // _PORTIONS)
-            remaining = _draw(key, limit=limit, window_s=window_s, cost=portion)
-            if remaining is not None:
-                spare = portion - cost
-                _leases.add(key, spare, window_s=window_s, remaining=remaining)
-                return Rate(limit, remaining + spare)
-        remaining = _draw(key, limit=limit, window_s=window_s, cost=cost)
+        return _drawn(key, limit=limit, window_s=window_s, cost=cost, code=code)
     except RedisError as error:
         common_redis.note_failure()
         log.warning("rate_limit_unavailable", bucket=bucket, error=type(error).__name__)
         return Rate(limit, limit)
-    if remaining is None:
-        raise ApiError(
-            code,
-            f"More than {limit} per {window_s} s.",
-            429,
-            retry_after_s=seconds_left(bucket, who, window_s=window_s),
-        )
-    return Rate(limit, remaining)
+
+
+def _drawn(key: str, *, limit: int, window_s: int, cost: int, code: str) -> Rate:
+    """Take from the store: a whole portion of a large limit while it has one, else the cost."""
+    portion = limit // _PORTIONS if limit >= PORTION_FROM else 0
+    if portion > cost:
+        taken = store().take(key, cost=portion, limit=limit, window_s=window_s)
+        if taken.granted:
+            spare = portion - cost
+            _leases.add(key, spare, ends_in_ms=taken.ends_in_ms, remaining=taken.remaining)
+            return Rate(limit, taken.remaining + spare, taken.ends_in_ms)
+    taken = store().take(key, cost=cost, limit=limit, window_s=window_s)
+    if not taken.granted:
+        rate = Rate(limit, taken.remaining, taken.ends_in_ms)
+        raise RateLimited(code, f"More than {limit} per {window_s} s.", rate)
+    return Rate(limit, taken.remaining, taken.ends_in_ms)
+
+
+def look(bucket: str, who: str, *, limit: int, window_s: int) -> Rate:
+    """
+    Return what is left of a limit without taking from it.
+
+    Portions that other processes hold of a large limit count as taken. While Redis is away
+    everything is left.
+    """
+    if limit == 0:
+        return UNLIMITED
+    if is_resting():
+        return Rate(limit, limit)
+    key = f"{bucket}/{who}"
+    try:
+        seen = store().take(key, cost=0, limit=limit, window_s=window_s)
+    except RedisError as error:
+        common_redis.note_failure()
+        log.warning("rate_limit_unavailable", bucket=bucket, error=type(error).__name__)
+        return Rate(limit, limit)
+    used = seen.remaining < limit
+    remaining = min(limit, seen.remaining + _leases.held(key))
+    return Rate(limit, remaining, seen.ends_in_ms if used else 0)
+
+
+def look_requests(caller: Caller) -> Rate:
+    """Return what is left of an account's request rate."""
+    limits = limits_of(caller.tier)
+    return look(
+        REQUESTS,
+        str(caller.account_id),
+        limit=limits.requests,
+        window_s=limits.requests_window_s,
+    )
+
+
+def look_orders(caller: Caller) -> Rate:
+    """Return what is left of an account's order rate."""
+    limit = limits_of(caller.tier).orders_per_s
+    return look(ORDERS, str(caller.account_id), limit=limit, window_s=1)
+
+
+def look_cancels(caller: Caller) -> Rate:
+    """Return what is left of an account's cancel rate."""
+    limit = limits_of(caller.tier).cancels_per_s
+    return look(CANCELS, str(caller.account_id), limit=limit, window_s=1)
 
 
 def take_orders(caller: Caller, number: int = 1) -> Rate:
@@ -224,7 +278,7 @@ def take_orders(caller: Caller, number: int = 1) -> Rate:
     """
     limit = limits_of(caller.tier).orders_per_s
     who = str(caller.account_id)
-    return take("orders", who, limit=limit, window_s=1, cost=number, code="ORDER_RATE")
+    return take(ORDERS, who, limit=limit, window_s=1, cost=number, code="ORDER_RATE")
 
 
 def take_cancels(caller: Caller, number: int = 1) -> Rate:
@@ -235,19 +289,19 @@ def take_cancels(caller: Caller, number: int = 1) -> Rate:
         ApiError: 429 ``RATE_LIMITED``.
     """
     limit = limits_of(caller.tier).cancels_per_s
-    return take("cancels", str(caller.account_id), limit=limit, window_s=1, cost=number)
+    return take(CANCELS, str(caller.account_id), limit=limit, window_s=1, cost=number)
 
 
 async def take_orders_async(caller: Caller, number: int = 1) -> Rate:
     """Do what :func:`take_orders` does without blocking the event loop."""
     limit = limits_of(caller.tier).orders_per_s
-    return await _take_async(take_orders, "orders", caller, number, limit)
+    return await _take_async(take_orders, ORDERS, caller, number, limit)
 
 
 async def take_cancels_async(caller: Caller, number: int = 1) -> Rate:
     """Do what :func:`take_cancels` does without blocking the event loop."""
     limit = limits_of(caller.tier).cancels_per_s
-    return await _take_async(take_cancels, "cancels", caller, number, limit)
+    return await _take_async(take_cancels, CANCELS, caller, number, limit)
 
 
 async def _take_async(function: Any, bucket: str, caller: Caller, number: int, limit: int) -> Rate:
@@ -255,7 +309,7 @@ async def _take_async(function: Any, bucket: str, caller: Caller, number: int, l
         return UNLIMITED
     leased = _leases.spend(f"{bucket}/{caller.account_id}", number)
     if leased is not None:
-        return Rate(limit, leased)
+        return Rate(limit, *leased)
     rate: Rate = await asyncio.to_thread(function, caller, number)
     return rate
 
@@ -275,7 +329,7 @@ def take_request(request: HttpRequest | Request, *, weight: int = 1) -> Rate:
         tier, who = Tier.ANONYMOUS, limit_key(client_ip(plain))
     limits = limits_of(tier)
     return take(
-        "requests", who, limit=limits.requests, window_s=limits.requests_window_s, cost=weight
+        REQUESTS, who, limit=limits.requests, window_s=limits.requests_window_s, cost=weight
     )
 
 
@@ -304,6 +358,6 @@ class RequestThrottle(BaseThrottle):
 
 
 def show_rate(request: HttpRequest | Request, rate: Rate) -> None:
-    """Let the answer carry ``X-RateLimit-Limit`` and ``X-RateLimit-Remaining``."""
+    """Let the answer show a rate in its headers."""
     plain = request._request if isinstance(request, Request) else request
-    plain.rate_limit = rate  # type: ignore[attr-defined]
+    plain.rate_headers = rate_headers(rate)  # type: ignore[attr-defined]

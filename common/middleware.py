@@ -42,10 +42,8 @@ class RequestIdMiddleware:
         response = self.get_response(request)
         bind_client_ip("")
         response[HEADER] = request_id
-        rate = getattr(request, "rate_limit", None)
-        if rate is not None:
-            response["X-RateLimit-Limit"] = str(rate.limit)
-            response["X-RateLimit-Remaining"] = str(max(0, rate.remaining))
+        for name, value in getattr(request, "rate_headers", {}).items():
+            response.headers.setdefault(name, value)
         if request.path_info.startswith(API_PREFIX) and not response.has_header("Cache-Control"):
             response["Cache-Control"] = "no-store"
         return response

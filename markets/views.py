@@ -187,6 +187,8 @@ class TradeListView(PlainView):
 class KlineListView(PublicView):
     """One market's candles."""
 
+    rate_weight = 2
+
     @extend_schema(
         operation_id="markets_klines",
         parameters=[KlinesQuery],

@@ -22,6 +22,7 @@ class OrderPreviewView(APIView):
     """What an order would do."""
 
     permission_classes = [requires(Permission.ACCOUNT_VIEW)]
+    rate_weight = 2
 
     @extend_schema(
         operation_id="orders_preview",

@@ -133,6 +133,7 @@ class OrderHistoryView(APIView):
     """Finished orders."""
 
     permission_classes = [requires(Permission.ACCOUNT_VIEW, write=Permission.TRADE)]
+    rate_weight = 5
 
     @extend_schema(
         operation_id="orders_history",
@@ -316,6 +317,7 @@ class FillsView(APIView):
     """Own trades."""
 
     permission_classes = [requires(Permission.ACCOUNT_VIEW, write=Permission.TRADE)]
+    rate_weight = 5
 
     @extend_schema(
         operation_id="fills_list",

@@ -272,6 +272,7 @@ CORS_EXPOSE_HEADERS = [
     "X-Request-ID",
     "X-RateLimit-Limit",
     "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
 ]
 
 ADMIN_PATH = env.text("ADMIN_PATH")

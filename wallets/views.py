@@ -133,6 +133,7 @@ class HistoryView(APIView):
     """The ledger."""
 
     permission_classes = [requires(Permission.ACCOUNT_VIEW)]
+    rate_weight = 5
 
     @extend_schema(
         operation_id="wallet_history",

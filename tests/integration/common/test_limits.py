@@ -1,4 +1,5 @@
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -60,6 +61,11 @@ class TestTake:
 
         assert raised.value.status_code == 429
         assert 58 <= raised.value.retry_after_s <= 60
+        assert raised.value.headers == {
+            "X-RateLimit-Limit": "1",
+            "X-RateLimit-Remaining": "0",
+            "X-RateLimit-Reset": str(raised.value.retry_after_s),
+        }
 
     def test_a_batch_counts_its_size_and_a_refused_one_nothing(self):
         assert limits.take("a", "x", limit=10, window_s=60, cost=6).remaining == 4
@@ -76,6 +82,60 @@ class TestTake:
 
     def test_no_limit_is_never_counted(self):
         assert limits.take("a", "x", limit=0, window_s=60) == limits.UNLIMITED
+
+
+class TestAtomicity:
+    def test_t18_of_1000_parallel_requests_exactly_100_are_granted(self):
+        # A window that does not end while the test runs: the limiter's clock stands still.
+        found = outcomes(lambda: limits.take("a", "x", limit=100, window_s=86_400), 1_000)
+
+        assert found.count("RATE_LIMITED") == 900
+        granted = [rate.remaining for rate in found if rate != "RATE_LIMITED"]
+        assert sorted(granted) == list(range(100))
+
+    def test_t18_refused_batches_never_cost_anybody_anything(self):
+        def one(cost):
+            return lambda: limits.take("a", "x", limit=100, window_s=86_400, cost=cost)
+
+        functions = [one(101), one(1)] * 100
+        with ThreadPoolExecutor(32) as pool:
+            found = [future.exception() for future in [pool.submit(f) for f in functions]]
+
+        assert sum(error is None for error in found) == 100
+        assert limits.look("a", "x", limit=100, window_s=86_400).remaining == 0
+
+    def test_looking_takes_nothing(self):
+        assert limits.look("a", "x", limit=10, window_s=60) == limits.Rate(10, 10, 0)
+        limits.take("a", "x", limit=10, window_s=60, cost=3)
+
+        seen = [limits.look("a", "x", limit=10, window_s=60) for _ in range(3)]
+
+        assert {rate.remaining for rate in seen} == {7}
+        assert all(58_000 < rate.ends_in_ms <= 60_000 for rate in seen)
+        assert limits.look("a", "x", limit=0, window_s=60) == limits.UNLIMITED
+
+    def test_looking_counts_what_this_process_still_holds(self):
+        limits.take("a", "x", limit=1_000, window_s=60)
+
+        assert limits.look("a", "x", limit=1_000, window_s=60).remaining == 999
+
+    def test_a_window_begins_anew_with_the_first_take_after_it(self):
+        limits.take("a", "x", limit=1, window_s=1)
+        with pytest.raises(ApiError):
+            limits.take("a", "x", limit=1, window_s=1)
+        time.sleep(1.05)
+
+        assert limits.take("a", "x", limit=1, window_s=1).remaining == 0
+        with pytest.raises(ApiError):
+            limits.take("a", "x", limit=1, window_s=1)
+
+    def test_tokens_of_one_window_are_not_spent_in_the_next(self):
+        for _ in range(3):
+            limits.take("a", "x", limit=500, window_s=1)
+        time.sleep(1.05)
+        limits.take("a", "x", limit=500, window_s=1)
+
+        assert limits.look("a", "x", limit=500, window_s=1).remaining == 499
 
 
 class TestOrders:
