@@ -45,6 +45,7 @@ def _leg(types: tuple[OrderType, ...], *, trailing: bool = False) -> RequestTabl
         requests.PRICE,
         requests.TRIGGER_PRICE,
         requests.TRIGGER_BY,
+        requests.PRICE_PROTECT,
         *more,
         requests.TIME_IN_FORCE,
         requests.EXPIRE_TIME,

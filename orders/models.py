@@ -92,6 +92,7 @@ class OrderTerms(models.Model):
     link_id = models.BigIntegerField()
     link_kind = models.SmallIntegerField()
     holds = models.BooleanField()
+    price_protect = models.BooleanField(default=False)
 
     class Meta:
         indexes = [

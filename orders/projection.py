@@ -72,6 +72,7 @@ TERMS = Table(
         "link_id",
         "link_kind",
         "holds",
+        "price_protect",
     ),
 )
 
@@ -195,6 +196,7 @@ def _terms_row(order: Order, terms: Terms) -> Row:
         terms.link_id,
         terms.link_kind.real,
         terms.holds,
+        terms.price_protect,
     )
 
 
@@ -205,6 +207,7 @@ def terms_from_row(row: Row) -> Terms:
     values["link_kind"] = LinkKind(values["link_kind"])
     values["reprice"] = bool(values["reprice"])
     values["holds"] = bool(values["holds"])
+    values["price_protect"] = bool(values["price_protect"])
     return Terms(**values)
 
 

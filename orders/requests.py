@@ -101,6 +101,10 @@ EXPIRE_TIME = time_field(
     "expire_time",
     description="With gtd: when the order ends, 1 second to 1 year ahead, in milliseconds UTC.",
 )
+PRICE_PROTECT = boolean_field(
+    "price_protect",
+    description="Conditional orders: stay armed while last and mark price are far apart.",
+)
 REPRICE = boolean_field(
     "reprice",
     description="With post_only: rest one tick behind the best opposite price instead.",
@@ -127,6 +131,7 @@ ORDER_FIELDS = table_of(
     TRIGGER_BY,
     ACTIVATION_PRICE,
     CALLBACK_RATE,
+    PRICE_PROTECT,
     DISPLAY_QUANTITY,
     EXPIRE_TIME,
     REPRICE,
@@ -141,6 +146,7 @@ _SPECIAL_FIELDS = frozenset(
         "trigger_by",
         "activation_price",
         "callback_rate",
+        "price_protect",
         "display_quantity",
         "expire_time",
         "reprice",
@@ -159,6 +165,8 @@ _NEEDED = {
     OrderType.TRAILING_STOP: ("quantity", "callback_rate"),
 }
 _NOTHING_SPECIAL = SpecialTerms()
+# Terms that are part of a request's meaning whether they are used or not.
+_FIRST_TERMS = 9
 _GTC, _IOC, _GTD = TimeInForce.GTC, TimeInForce.IOC, TimeInForce.GTD
 
 
@@ -244,6 +252,7 @@ def special_of(values: Mapping[str, Any]) -> SpecialTerms:
         reprice=values.get("reprice", False),
         reduce_only=values.get("reduce_only", False),
         close_position=values.get("close_position", False),
+        price_protect=values.get("price_protect", False),
     )
 
 
@@ -316,7 +325,12 @@ def order_meaning(
         int(values.get("self_trade_prevention") or 0),
     ]
     if special is not None and special != _NOTHING_SPECIAL:
-        meaning.extend(int(value) for value in structs.astuple(special))
+        terms = structs.astuple(special)
+        meaning.extend(int(value) for value in terms[:_FIRST_TERMS])
+        # What came later counts only where it is used: older ids keep their meaning.
+        meaning.extend(
+            place for place, value in enumerate(terms[_FIRST_TERMS:], start=_FIRST_TERMS) if value
+        )
     return meaning
 
 

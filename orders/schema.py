@@ -78,6 +78,10 @@ ORDER_PROPERTIES: dict[str, Any] = {
         "type": ["boolean", "null"],
         "description": "Trailing stops: whether it follows the price already.",
     },
+    "price_protect": {
+        "type": ["boolean", "null"],
+        "description": "Conditional orders: whether it stays armed at prices far from the mark.",
+    },
     "triggered_at": {**MILLISECONDS_OR_NULL, "description": "When a price fired it."},
     "display_quantity": DECIMAL_OR_NULL,
     "expire_time": {**MILLISECONDS_OR_NULL, "description": "When it ends, with gtd."},

@@ -73,6 +73,7 @@ _TERMS_COLUMNS = (
     "triggered_ms",
     "link_id",
     "link_kind",
+    "price_protect",
     "hidden_atoms",
 )
 _ENUMS = (
@@ -309,7 +310,8 @@ def _terms_by_order(order_ids: Sequence[int]) -> dict[int, tuple[OrderTerms, int
         chunk = order_ids[start : start + TERMS_CHUNK]
         rows = TermsRow.objects.filter(id__in=chunk).values_list("id", *_TERMS_COLUMNS)
         for order_id, *values, hidden_atoms in rows:
-            values[0], values[-1] = TriggerType(values[0]), LinkKind(values[-1])
+            values[0], values[-2] = TriggerType(values[0]), LinkKind(values[-2])
+            values[-1] = bool(values[-1])
             found[order_id] = (OrderTerms(*values), hidden_atoms)
     return found
 

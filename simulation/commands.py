@@ -73,7 +73,9 @@ MARKETS = (
 )
 
 
-# The second market breaks now and then, for a moment.
+# In the first market protected orders wait when last and mark price are 0.1 % apart; the
+# second breaks now and then, for a moment.
+GOLD_SAFETY = MarketSafety(trigger_protect_e8=ATOMS // 1_000)
 DUST_SAFETY = MarketSafety(
     breaker_band_e8=ATOMS // 10 * 2,
     breaker_window_ms=400,
@@ -106,7 +108,7 @@ def configure_market(
         price_band_e8=ATOMS // 1000 * 3 if ordinary else 0,
         market_band_e8=ATOMS // 1000 * 2 if ordinary else 0,
         status=status,
-        safety=safety or (MarketSafety() if ordinary else DUST_SAFETY),
+        safety=safety or (GOLD_SAFETY if ordinary else DUST_SAFETY),
     )
 
 

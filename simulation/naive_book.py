@@ -93,6 +93,7 @@ class NaiveOrder:
     display: int = 0
     expires: int = 0
     reprice: bool = False
+    price_protect: bool = False
     filled: int = 0
     quote_filled: int = 0
     fee_e8: int = 0

@@ -107,6 +107,7 @@ class NaiveChecks(NaiveAccounts):
                 or special.trigger_price_atoms
                 or special.activation_price_atoms
                 or special.callback_rate_e8
+                or special.price_protect
             )
         if order.order_type is OrderType.TRAILING_STOP:
             return special.reprice or special.trigger_price_atoms != 0
@@ -271,6 +272,7 @@ class NaiveChecks(NaiveAccounts):
             display=special.display_atoms,
             expires=special.expires_ms,
             reprice=special.reprice,
+            price_protect=special.price_protect,
             link_kind=LinkKind.NONE,
         )
         if made.is_conditional():

@@ -230,6 +230,7 @@ class NaiveMatching(NaiveSafeguards):
                 order.extreme = best(order.extreme, price)
         if not self.trades_now(market_id):
             return
+        doubtful = self.is_doubtful(market_id)
         armed = [o for o in conditional if not o.fired]
         following = [o for o in armed if o.extreme]
         for rises in (True, False):
@@ -243,10 +244,10 @@ class NaiveMatching(NaiveSafeguards):
                 if order.callback:
                     order.extreme = price
                     order.since = self.tick()
-                else:
+                elif not (doubtful and order.price_protect):
                     self._fire_later(order)
         for order in sorted(following, key=lambda o: (o.callback, o.side, o.since)):
-            if order.came_back(price):
+            if order.came_back(price) and not (doubtful and order.price_protect):
                 self._fire_later(order)
 
     def _fire_later(self, order: NaiveOrder) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from exchange.core import commands as c
 from exchange.core.enums import EndReason, MarketStatus, OrderStatus, StatusCause
 from exchange.core.rejects import Code
 from simulation.naive_accounts import AMOUNT_MAX, Answer
-from simulation.naive_book import MAY_REST, NaiveOrder
+from simulation.naive_book import ATOMS, MAY_REST, NaiveOrder
 from simulation.naive_checks import NaiveChecks, refuse_if
 
 DAY_MS = 24 * 3_600_000
@@ -161,6 +162,15 @@ class NaiveSafeguards(NaiveChecks):
                 if (order.account_id, order.market_id) == scope and order.is_in_book():
                     self.end(order, OrderStatus.CANCELLED, EndReason.QUOTE_PROTECTION)
         self.run_over = []
+
+    # -- prices nobody should believe -------------------------------------------------
+
+    def is_doubtful(self, market_id: int) -> bool:
+        """Tell whether last and mark price differ by more than the market believes."""
+        rate = self.markets[market_id].safety.trigger_protect_e8
+        last, mark = self.last.get(market_id, 0), self.index.get(market_id, 0)
+        known = rate > 0 and last > 0 and mark > 0
+        return known and Fraction(abs(mark - last), mark) > Fraction(rate, ATOMS)
 
     # -- circuit breakers -------------------------------------------------------------
 

@@ -79,6 +79,7 @@ class CommandSource(PlainCommands):
                 expires_ms=self.expiry() if dated != (r.random() < 0.02) else 0,
                 reprice=r.random() < 0.3,
                 reduce_only=r.random() < 0.005,
+                price_protect=r.random() < 0.005,
                 trigger_price_atoms=0 if r.random() < 0.99 else shape.middle,
             ),
         )
@@ -105,6 +106,7 @@ class CommandSource(PlainCommands):
                 expires_ms=self.expiry() if force is TimeInForce.GTD else 0,
                 display_atoms=shape.lot * 2 if priced and r.random() < 0.1 else 0,
                 callback_rate_e8=CALLBACK if r.random() < 0.01 else 0,
+                price_protect=r.random() < 0.4,
             ),
         }
         return self.own(shape, **{**values, **fields})
@@ -131,6 +133,7 @@ class CommandSource(PlainCommands):
                 trigger_type=r.choices(list(TriggerType), TRIGGERS)[0],
                 activation_price_atoms=self.rarely_strange(activation),
                 callback_rate_e8=self.rarely_strange(rate),
+                price_protect=r.random() < 0.4,
             ),
         )
 

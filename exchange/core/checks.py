@@ -135,7 +135,13 @@ def _special_fits(order_type: OrderType, special: SpecialTerms) -> bool:
     """Tell whether the terms are of a kind that the type has."""
     trigger, activation = special.trigger_price_atoms, special.activation_price_atoms
     if order_type not in CONDITIONAL_TYPES:
-        return not (trigger or activation or special.callback_rate_e8 or special.trigger_type)
+        return not (
+            trigger
+            or activation
+            or special.callback_rate_e8
+            or special.trigger_type
+            or special.price_protect
+        )
     if special.reprice:
         return False
     if order_type is OrderType.TRAILING_STOP:

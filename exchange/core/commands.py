@@ -39,7 +39,8 @@ class SpecialTerms(msgspec.Struct, frozen=True, array_like=True, gc=False):
     trailing stop has ``callback_rate_e8`` instead and, optionally, an activation price.
     ``display_atoms`` makes an iceberg that shows so much at a time. ``expires_ms`` goes with
     GTD. ``reprice`` lets a post-only order that would cross rest one tick behind the best
-    opposite price.
+    opposite price. With ``price_protect`` a conditional order does not fire, and stays armed,
+    while last and mark price are further apart than the market's trigger protection allows.
     """
 
     trigger_type: TriggerType = TriggerType.NONE
@@ -51,6 +52,7 @@ class SpecialTerms(msgspec.Struct, frozen=True, array_like=True, gc=False):
     reprice: bool = False
     reduce_only: bool = False
     close_position: bool = False
+    price_protect: bool = False
 
 
 class PlaceOrder(Command, frozen=True, gc=False):

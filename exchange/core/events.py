@@ -50,6 +50,7 @@ class OrderTerms(msgspec.Struct, frozen=True, array_like=True, gc=False):
     triggered_ms: int
     link_id: int
     link_kind: LinkKind
+    price_protect: bool = False
 
 
 class OrderChanged(Event, frozen=True, gc=False):

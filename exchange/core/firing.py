@@ -147,6 +147,10 @@ def fire(memory: Memory, order: Order, terms: Terms, events: list[AnyEvent]) -> 
     if terms.link_kind is LinkKind.OCO:
         memory.end_other_leg(order, events)
         memory.claim_hold(order)
+    if terms.activation_number:
+        heir = market.triggers(terms.trigger_type).remove(order, terms)
+        if heir is not None:
+            memory.changes.orders[heir.order_id] = heir
     terms.triggered_ms = memory.time_ms
     order.status = OrderStatus.OPEN
     order.priority = memory.next_priority()

@@ -394,4 +394,5 @@ def _visible(terms: Terms) -> OrderTerms:
         terms.triggered_ms,
         terms.link_id,
         terms.link_kind,
+        terms.price_protect,
     )

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from itertools import chain
 
-from exchange.core.enums import Side, TriggerType
+from exchange.core.enums import OrderStatus, TriggerType
 from exchange.core.memory import Market, Memory
 from exchange.core.state import ActivateTask, FireTask, Order
+from exchange.core.trailing import FiredLine, Trail, in_turn
 from exchange.core.triggers import (
-    TrailBucket,
-    TrailGroup,
     TriggerLevels,
     Triggers,
-    best_price,
     is_reached,
     is_rising,
+    turn_of,
 )
+from exchange.core.units import RATE_ONE
 
 
 def observe(memory: Memory, market_id: int, trigger_type: TriggerType, price_atoms: int) -> None:
@@ -25,99 +24,102 @@ def observe(memory: Memory, market_id: int, trigger_type: TriggerType, price_ato
 
     A market that is not trading fires at no price: its conditional orders stay armed and
     meet the first price after it resumed. Trailing stops that are active follow every price.
+    Orders with price protection are left alone while last and mark price are far apart.
     """
     market = memory.markets[market_id]
     triggers = market.triggers(trigger_type)
-    if triggers.buckets:
-        _follow(memory, market, triggers, price_atoms)
+    trails = triggers.trails
+    for trail in trails.values():
+        storer = trail.follow(price_atoms)
+        if storer is not None:
+            memory.changes.orders[storer.order_id] = storer
     if not memory.evaluates(market):
         return
-    for levels in (triggers.rising, triggers.falling):
-        if levels.is_reached(price_atoms):
-            _fire_levels(memory, market_id, trigger_type, levels, price_atoms)
-    if triggers.buckets:
-        _fire_trails(memory, market_id, trigger_type, triggers, price_atoms)
+    for plain, protected in (
+        (triggers.rising, triggers.protected_rising),
+        (triggers.falling, triggers.protected_falling),
+    ):
+        believed = protected.is_reached(price_atoms) and are_close(market)
+        if believed or plain.is_reached(price_atoms):
+            fired = [plain, protected] if believed else [plain]
+            _fire_levels(memory, market_id, trigger_type, fired, price_atoms, protected=believed)
+    for (_, guarded), trail in trails.items():
+        if trail.is_reached(price_atoms) and (not guarded or are_close(market)):
+            _fire_trails(memory, market, trigger_type, triggers, price_atoms)
+            break
     for levels in (triggers.rising_starts, triggers.falling_starts):
         if levels.is_reached(price_atoms):
             _activate(memory, market_id, trigger_type, triggers, levels, price_atoms)
+
+
+def are_close(market: Market) -> bool:
+    """
+    Tell whether last and mark price agree well enough for protected orders to fire.
+
+    They do where the market does not ask, or where one of the two is not known.
+    """
+    rate_e8 = market.config.safety.trigger_protect_e8
+    mark, last = market.trigger_price(TriggerType.MARK), market.last_atoms
+    if not rate_e8 or not mark or not last:
+        return True
+    return abs(mark - last) * RATE_ONE <= mark * rate_e8
 
 
 def _fire_levels(
     memory: Memory,
     market_id: int,
     trigger_type: TriggerType,
-    levels: TriggerLevels,
+    fired: list[TriggerLevels],
     price_atoms: int,
+    *,
+    protected: bool,
 ) -> None:
-    farthest = levels.keys[0] if levels.rising else levels.keys[-1]
-    reached = levels.take_reached(price_atoms)
+    """Take out what a price reached of the triggers of one direction."""
+    rising = fired[0].rising
+    reached = [
+        order
+        for levels in fired
+        for level in levels.take_reached(price_atoms)
+        for order in level.values()
+    ]
+    if protected:
+        reached.sort(key=turn_of)
+    farthest = abs(turn_of(reached[0])[0])
     last = memory.tasks[-1] if memory.tasks else None
-    if isinstance(last, FireTask) and _goes_on(last, market_id, trigger_type, levels, farthest):
+    if (
+        isinstance(last, FireTask)
+        and not last.trails
+        and (last.market_id, last.trigger_type) == (market_id, trigger_type)
+        and (last.rising, last.protected) == (rising, protected)
+        and (farthest > last.price_atoms if rising else farthest < last.price_atoms)
+    ):
+        # All that this price fires lies beyond all that the task fires, in its direction.
         task = last
         task.price_atoms = price_atoms
         task.below_priority = memory.next_priority()
     else:
-        task = _add_task(memory, market_id, trigger_type, price_atoms, rising=levels.rising)
-    memory.fired[task.number].extend(chain.from_iterable(level.values() for level in reached))
-
-
-def _goes_on(
-    task: FireTask,
-    market_id: int,
-    trigger_type: TriggerType,
-    levels: TriggerLevels,
-    farthest_atoms: int,
-) -> bool:
-    """Tell whether what a price fires lies beyond all that a task fires, in its direction."""
-    if (
-        task.trails
-        or (task.market_id, task.trigger_type) != (market_id, trigger_type)
-        or task.rising is not levels.rising
-    ):
-        return False
-    if task.rising:
-        return farthest_atoms > task.price_atoms
-    return farthest_atoms < task.price_atoms
-
-
-def _follow(memory: Memory, market: Market, triggers: Triggers, price_atoms: int) -> None:
-    """Move the extremes of trailing stops, of those too whose turn to fire has not come."""
-    for bucket in triggers.buckets.values():
-        storer = bucket.follow(price_atoms)
-        if storer is not None:
-            memory.changes.orders[storer.order_id] = storer
-    for task in memory.tasks:
-        if (
-            isinstance(task, FireTask)
-            and task.market_id == market.config.market_id
-            and market.triggers(task.trigger_type) is triggers
-        ):
-            task.trails = [
-                (side, rate, number, best_price(side, price_atoms, extreme))
-                for side, rate, number, extreme in task.trails
-            ]
+        task = _add_task(memory, market_id, trigger_type, price_atoms, rising=rising)
+        task.protected = protected
+    memory.fired[task.number].extend(reached)
 
 
 def _fire_trails(
     memory: Memory,
-    market_id: int,
+    market: Market,
     trigger_type: TriggerType,
     triggers: Triggers,
     price_atoms: int,
 ) -> None:
     """Fire the trailing stops whose callback a price reaches."""
-    if not any(bucket.is_reached(price_atoms) for bucket in triggers.buckets.values()):
-        return
-    fired: list[tuple[TrailBucket, TrailGroup]] = []
-    for bucket in triggers.ordered_buckets():
-        fired += [(bucket, group) for group in bucket.take_reached(price_atoms)]
-    if not fired:
-        return
-    task = _add_task(memory, market_id, trigger_type, price_atoms, rising=False)
-    for bucket, group in fired:
-        trail = (bucket.side, bucket.rate_e8, group.newest_number, group.extreme_atoms)
-        task.trails.append(trail)
-        memory.fired[task.number].extend(group.orders.values())
+    task = _add_task(memory, market.config.market_id, trigger_type, price_atoms, rising=False)
+    fired: list[FiredLine] = []
+    for (side, guarded), trail in triggers.trails.items():
+        if guarded and not are_close(market):
+            continue
+        for rate_e8, number, orders in trail.take_reached(price_atoms):
+            task.trails.append((side, rate_e8, number, guarded))
+            fired.append((rate_e8, side, orders))
+    memory.fired[task.number].extend(in_turn(fired))
 
 
 def _activate(
@@ -130,23 +132,26 @@ def _activate(
 ) -> None:
     """Let trailing stops follow the price from here on; their rows say so step by step."""
     number = memory.next_priority()
-    started: dict[tuple[Side, int], dict[int, Order]] = {}
+    started: dict[bool, list[Order]] = {}
+    everyone: list[Order] = []
     for level in levels.take_reached(price_atoms):
         for order in level.values():
             terms = order.terms
             if terms is not None:
                 terms.extreme_atoms = price_atoms
                 terms.activation_number = number
-                key = (order.side, terms.callback_rate_e8)
-                started.setdefault(key, {})[order.order_id] = order
-    everyone: dict[int, Order] = {}
-    for (side, rate_e8), orders in started.items():
-        newest = orders[next(reversed(orders))]
+                started.setdefault(terms.price_protect, []).append(order)
+                everyone.append(order)
+    for protected, orders in started.items():
+        newest = orders[-1]
         memory.changes.orders[newest.order_id] = newest
-        triggers.bucket(side, rate_e8).start(price_atoms, number, orders)
-        everyone.update(orders)
+        triggers.trail(newest.side, protected=protected).start(price_atoms, number, orders)
     memory.tasks.append(ActivateTask(number, market_id, trigger_type, levels.rising, price_atoms))
-    memory.fired[number] = deque(everyone[order_id] for order_id in sorted(everyone))
+    memory.fired[number] = deque(sorted(everyone, key=_number_of))
+
+
+def _number_of(order: Order) -> int:
+    return order.order_id
 
 
 def _add_task(
@@ -163,32 +168,22 @@ def stay_armed(memory: Memory, market: Market) -> None:
     """Let fired orders of a market wait again: it stopped trading before their turn came."""
     market_id = market.config.market_id
     tasks = [t for t in memory.tasks if isinstance(t, FireTask) and t.market_id == market_id]
-    trails: dict[tuple[TriggerType, Side, int], list[TrailGroup]] = {}
+    places: dict[TriggerLevels | Trail, list[Order]] = {}
     for task in tasks:
-        alive = [o for o in memory.fired.pop(task.number) if memory.orders.get(o.order_id) is o]
         memory.tasks.remove(task)
         triggers = market.triggers(task.trigger_type)
-        if not task.trails:
-            (triggers.rising if task.rising else triggers.falling).put_back(alive)
-        for side, rate_e8, number, extreme in task.trails:
-            orders = {o.order_id: o for o in alive if _is_of_trail(o, side, rate_e8, number)}
-            alive = [order for order in alive if order.order_id not in orders]
-            if orders:
-                group = TrailGroup(extreme, number, orders)
-                trails.setdefault((task.trigger_type, side, rate_e8), []).append(group)
-    for (trigger_type, side, rate_e8), groups in trails.items():
-        for storer in market.triggers(trigger_type).bucket(side, rate_e8).put_back(groups):
-            memory.changes.orders[storer.order_id] = storer
-
-
-def _is_of_trail(order: Order, side: Side, rate_e8: int, number: int) -> bool:
-    terms = order.terms
-    return (
-        terms is not None
-        and order.side is side
-        and terms.callback_rate_e8 == rate_e8
-        and terms.activation_number <= number
-    )
+        for order in memory.fired.pop(task.number):
+            terms = order.terms
+            # One that ended, or fired already, takes no part.
+            alive = memory.orders.get(order.order_id) is order
+            if terms is None or not alive or order.status is not OrderStatus.UNTRIGGERED:
+                continue
+            place = (
+                triggers.trail_of(order, terms) if task.trails else triggers.levels(order, terms)
+            )
+            places.setdefault(place, []).append(order)
+    for place, orders in places.items():
+        place.put_back(orders)
 
 
 def mark_active(memory: Memory, orders: list[Order]) -> None:
@@ -228,10 +223,15 @@ def restore_announcing(memory: Memory, task: ActivateTask) -> None:
 def restore_fired(memory: Memory, market: Market, task: FireTask) -> None:
     """Take out of the triggers what a task of an earlier run still has to carry out."""
     triggers = market.triggers(task.trigger_type)
-    queue = memory.fired[task.number] = deque()
     if task.trails:
-        for side, rate_e8, number, _ in task.trails:
-            queue.extend(triggers.bucket(side, rate_e8).take_through(number))
+        lines = [
+            (rate, side, triggers.trail(side, protected=protected).take_through(rate, number))
+            for side, rate, number, protected in task.trails
+        ]
+        memory.fired[task.number] = deque(in_turn(lines))
         return
-    levels = triggers.rising if task.rising else triggers.falling
-    queue.extend(levels.take_older(task.price_atoms, task.below_priority))
+    fired: list[Order] = []
+    for protected in (False, True) if task.protected else (False,):
+        levels = triggers.fixed(rising=task.rising, protected=protected)
+        fired += levels.take_older(task.price_atoms, task.below_priority)
+    memory.fired[task.number] = deque(sorted(fired, key=turn_of))

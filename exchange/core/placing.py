@@ -177,6 +177,7 @@ def _add_terms(order: Order, command: PlaceOrder, market: Market) -> None:
     terms.display_atoms = special.display_atoms
     terms.expires_ms = special.expires_ms
     terms.reprice = special.reprice
+    terms.price_protect = special.price_protect
     if order.order_type in CONDITIONAL_TYPES:
         order.status = OrderStatus.UNTRIGGERED
         if order.order_type is OrderType.TRAILING_STOP and not terms.activation_price_atoms:

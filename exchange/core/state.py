@@ -51,7 +51,8 @@ class Terms(msgspec.Struct, gc=False):
     ``extreme_atoms`` is the best price since a trailing stop became active (0: not yet),
     ``activation_number`` its place among the active ones. ``cap_atoms`` is the worst price a
     conditional market buy may pay, which its hold is computed at. ``hidden_atoms`` is an
-    iceberg's reserve behind what it shows. ``holds`` is false while the other leg of an OCO
+    iceberg's reserve behind what it shows. ``price_protect`` keeps it from firing while last and
+    mark price are far apart. ``holds`` is false while the other leg of an OCO
     holds for both.
     """
 
@@ -71,6 +72,7 @@ class Terms(msgspec.Struct, gc=False):
     link_id: int = 0
     link_kind: LinkKind = LinkKind.NONE
     holds: bool = True
+    price_protect: bool = False
 
 
 class Order(msgspec.Struct, gc=False):
@@ -222,9 +224,9 @@ class FireTask(msgspec.Struct, gc=False, tag=True, array_like=True):
     Conditional orders that a price has fired and that are still to be carried out.
 
     Those of one market and trigger type with a priority below ``below_priority`` whose
-    trigger price lies at or before ``price_atoms`` in the direction of the move; and of the
-    active trailing stops, per (side, callback rate, newest activation number, extreme), those
-    of such a group.
+    trigger price lies at or before ``price_atoms`` in the direction of the move, with price
+    protection only if ``protected``; and of the trailing stops that follow the price, per
+    (side, callback rate, newest activation number, protected), those up to that number.
     """
 
     number: int
@@ -233,7 +235,8 @@ class FireTask(msgspec.Struct, gc=False, tag=True, array_like=True):
     rising: bool
     price_atoms: int
     below_priority: int
-    trails: list[tuple[Side, int, int, int]] = []
+    trails: list[tuple[Side, int, int, bool]] = []
+    protected: bool = False
 
 
 class ActivateTask(msgspec.Struct, gc=False, tag=True, array_like=True):

@@ -1,8 +1,8 @@
 """
-Where conditional orders wait: fixed triggers sorted by price, trailing stops in buckets.
+Where conditional orders wait: fixed triggers sorted by price, trailing stops by their age.
 
-A price event costs two comparisons per market and trigger type while nothing fires, and one
-per bucket of trailing stops at a new extreme, however many orders wait. What fires is
+A price event costs a few comparisons per market and trigger type while nothing fires, and one
+change at a new extreme of trailing stops, however many orders wait. What fires is
 moved out whole price levels at a time, in the fixed order: orders that wait for a rise, then
 those that wait for a fall, larger distance between trigger and price first, then the order of
 placement; trailing stops after fixed ones, smaller callback first, then buys, then the order
@@ -16,7 +16,7 @@ from collections.abc import Iterable
 
 from exchange.core.enums import OrderType, Side
 from exchange.core.state import Order, Terms
-from exchange.core.units import RATE_ONE
+from exchange.core.trailing import Trail
 
 _RISING_KINDS = frozenset(
     {
@@ -53,20 +53,6 @@ def is_rising(order_type: OrderType, side: Side) -> bool:
 def is_reached(price_atoms: int, trigger_atoms: int, *, rising: bool) -> bool:
     """Tell whether a price fires a trigger; equality does."""
     return price_atoms >= trigger_atoms if rising else price_atoms <= trigger_atoms
-
-
-def callback_reached(price_atoms: int, extreme_atoms: int, rate_e8: int, side: Side) -> bool:
-    """Tell whether a price came back from the extreme by the callback rate."""
-    if side is Side.SELL:
-        return price_atoms * RATE_ONE <= extreme_atoms * (RATE_ONE - rate_e8)
-    return price_atoms * RATE_ONE >= extreme_atoms * (RATE_ONE + rate_e8)
-
-
-def best_price(side: Side, price_atoms: int, extreme_atoms: int) -> int:
-    """Return the better of two prices for a trailing stop to fall back from."""
-    if side is Side.SELL:
-        return max(price_atoms, extreme_atoms)
-    return min(price_atoms, extreme_atoms)
 
 
 class TriggerLevels:
@@ -148,6 +134,12 @@ class TriggerLevels:
         return orders
 
 
+def turn_of(order: Order) -> tuple[int, int]:
+    """Return what fired orders of a direction are ordered by: distance, then placement."""
+    price = _waiting_price(order)
+    return price if is_rising(order.order_type, order.side) else -price, order.priority
+
+
 def _waiting_price(order: Order) -> int:
     terms = order.terms
     return 0 if terms is None else terms.trigger_price_atoms or terms.activation_price_atoms
@@ -157,163 +149,35 @@ def _priority_of_item(item: tuple[int, Order]) -> int:
     return item[1].priority
 
 
-class TrailGroup:
-    """Active trailing stops that share an extreme, oldest activation first."""
-
-    __slots__ = ("extreme_atoms", "newest_number", "orders")
-
-    def __init__(self, extreme_atoms: int, newest_number: int, orders: dict[int, Order]) -> None:
-        """Make a group; ``newest_number`` is the highest activation number it ever had."""
-        self.extreme_atoms = extreme_atoms
-        self.newest_number = newest_number
-        self.orders = orders
-
-
-class TrailBucket:
-    """
-    Active trailing stops of one side and callback rate.
-
-    ``groups`` are by age; a newer group's extreme is always worse, so a new extreme only
-    merges groups at the end. Only the newest order of a group stores the group's extreme:
-    an order's extreme is the best stored by it or any newer one, which loading uses.
-    """
-
-    __slots__ = ("groups", "rate_e8", "side")
-
-    def __init__(self, side: Side, rate_e8: int) -> None:
-        """Make an empty bucket."""
-        self.side = side
-        self.rate_e8 = rate_e8
-        self.groups: list[TrailGroup] = []
-
-    def push(self, order: Order, terms: Terms) -> None:
-        """Add the newest order with its extreme; older ones that it reaches join it."""
-        number = terms.activation_number
-        self.groups.append(TrailGroup(terms.extreme_atoms, number, {order.order_id: order}))
-        self.follow(terms.extreme_atoms)
-
-    def follow(self, price_atoms: int) -> Order | None:
-        """Take over a new extreme; return the order that must store it, if any."""
-        groups = self.groups
-        if not groups or not self._is_better(price_atoms, groups[-1].extreme_atoms):
-            return None
-        last = groups.pop()
-        orders = last.orders
-        while groups and self._is_better(price_atoms, groups[-1].extreme_atoms):
-            older = groups.pop().orders
-            older.update(orders)
-            orders = older
-        groups.append(TrailGroup(price_atoms, last.newest_number, orders))
-        newest = orders[next(reversed(orders))]
-        terms = newest.terms
-        if terms is None or terms.extreme_atoms == price_atoms:
-            return None
-        terms.extreme_atoms = price_atoms
-        return newest
-
-    def start(self, extreme_atoms: int, number: int, orders: dict[int, Order]) -> None:
-        """Add orders that became active at once; older ones that the extreme reaches join."""
-        self.groups.append(TrailGroup(extreme_atoms, number, orders))
-        self.follow(extreme_atoms)
-
-    def put_back(self, fired: list[TrailGroup]) -> list[Order]:
-        """
-        Let groups that fired follow the price again, as if they never had.
-
-        They are older than all that are here. Returns the orders that must store an extreme.
-        """
-        merged: list[TrailGroup] = []
-        for group in reversed(fired + self.groups):
-            newer = merged[-1] if merged else None
-            if newer is not None and self._is_better(newer.extreme_atoms, group.extreme_atoms):
-                group.orders.update(newer.orders)
-                newer.orders = group.orders
-            else:
-                merged.append(group)
-        self.groups = merged[::-1]
-        storers = []
-        for group in self.groups:
-            newest = group.orders[next(reversed(group.orders))]
-            if newest.terms is not None and newest.terms.extreme_atoms != group.extreme_atoms:
-                newest.terms.extreme_atoms = group.extreme_atoms
-                storers.append(newest)
-        return storers
-
-    def remove(self, order: Order, terms: Terms) -> Order | None:
-        """Take an order out, if it is here; return one that must now store the extreme."""
-        if not self.has(order, terms):
-            return None
-        groups = self.groups
-        index = bisect_left(groups, terms.activation_number, key=_newest_number)
-        group = groups[index]
-        was_newest = next(reversed(group.orders)) == order.order_id
-        del group.orders[order.order_id]
-        if not group.orders:
-            del groups[index]
-            return None
-        heir = group.orders[next(reversed(group.orders))]
-        if not was_newest or heir.terms is None:
-            return None
-        heir.terms.extreme_atoms = group.extreme_atoms
-        return heir
-
-    def has(self, order: Order, terms: Terms) -> bool:
-        """Tell whether an order is here."""
-        index = bisect_left(self.groups, terms.activation_number, key=_newest_number)
-        return index < len(self.groups) and order.order_id in self.groups[index].orders
-
-    def is_reached(self, price_atoms: int) -> bool:
-        """Tell whether a price fires anything here: the oldest group is the first to fire."""
-        groups = self.groups
-        return bool(groups) and callback_reached(
-            price_atoms, groups[0].extreme_atoms, self.rate_e8, self.side
-        )
-
-    def take_reached(self, price_atoms: int) -> list[TrailGroup]:
-        """Take out the groups whose callback a price reached, the oldest activation first."""
-        count = 0
-        for group in self.groups:
-            if not callback_reached(price_atoms, group.extreme_atoms, self.rate_e8, self.side):
-                break
-            count += 1
-        reached = self.groups[:count]
-        del self.groups[:count]
-        return reached
-
-    def take_through(self, activation_number: int) -> list[Order]:
-        """Take out the orders up to an activation number, the oldest first."""
-        taken: list[Order] = []
-        for group in list(self.groups):
-            for order in list(group.orders.values()):
-                terms = order.terms
-                if terms is not None and terms.activation_number <= activation_number:
-                    taken.append(order)
-                    self.remove(order, terms)
-        return taken
-
-    def _is_better(self, price_atoms: int, extreme_atoms: int) -> bool:
-        if self.side is Side.SELL:
-            return price_atoms >= extreme_atoms
-        return price_atoms <= extreme_atoms
-
-
-def _newest_number(group: TrailGroup) -> int:
-    return group.newest_number
-
-
 class Triggers:
-    """All conditional orders of one market that wait for one kind of price."""
+    """
+    All conditional orders of one market that wait for one kind of price.
 
-    __slots__ = ("buckets", "falling", "falling_starts", "rising", "rising_starts")
+    Those with price protection wait apart: while last and mark price are too far from each
+    other none of them is looked at, however many there are.
+    """
+
+    __slots__ = (
+        "falling",
+        "falling_starts",
+        "protected_falling",
+        "protected_rising",
+        "rising",
+        "rising_starts",
+        "trails",
+    )
 
     def __init__(self) -> None:
         """Start with nothing waiting."""
         self.rising = TriggerLevels(rising=True)
         self.falling = TriggerLevels(rising=False)
+        self.protected_rising = TriggerLevels(rising=True)
+        self.protected_falling = TriggerLevels(rising=False)
         # Trailing stops that wait for their activation price.
         self.rising_starts = TriggerLevels(rising=True)
         self.falling_starts = TriggerLevels(rising=False)
-        self.buckets: dict[tuple[Side, int], TrailBucket] = {}
+        # Those that follow, by side and whether they are protected.
+        self.trails: dict[tuple[Side, bool], Trail] = {}
 
     @property
     def is_any_waiting(self) -> bool:
@@ -321,47 +185,56 @@ class Triggers:
         return bool(
             self.rising.keys
             or self.falling.keys
-            or self.buckets
+            or any(trail.orders for trail in self.trails.values())
+            or self.protected_rising.keys
+            or self.protected_falling.keys
             or self.rising_starts.keys
             or self.falling_starts.keys
         )
 
-    def levels(self, order: Order) -> TriggerLevels:
+    def fixed(self, *, rising: bool, protected: bool) -> TriggerLevels:
+        """Return the fixed triggers of one direction."""
+        if rising:
+            return self.protected_rising if protected else self.rising
+        return self.protected_falling if protected else self.falling
+
+    def levels(self, order: Order, terms: Terms) -> TriggerLevels:
         """Return where an order waits for its trigger or activation."""
         rising = is_rising(order.order_type, order.side)
         if order.order_type is OrderType.TRAILING_STOP:
             return self.rising_starts if rising else self.falling_starts
-        return self.rising if rising else self.falling
+        return self.fixed(rising=rising, protected=terms.price_protect)
 
-    def bucket(self, side: Side, rate_e8: int) -> TrailBucket:
-        """Return a bucket, made at first use."""
-        bucket = self.buckets.get((side, rate_e8))
-        if bucket is None:
-            bucket = self.buckets[side, rate_e8] = TrailBucket(side, rate_e8)
-        return bucket
+    def trail(self, side: Side, *, protected: bool) -> Trail:
+        """Return the trailing stops of a side that follow, made at first use."""
+        trail = self.trails.get((side, protected))
+        if trail is None:
+            trail = self.trails[side, protected] = Trail(side)
+        return trail
 
-    def ordered_buckets(self) -> Iterable[TrailBucket]:
-        """Return the buckets in the order in which they fire."""
-        return [self.buckets[key] for key in sorted(self.buckets, key=lambda key: key[::-1])]
+    def trail_of(self, order: Order, terms: Terms) -> Trail:
+        """Return where an active trailing stop follows the price."""
+        return self.trail(order.side, protected=terms.price_protect)
 
     def add(self, order: Order, terms: Terms) -> None:
         """Let an order wait: for its trigger, its activation, or its callback."""
         if terms.activation_number:
-            self.bucket(order.side, terms.callback_rate_e8).push(order, terms)
+            self.trail_of(order, terms).push(order, terms)
         else:
-            self.levels(order).add(order, terms.trigger_price_atoms or terms.activation_price_atoms)
+            price = terms.trigger_price_atoms or terms.activation_price_atoms
+            self.levels(order, terms).add(order, price)
 
     def has(self, order: Order, terms: Terms) -> bool:
         """Tell whether an order still waits: no price has fired it yet."""
         if terms.activation_number:
-            return self.bucket(order.side, terms.callback_rate_e8).has(order, terms)
+            return self.trail_of(order, terms).has(order, terms)
         price = terms.trigger_price_atoms or terms.activation_price_atoms
-        return order.order_id in self.levels(order).levels.get(price, ())
+        return order.order_id in self.levels(order, terms).levels.get(price, ())
 
     def remove(self, order: Order, terms: Terms) -> Order | None:
         """Take an order out, if it still waits; return one whose stored extreme changed."""
         if terms.activation_number:
-            return self.bucket(order.side, terms.callback_rate_e8).remove(order, terms)
+            return self.trail_of(order, terms).remove(order, terms)
         price = terms.trigger_price_atoms or terms.activation_price_atoms
-        self.levels(order).remove(order, price)
+        self.levels(order, terms).remove(order, price)
         return None

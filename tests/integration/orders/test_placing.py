@@ -48,6 +48,7 @@ class TestPlacing:
             "activation_price": None,
             "callback_rate": None,
             "activated": None,
+            "price_protect": None,
             "triggered_at": None,
             "display_quantity": None,
             "expire_time": None,

@@ -68,7 +68,8 @@ def special(body: dict[str, Any]) -> dict[str, Any]:
         "group_id",
         "group_role",
     )
-    return {name: body[name] for name in names if body[name] is not None}
+    shown = {name: body[name] for name in names if body[name] is not None}
+    return shown | ({"price_protect": True} if body["price_protect"] else {})
 
 
 class TestPlacing:
@@ -93,6 +94,12 @@ class TestPlacing:
                 {"type": "take_profit_limit", "price": "49100", "trigger_price": "49000", **INDEX},
                 "untriggered",
                 {"trigger_by": "index", "trigger_price": "49000.00"},
+            ),
+            (
+                "protected stop-loss",
+                {**STOP, "price_protect": True},
+                "untriggered",
+                {"trigger_by": "last", "trigger_price": "49000.00", "price_protect": True},
             ),
             (
                 "trailing stop",

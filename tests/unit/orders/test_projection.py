@@ -66,6 +66,7 @@ def make_terms() -> Terms:
     terms.link_kind = LinkKind.OCO
     terms.reprice = True
     terms.holds = False
+    terms.price_protect = True
     return terms
 
 
