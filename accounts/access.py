@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from accounts.permissions import Permission
 from accounts.types import Identity
 from common.errors import ApiError
+from common.query import read_query
 
 if TYPE_CHECKING:
     # The views' module reads the settings that name the classes below.
@@ -108,5 +109,13 @@ def caller_of(request: Request) -> Identity:
 
 
 def body_of(request: Request) -> Mapping[str, Any]:
-    """Return the object in a request's body; the strict parser lets nothing else through."""
+    """
+    Return the object in a request's body; the strict parser lets nothing else through.
+
+    What has a body takes no query parameters.
+
+    Raises:
+        ApiError: ``INVALID_JSON`` and the like, ``INVALID_PARAMETER``.
+    """
+    read_query(request)
     return cast(Mapping[str, Any], request.data)

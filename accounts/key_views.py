@@ -14,7 +14,7 @@ from accounts.users import user_of
 from common.errors import not_found
 from common.openapi import BODY_ERRORS, LOGIN_ERRORS, NOT_FOUND_ERRORS, QUERY_ERRORS, errors
 from common.query import read_query
-from common.serializers import validated
+from common.serializers import refuse_body, validated
 
 
 class ApiKeysView(APIView):
@@ -75,6 +75,7 @@ class ApiKeysView(APIView):
     )
     def delete(self, request: Request) -> Response:
         """End every API key of the user."""
+        refuse_body(request)
         read_query(request)
         ended = api_keys.api_keys_end(actor=caller_of(request), user_id=caller_of(request).user_id)
         return Response({"revoked": ended})
@@ -91,6 +92,7 @@ class ApiKeyView(APIView):
     )
     def delete(self, request: Request, key_id: int) -> Response:
         """End one of the user's API keys, its sockets included."""
+        refuse_body(request)
         read_query(request)
         caller = caller_of(request)
         if not api_keys.api_keys_end(actor=caller, user_id=caller.user_id, key_id=key_id):

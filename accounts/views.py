@@ -27,7 +27,7 @@ from common.openapi import (
     errors,
 )
 from common.query import read_query
-from common.serializers import validated
+from common.serializers import refuse_body, validated
 
 _CREDENTIALS_ERRORS: Codes = {
     401: ("INVALID_CREDENTIALS",),
@@ -278,6 +278,7 @@ class SessionsView(APIView):
     )
     def delete(self, request: Request) -> Response:
         """End every session of the user, this one included."""
+        refuse_body(request)
         read_query(request)
         ended = services.sessions_revoke_all(
             user_id=caller_of(request).user_id, reason="logout_everywhere"
@@ -297,6 +298,7 @@ class SessionView(APIView):
     )
     def delete(self, request: Request, session_id: int) -> Response:
         """End one of the user's sessions."""
+        refuse_body(request)
         read_query(request)
         if not services.session_revoke(user_id=caller_of(request).user_id, session_id=session_id):
             raise not_found()

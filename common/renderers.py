@@ -26,6 +26,14 @@ def encode_json(value: Any) -> bytes:
     return _encoder.encode(value)
 
 
+def accepts_json(accept: str) -> bool:
+    """Return whether an ``Accept`` header takes JSON; an absent one takes everything."""
+    if not accept or "*/*" in accept:
+        return True
+    kinds = (part.partition(";")[0].strip().lower() for part in accept.split(","))
+    return any(kind in {"application/json", "application/*"} for kind in kinds)
+
+
 class JSONRenderer(BaseRenderer):
     """Render with msgspec; several times faster than the framework's own."""
 

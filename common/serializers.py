@@ -6,6 +6,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import empty
+from rest_framework.request import Request
 
 from common.decimals import format_atoms, parse_atoms
 from common.errors import ApiError, FieldError, echo
@@ -97,6 +98,21 @@ class StrictSerializer(serializers.Serializer):
                 fields = {echo(name): self.unknown_code for name in unknown[:10]}
                 raise ApiError(self.unknown_code, self.unknown_message, 400, fields=fields)
         return super().to_internal_value(data)
+
+
+def refuse_body(request: Request) -> None:
+    """
+    Return for a request without a body, or with an empty object.
+
+    An operation that takes none must not ignore one: who sends a symbol with "cancel all"
+    means less than all.
+
+    Raises:
+        ApiError: ``UNKNOWN_FIELD``, or what the parser refuses.
+    """
+    meta = request.META
+    if meta.get("CONTENT_LENGTH") not in (None, "", "0") or meta.get("HTTP_TRANSFER_ENCODING"):
+        validated(StrictSerializer, request.data)
 
 
 def validated(serializer_class: type[serializers.Serializer], data: Any) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from common.freshness import freshness
 from common.limits import show_rate, take_request
 from common.openapi import QUERY_ERRORS, Codes, errors
 from common.query import QuerySerializer, read_query
+from common.renderers import accepts_json
 from common.views import error_response
 from exchange.gateway import ExchangeError
 from markets import selectors
@@ -84,6 +85,8 @@ class PlainView(PublicView):
         try:
             if request.method not in {"GET", "HEAD"}:
                 raise ApiError("METHOD_NOT_ALLOWED", "This address does not take that method.", 405)
+            if not accepts_json(request.META.get("HTTP_ACCEPT", "")):
+                raise ApiError("NOT_ACCEPTABLE", "Only application/json can be answered.", 406)
             # Never the browser session of the back-office: its user has no limit tier.
             request.user = identify(request)  # type: ignore[assignment]
             show_rate(request, take_request(request))

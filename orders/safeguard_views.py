@@ -30,6 +30,7 @@ from common.openapi import (
     object_of,
 )
 from common.query import read_query
+from common.serializers import refuse_body
 from exchange.core.commands import ConfigureProtection, ResetProtection
 from exchange.core.rejects import MESSAGES, Code, http_status
 from orders import safeguards
@@ -179,6 +180,7 @@ class ProtectionView(APIView):
     )
     def delete(self, request: Request, symbol: str) -> Response:
         """Take the protection away, and a freeze with it."""
+        refuse_body(request)
         read_query(request)
         user = caller_of(request)
         show_rate(request, take_cancels(user))
@@ -203,6 +205,7 @@ class ProtectionResetView(APIView):
     )
     def post(self, request: Request, symbol: str) -> Response:
         """End a freeze at once and count from zero."""
+        refuse_body(request)
         read_query(request)
         user = caller_of(request)
         show_rate(request, take_cancels(user))

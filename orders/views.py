@@ -25,6 +25,7 @@ from common.openapi import (
 )
 from common.pagination import decode_cursor, encode_cursor
 from common.query import read_query
+from common.serializers import refuse_body
 from exchange.core.commands import CancelOrder
 from orders import schema, selectors, services
 from orders.bodies import order_body, order_page_body, placed_body
@@ -118,6 +119,7 @@ class OrdersView(APIView):
     )
     def delete(self, request: Request) -> Response:
         """Cancel all open orders of the account, or those in one market."""
+        refuse_body(request)
         query = read_query(request, CancelAllQuery)
         market = market_of_query(query)
         user = caller_of(request)
@@ -193,6 +195,7 @@ class OrderView(APIView):
     )
     def delete(self, request: Request, order_id: str) -> Response:
         """Cancel an open order of the account and answer its last state."""
+        refuse_body(request)
         read_query(request)
         user = caller_of(request)
         number = parse_id(order_id)
@@ -274,6 +277,7 @@ class OrderByClientIdView(APIView):
     )
     def delete(self, request: Request, client_order_id: str) -> Response:
         """Cancel the open order that was placed under a client id."""
+        refuse_body(request)
         read_query(request)
         user = caller_of(request)
         if CLIENT_ORDER_ID.fullmatch(client_order_id) is None:

@@ -114,6 +114,7 @@ class TransferView(APIView):
         Repeating a request with the same client_transfer_id answers 200 with the first
         transfer; a different request under that id is 409.
         """
+        read_query(request)
         data = validated(TransferRequest, request.data)
         if "to_username" in data:
             step_up.require_step_up(request)
