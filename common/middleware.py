@@ -5,11 +5,12 @@ from collections.abc import Callable
 import structlog
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 
 from common.exceptions import to_api_error
 from common.network import client_ip
 from common.request_id import HEADER, accept_request_id, bind_client_ip, bind_request_id
-from common.views import error_response
+from common.views import enveloped, error_response
 
 API_PREFIX = "/api/"
 # Django answers these through the handlers of ``common.views``, and logs them.
@@ -27,11 +28,11 @@ class RequestIdMiddleware:
     sync_capable = True
     async_capable = False
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         """Wrap the rest of the chain."""
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Bind the id, answer, and put the id on the answer."""
         request_id = accept_request_id(request.META.get("HTTP_X_REQUEST_ID"))
         request.request_id = request_id  # type: ignore[attr-defined]
@@ -41,6 +42,8 @@ class RequestIdMiddleware:
         structlog.contextvars.bind_contextvars(request_id=request_id)
         response = self.get_response(request)
         bind_client_ip("")
+        if response.status_code >= 400:
+            response = enveloped(response)
         response[HEADER] = request_id
         for name, value in getattr(request, "rate_headers", {}).items():
             response.headers.setdefault(name, value)

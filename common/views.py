@@ -2,8 +2,9 @@
 
 from django.core.exceptions import DisallowedHost, RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 
-from common.errors import ApiError, error_body, not_found
+from common.errors import NOT_FOUND_MESSAGE, ApiError, error_body, not_found
 from common.exceptions import error_headers
 from common.parsers import body_too_large
 from common.renderers import encode_json
@@ -25,6 +26,45 @@ def error_response(error: ApiError) -> HttpResponse:
         content_type="application/json",
         headers=error_headers(error),
     )
+
+
+# What an error that some library answered in its own words is called in ours.
+_BY_STATUS = {
+    401: ("NOT_AUTHENTICATED", "The request carries no valid access token."),
+    403: ("PERMISSION_DENIED", "This user may not do that."),
+    404: ("NOT_FOUND", NOT_FOUND_MESSAGE),
+    405: ("METHOD_NOT_ALLOWED", "This address does not take that method."),
+    406: ("NOT_ACCEPTABLE", "Only application/json can be answered."),
+    413: ("BODY_TOO_LARGE", "The request body is too large."),
+    415: ("UNSUPPORTED_MEDIA_TYPE", "The body must be application/json."),
+    429: ("RATE_LIMITED", "Too many requests."),
+    500: ("INTERNAL_ERROR", "The server met an unexpected fault."),
+    503: ("SERVICE_UNAVAILABLE", "The service is not available at the moment."),
+}
+_OF_THE_BODY = frozenset({"content-type", "content-length", "content-encoding", "content-language"})
+
+
+def enveloped(response: HttpResponseBase) -> HttpResponseBase:
+    """
+    Return an error as it is if it is in the envelope, else the envelope with its headers.
+
+    Libraries answer some errors by themselves: an empty page for a method that a view does
+    not take, YAML from the schema, a page from the static files.
+    """
+    if response.headers.get("Content-Type", "").startswith("application/json"):
+        return response
+    status = response.status_code
+    fallback = ("BAD_REQUEST", "The request is malformed.") if status < 500 else _BY_STATUS[500]
+    code, message = _BY_STATUS.get(status, fallback)
+    answer = error_response(ApiError(code, message, status))
+    for name, value in response.headers.items():
+        if name.lower() not in _OF_THE_BODY:
+            answer.headers[name] = value
+    answer.headers["Content-Length"] = str(len(answer.content))
+    answer.headers["Cache-Control"] = "no-store"
+    answer.cookies = response.cookies
+    response.close()
+    return answer
 
 
 def handler400(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

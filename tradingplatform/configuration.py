@@ -8,10 +8,16 @@ import base64
 import os
 import sys
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 from tradingplatform.environment import SHEET_PASSWORD, SHEET_SECRETS, VARIABLES
 from tradingplatform.variables import ConfigurationError, Variable
+
+ADMIN_PASSWORD_LENGTH_MIN = 12
+# What Django's own check of a deployment asks for.
+SECRET_LENGTH_MIN = 50
+SECRET_LETTERS_MIN = 5
 
 _BY_NAME = {variable.name: variable for variable in VARIABLES}
 
@@ -58,6 +64,20 @@ class Environment:
     def items(self, name: str) -> list[str]:
         """Return the parts of a comma separated list."""
         return [part.strip() for part in self.text(name).split(",") if part.strip()]
+
+    def networks(self, name: str) -> list[IPv4Network | IPv6Network]:
+        """
+        Return the IP networks in a comma separated list; an address is a network of one.
+
+        Raises:
+            ConfigurationError: if a part is neither.
+        """
+        try:
+            return [ip_network(part) for part in self.items(name)]
+        except ValueError as error:
+            raise ConfigurationError(
+                f"{name} must list addresses or networks such as 10.0.0.0/8 ({error}): correct it"
+            ) from None
 
     def duration_ms(self, name: str) -> int:
         """Return a duration in milliseconds."""
@@ -132,6 +152,7 @@ class Environment:
             raise ConfigurationError(
                 "CORS_ORIGIN=* is unsafe with CORS_CREDENTIALS=true: name the origins"
             )
+        self.networks("ADMIN_ALLOWED_NETWORKS")
         path = self.text("ADMIN_PATH")
         if not path.replace("-", "").replace("_", "").isalnum() or path in {"api", "ws", "static"}:
             raise ConfigurationError(
@@ -140,14 +161,21 @@ class Environment:
 
     def _validate_production(self) -> None:
         secret = self.text("SESSION_SECRET")
-        if secret in SHEET_SECRETS or len(secret) < 32:
+        if (
+            secret in SHEET_SECRETS
+            or len(secret) < SECRET_LENGTH_MIN
+            or len(set(secret)) < SECRET_LETTERS_MIN
+        ):
             raise ConfigurationError(
-                "SESSION_SECRET must be a random text of 32 characters or more in production:"
+                f"SESSION_SECRET must be a random text of {SECRET_LENGTH_MIN} characters or more in"
+                " production:"
                 " set it, for example from `openssl rand -hex 32`"
             )
-        if self.text("ADMIN_PASSWORD") == SHEET_PASSWORD:
+        password = self.text("ADMIN_PASSWORD")
+        if password == SHEET_PASSWORD or len(password) < ADMIN_PASSWORD_LENGTH_MIN:
             raise ConfigurationError(
-                "ADMIN_PASSWORD must not be the example in production: set another one"
+                "ADMIN_PASSWORD must not be the example and have"
+                f" {ADMIN_PASSWORD_LENGTH_MIN} characters or more in production: set another one"
             )
         if not self.is_set("JWT_PRIVATE_KEY"):
             raise ConfigurationError(
@@ -169,8 +197,23 @@ class Environment:
             raise ConfigurationError(
                 "ALLOWED_HOSTS must name the hosts to answer in production: set it"
             )
+        self._validate_exposure()
+
+    def _validate_exposure(self) -> None:
+        """Check what strangers reach in production."""
         if "*" in self.items("CORS_ORIGIN"):
             raise ConfigurationError("CORS_ORIGIN=* is refused in production: name the origins")
+        if self.is_set("CORS_ORIGIN") and not all(
+            origin.startswith("https://") for origin in self.items("CORS_ORIGIN")
+        ):
+            raise ConfigurationError(
+                "CORS_ORIGIN must list https:// origins in production: correct it"
+            )
+        if not self.integer("NUM_PROXIES"):
+            raise ConfigurationError(
+                "NUM_PROXIES must be the number of proxies in front in production, where one of"
+                " them ends TLS: set NUM_PROXIES=1"
+            )
 
 
 def read_env_file(path: Path) -> dict[str, str]:

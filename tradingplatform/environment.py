@@ -133,7 +133,7 @@ SHEET: tuple[Variable, ...] = (
         section="Session",
         secret=True,
         default=DEVELOPMENT_SECRET,
-        note="signs browser sessions of the back-office; production needs 32 characters",
+        note="signs browser sessions of the back-office; production needs 50 characters",
     ),
     Variable(
         name="SESSION_MAX_AGE", kind=Kind.INTEGER, default="86400000", minimum=60_000, note="ms"
@@ -225,6 +225,11 @@ OWN: tuple[Variable, ...] = (
         note="who must have a second factor; auto: staff in production, nobody elsewhere",
     ),
     Variable(name="ADMIN_PATH", default="admin", note="path of the back-office, without slashes"),
+    Variable(
+        name="ADMIN_ALLOWED_NETWORKS",
+        kind=Kind.LIST,
+        note="addresses or networks that reach the back-office, e.g. 10.0.0.0/8; empty: all",
+    ),
     Variable(
         name="FEED_MODE",
         kind=Kind.CHOICE,

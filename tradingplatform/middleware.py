@@ -1,13 +1,18 @@
 """Middleware of the site itself."""
 
+import ipaddress
 import time
 from collections.abc import Callable
 
 from csp.middleware import CSPMiddleware, PolicyParts
 from django.conf import settings
+from django.core.exceptions import MiddlewareNotUsed
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
+from common.errors import not_found
+from common.network import client_ip
+from common.views import error_response
 from tradingplatform.metrics import HTTP_SECONDS
 
 # Anybody can invent methods; the label must stay bounded.
@@ -15,6 +20,15 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 # JSON is not a page: nothing may be loaded by it, and nobody may frame it.
 JSON_POLICY = "default-src 'none'; frame-ancestors 'none'"
+
+# Nothing here needs a sensor, a camera or a payment sheet; a script that got in shall have none.
+FEATURE_POLICY = ", ".join(
+    f"{feature}=()"
+    for feature in (
+        "accelerometer camera display-capture fullscreen geolocation gyroscope hid magnetometer"
+        " microphone midi payment publickey-credentials-get screen-wake-lock serial usb"
+    ).split()
+)
 
 
 class MetricsMiddleware:
@@ -40,6 +54,32 @@ class MetricsMiddleware:
         return response
 
 
+class BackOfficeAddressMiddleware:
+    """
+    Hide the back-office from addresses outside of ``ADMIN_ALLOWED_NETWORKS``.
+
+    They get what any unknown address of the site gets.
+    """
+
+    sync_capable = True
+    async_capable = False
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        """Wrap the rest of the chain; without networks there is nothing to do."""
+        if not settings.ADMIN_ALLOWED_NETWORKS:
+            raise MiddlewareNotUsed
+        self.get_response = get_response
+        self._prefix = f"/{settings.ADMIN_PATH}/"
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer 404 to a stranger who asks for the back-office."""
+        if request.path_info.startswith(self._prefix):
+            address = ipaddress.ip_address(client_ip(request))
+            if not any(address in network for network in settings.ADMIN_ALLOWED_NETWORKS):
+                return error_response(not_found())
+        return self.get_response(request)
+
+
 class ContentPolicyMiddleware(CSPMiddleware):
     """
     Sends the strict policy of the site, and wider ones where a vendored page needs them.
@@ -50,7 +90,9 @@ class ContentPolicyMiddleware(CSPMiddleware):
     def process_response(
         self, request: HttpRequest, response: HttpResponseBase
     ) -> HttpResponseBase:
-        """Put the policy on an answer; JSON gets the strictest, without working one out."""
+        """Put the policies on an answer; JSON gets the strictest, without working one out."""
+        response["Permissions-Policy"] = FEATURE_POLICY
+        response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         if response.get("Content-Type", "").startswith("application/json"):
             response["Content-Security-Policy"] = JSON_POLICY
             return response

@@ -59,6 +59,8 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "common.middleware.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "common.compression.PublicGZipMiddleware",
+    "tradingplatform.middleware.BackOfficeAddressMiddleware",
     "tradingplatform.middleware.MetricsMiddleware",
     "tradingplatform.middleware.ContentPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -263,8 +265,10 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1_000
 
 # --- browsers -----------------------------------------------------------------------------
-CORS_ALLOWED_ORIGINS = [origin for origin in env.items("CORS_ORIGIN") if origin != "*"]
-CORS_ALLOW_ALL_ORIGINS = "*" in env.items("CORS_ORIGIN")
+# The default origin is a page under development.
+_ORIGINS = env.items("CORS_ORIGIN") if env.is_set("CORS_ORIGIN") or not PRODUCTION else []
+CORS_ALLOWED_ORIGINS = [origin for origin in _ORIGINS if origin != "*"]
+CORS_ALLOW_ALL_ORIGINS = "*" in _ORIGINS
 CORS_ALLOW_CREDENTIALS = env.flag("CORS_CREDENTIALS")
 CORS_URLS_REGEX = r"^/api/"
 CORS_EXPOSE_HEADERS = [
@@ -276,6 +280,7 @@ CORS_EXPOSE_HEADERS = [
 ]
 
 ADMIN_PATH = env.text("ADMIN_PATH")
+ADMIN_ALLOWED_NETWORKS = env.networks("ADMIN_ALLOWED_NETWORKS")
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
@@ -303,8 +308,10 @@ SECURE_SSL_REDIRECT = PRODUCTION
 SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
 SECURE_HSTS_PRELOAD = PRODUCTION
-# The proxy in front ends TLS and sets this header; it is believed in production only.
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if PRODUCTION else None
+# Asked by machines inside the installation, which speak to a process without the proxy.
+SECURE_REDIRECT_EXEMPT = [r"^api/health", r"^api/metrics$"]
+# The proxy in front ends TLS and sets this header; without one, strangers would.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if NUM_PROXIES else None
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"

@@ -26,12 +26,13 @@ LIQUIDATION_FEE TAKER_FEE MAKER_FEE
 
 PRODUCTION = {
     "NODE_ENV": "production",
-    "SESSION_SECRET": "9b1f" * 12,
+    "SESSION_SECRET": "9b1f0c" * 9,
     "ADMIN_PASSWORD": "a-long-one-of-our-own",
     "JWT_PRIVATE_KEY": "a key in PEM form",
     "SECRETS_KEYS": "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY=",
     "FEED_MODE": "live",
     "ALLOWED_HOSTS": "exchange.example",
+    "NUM_PROXIES": "1",
 }
 
 
@@ -91,6 +92,8 @@ class TestTable:
         ("no origin", {"CORS_ORIGIN": "localhost:3001"}, "CORS_ORIGIN"),
         ("all origins with credentials", {"CORS_ORIGIN": "*"}, "CORS_ORIGIN"),
         ("path of the API", {"ADMIN_PATH": "api"}, "ADMIN_PATH"),
+        ("no network", {"ADMIN_ALLOWED_NETWORKS": "10.0.0.0/33"}, "ADMIN_ALLOWED_NETWORKS"),
+        ("host bits", {"ADMIN_ALLOWED_NETWORKS": "10.0.0.1/8"}, "ADMIN_ALLOWED_NETWORKS"),
         ("path with slash", {"ADMIN_PATH": "a/b"}, "ADMIN_PATH"),
         ("line break", {"HOST": "a\nb"}, "HOST"),
     ],
@@ -134,6 +137,9 @@ class TestProduction:
             ("ALLOWED_HOSTS", ""),
             ("ALLOWED_HOSTS", "exchange.example,*"),
             ("CORS_ORIGIN", "*"),
+            ("CORS_ORIGIN", "https://a.example,http://b.example"),
+            ("NUM_PROXIES", ""),
+            ("ADMIN_PASSWORD", "eleven-long"),
         ],
     )
     def test_refuses_what_is_unsafe(self, name: str, value: str) -> None:
