@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from tradingclient import models
+from tradingclient.errors import AuthenticationError
 from tradingclient.models import symbol_path
 from tradingclient.money import Amount, amount_text
 
@@ -27,13 +28,14 @@ class Call(Generic[Answer]):
     """
     One request: method, path with its raw query, body and the reader of the answer.
 
-    ``repeatable`` calls may be sent again after a failure without doing anything twice.
+    ``two_factor_code`` goes with what asks for the second factor again.
     """
 
     method: str
     target: str
     body: bytes
     decode: Callable[[bytes], Answer]
+    two_factor_code: str = ""
 
     @property
     def repeatable(self) -> bool:
@@ -167,6 +169,13 @@ def _nothing(_raw: bytes) -> None:
     return None
 
 
+def _read_login(data: bytes) -> models.Tokens:
+    """Read tokens; a challenge instead of them means that the second factor is missing."""
+    if "challenge" in _JSON(data):
+        raise AuthenticationError("TWO_FACTOR_REQUIRED", "This login needs a code: two_factor.")
+    return _TOKENS(data)
+
+
 def _call(
     method: str, target: str, decode: Callable[[bytes], Answer], body: Json | None = None
 ) -> Call[Answer]:
@@ -189,7 +198,7 @@ def register(username: str, email: str, password: str) -> Call[models.Tokens]:
 
 def login(body: Json) -> Call[models.Tokens]:
     """Open a session."""
-    return _call("POST", "/api/auth/login", _TOKENS, body)
+    return _call("POST", "/api/auth/login", _read_login, body)
 
 
 def refresh(refresh_token: str) -> Call[models.Tokens]:

@@ -10,10 +10,21 @@ from tradingclient.models import Tokens
 
 @dataclass(frozen=True, slots=True)
 class Password:
-    """A user name and a password; the client logs in and stays logged in."""
+    """
+    A user name and a password; the client logs in and stays logged in.
+
+    ``two_factor`` returns a code of the second factor for users who have one; it is called for
+    each login.
+    """
 
     username: str
     password: str = field(repr=False)
+    two_factor: Callable[[], str] | None = None
+
+    def body(self) -> dict[str, str]:
+        """Return what a login sends."""
+        body = {"username": self.username, "password": self.password}
+        return body if self.two_factor is None else body | {"code": self.two_factor()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,7 @@ _SOCKET_CODES: dict[type[TradingError], str] = {
     """,
     PermissionDeniedError: """
         FORBIDDEN IP_NOT_ALLOWED KEY_SCOPE ORIGIN_NOT_ALLOWED PERMISSION_DENIED
-        TWO_FACTOR_ENFORCED
+        TWO_FACTOR_ENFORCED TWO_FACTOR_INVALID
     """,
     NotFoundError: "UNKNOWN_CHANNEL UNKNOWN_SYMBOL",
     ConflictError: "NONCE_REUSED",

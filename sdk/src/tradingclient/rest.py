@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, Unpack
+from dataclasses import replace
+from typing import Unpack
 
 from tradingclient import calls, models
 from tradingclient.calls import AmendFields, Json, OrderFields, order_ref, plain
@@ -292,6 +293,30 @@ class RestClient(Transport):
         query = {"currency": currency, "kind": kind, "limit": limit, "cursor": cursor}
         return self.send(calls.wallet_history(query))
 
-    def transfer(self, *, currency: str, amount: Amount, **more: Any) -> models.Transfer:
-        """Move money; ``more`` is from_wallet, to_wallet, to_username, client_transfer_id."""
-        return self.send(calls.transfer(plain({"currency": currency, "amount": amount, **more})))
+    def transfer(
+        self,
+        *,
+        currency: str,
+        amount: Amount,
+        to_username: str | None = None,
+        from_wallet: str | None = None,
+        to_wallet: str | None = None,
+        client_transfer_id: str | None = None,
+        two_factor_code: str = "",
+    ) -> models.Transfer:
+        """
+        Move money to another user, or between own wallets.
+
+        With a ``client_transfer_id`` it may be repeated safely. A transfer to another user
+        needs a code from users who have a second factor.
+        """
+        body = {
+            "currency": currency,
+            "amount": amount,
+            "to_username": to_username,
+            "from_wallet": from_wallet,
+            "to_wallet": to_wallet,
+            "client_transfer_id": client_transfer_id,
+        }
+        call = calls.transfer(plain(body))
+        return self.send(replace(call, two_factor_code=two_factor_code))

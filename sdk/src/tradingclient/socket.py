@@ -47,6 +47,8 @@ FRAME_BYTES_MAX = 16 * 1024 * 1024
 CLOSE_BAD_MESSAGES = 4400
 # Refused logins in a row, with a new token each time, after which trying again is no use.
 LOGINS_REFUSED_MAX = 2
+# A wrong password does not become right, and each further try counts against its user.
+_NO_USE_AGAIN = frozenset({"INVALID_CREDENTIALS", "TWO_FACTOR_REQUIRED"})
 
 
 @dataclass(slots=True)
@@ -408,4 +410,4 @@ class Connection:
 
 
 def _is_token(error: TradingError) -> bool:
-    return isinstance(error, AuthenticationError) and error.code != "INVALID_CREDENTIALS"
+    return isinstance(error, AuthenticationError) and error.code not in _NO_USE_AGAIN

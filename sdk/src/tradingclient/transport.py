@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -85,9 +86,11 @@ class Transport:
                     raise
                 time.sleep(error.retry_after or answers.RETRY_PAUSE_S)
 
-    def request(self, method: str, target: str, body: Json | None = None) -> Json:
+    def request(
+        self, method: str, target: str, body: Json | None = None, *, two_factor_code: str = ""
+    ) -> Json:
         """Send any request, for what has no method of its own; the answer as JSON values."""
-        return self.send(calls.raw(method, target, body))
+        return self.send(replace(calls.raw(method, target, body), two_factor_code=two_factor_code))
 
     def access_token(self) -> str:
         """
@@ -139,11 +142,12 @@ class Transport:
                     return
             if session.password is None:
                 raise AuthenticationError("TOKEN_EXPIRED", "The token can not be renewed.")
-            body = {"username": session.password.username, "password": session.password.password}
-            session.keep(self._once(calls.login(body), ""))
+            session.keep(self._once(calls.login(session.password.body()), ""))
 
     def _once(self, call: Call[Answer], token: str) -> Answer:
         headers = {"Content-Type": "application/json"} if call.body else {}
+        if call.two_factor_code:
+            headers["X-2FA-Code"] = call.two_factor_code
         if token:
             headers["Authorization"] = f"Bearer {token}"
         request = self._http.build_request(

@@ -59,6 +59,7 @@ class FakePlatform:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, str]] = []
         self.bodies: list[bytes] = []
+        self.codes: list[str] = []
         self.answers: dict[str, list[Answer]] = {}
         self.logins = 0
 
@@ -66,6 +67,7 @@ class FakePlatform:
         path = request.url.path
         self.asked.append((request.method, path, request.headers.get("Authorization", "")))
         self.bodies.append(request.content)
+        self.codes.append(request.headers.get("X-2FA-Code", ""))
         prepared = self.answers.get(path)
         if prepared is None and path in {"/api/auth/login", "/api/auth/refresh"}:
             self.logins += 1
@@ -170,6 +172,44 @@ class TestSession:
         client.markets()
 
         assert platform.paths[2:] == ["/api/auth/refresh", "/api/auth/login", "/api/markets"]
+
+    def test_sends_a_code_of_the_second_factor(
+        self, connect: Callable[..., RestClient], platform: FakePlatform
+    ) -> None:
+        client = connect(credentials=Password("bot", "secret", two_factor=lambda: "123456"))
+
+        client.login()
+
+        assert b'"code":"123456"' in platform.bodies[0]
+
+    def test_says_so_when_the_second_factor_is_missing(
+        self, client: RestClient, platform: FakePlatform
+    ) -> None:
+        platform.answers["/api/auth/login"] = [httpx.Response(202, json={"challenge": "c"})]
+
+        with pytest.raises(AuthenticationError) as caught:
+            client.login()
+
+        assert caught.value.code == "TWO_FACTOR_REQUIRED"
+
+    def test_sends_a_code_with_what_asks_for_it(
+        self, client: RestClient, platform: FakePlatform
+    ) -> None:
+        moved = {
+            "id": "1",
+            "currency": "BTC",
+            "amount": "1.5",
+            "from_wallet": "spot",
+            "to_wallet": "spot",
+        }
+        platform.answers["/api/wallet/transfer"] = [httpx.Response(201, json=moved)]
+
+        client.transfer(
+            currency="BTC", amount=Decimal("1.50"), to_username="bob", two_factor_code="654321"
+        )
+
+        assert platform.codes[-1] == "654321"
+        assert platform.bodies[-1] == b'{"currency":"BTC","amount":"1.5","to_username":"bob"}'
 
     def test_says_so_when_a_token_cannot_be_renewed(
         self, connect: Callable[..., RestClient], platform: FakePlatform
