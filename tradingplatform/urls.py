@@ -23,6 +23,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         if find_spec(f"{name}.urls") is not None
     ),
     path("", views.front_page, name="front-page"),
+    path("markets/<path:symbol>", views.market_page, name="market-page"),
     path("docs/<path:name>", views.guide, name="guide"),
     path("favicon.ico", RedirectView.as_view(url="/static/favicon.svg", permanent=True)),
     path("api/health", health.HealthView.as_view(), name="health"),

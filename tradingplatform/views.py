@@ -5,15 +5,15 @@ from pathlib import Path
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 from markdown_it import MarkdownIt
 
-from markets.enums import FeedMode
+from markets.enums import INTERVAL_NAMES, FeedMode
 from markets.feeds.mode import feed_chosen
 from markets.feeds.recorded import REPLAY_NOTE
 from markets.feeds.service import LIVE_NOTE
-from markets.selectors import markets_all
+from markets.selectors import MarketNotFound, market_by_symbol, markets_all
 
 DOCUMENTS = Path(settings.BASE_DIR, "docs")
 
@@ -30,6 +30,25 @@ def front_page(request: HttpRequest) -> HttpResponse:
         "admin_path": settings.ADMIN_PATH,
     }
     return render(request, "front_page.html", context)
+
+
+@require_safe
+def market_page(request: HttpRequest, symbol: str) -> HttpResponse:
+    """Show one market: candles, book, trades and, after a login there, orders and balances."""
+    try:
+        market = market_by_symbol(symbol)
+    except MarketNotFound as error:
+        raise Http404 from error
+    if symbol != market.symbol:
+        return redirect("market-page", symbol=market.symbol)
+    context = {
+        "market": market,
+        "markets": markets_all(),
+        "tick": market.price_text(market.tick_atoms),
+        "lot": market.quantity_text(market.lot_atoms),
+        "intervals": list(INTERVAL_NAMES),
+    }
+    return render(request, "market.html", context)
 
 
 def _feed() -> dict[str, str] | None:

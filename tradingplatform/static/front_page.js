@@ -227,6 +227,7 @@
     selected = symbol;
     for (const [name, row] of rows) row.setAttribute("aria-selected", String(name === symbol));
     byId("selected").textContent = symbol || "";
+    byId("open-market").href = `/markets/${symbol || ""}`;
     book = null;
     trades = [];
     candles = [];

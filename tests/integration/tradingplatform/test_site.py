@@ -1,10 +1,15 @@
 """Front page, guides, health and the policies that go with every answer."""
 
+from collections.abc import Iterator
+
 import pytest
 import redis
 from django.db import OperationalError
 from django.test import Client
 
+from markets import selectors
+from tests.support.exchange import ExchangeHarness
+from tests.support.exchange import inline_exchange as inline_exchange
 from tradingplatform import health
 from tradingplatform.health import Check
 
@@ -97,6 +102,41 @@ class TestFrontPage:
 
         assert "'unsafe-eval'" in policy
         assert "default-src 'none'" in policy
+
+
+class TestMarketPage:
+    @pytest.fixture
+    def market(self, inline_exchange: ExchangeHarness) -> Iterator[None]:
+        """BTC-USDT and ETH-USDT."""
+        selectors.cache_clear()
+        inline_exchange.seed_markets()
+        yield
+        selectors.cache_clear()
+
+    def test_carries_the_rules_of_its_market(self, client: Client, market: None) -> None:
+        answer = client.get("/markets/BTC-USDT")
+
+        assert answer.status_code == 200
+        page = answer.content.decode()
+        assert 'data-symbol="BTC-USDT" data-base="BTC" data-quote="USDT"' in page
+        assert 'data-tick="0.01" data-lot="0.00001"' in page
+        assert "<option selected>BTC-USDT</option>" in page
+        assert "unsafe" not in answer["Content-Security-Policy"]
+
+    @pytest.mark.parametrize("symbol", ["BTCUSDT", "BTC/USDT"])
+    def test_has_one_address(self, client: Client, market: None, symbol: str) -> None:
+        answer = client.get(f"/markets/{symbol}")
+
+        assert (answer.status_code, answer["Location"]) == (302, "/markets/BTC-USDT")
+
+    @pytest.mark.parametrize("symbol", ["NO-SUCH", "btc-usdt", "BTC-USDT/", "<b>"])
+    def test_of_an_unknown_market_is_not_there(
+        self, client: Client, market: None, symbol: str
+    ) -> None:
+        answer = client.get(f"/markets/{symbol}")
+
+        assert answer.status_code == 404
+        assert answer.json()["error"]["code"] == "NOT_FOUND"
 
 
 class TestGuides:
