@@ -12,12 +12,16 @@ from exchange.core.commands import (
     CancelOrder,
     ConfigureAccount,
     ConfigureAsset,
+    ConfigureContract,
     ConfigureFeeTier,
+    ConfigureInsurance,
     ConfigureMarket,
     Credit,
     Debit,
     Envelope,
+    MoveInsurance,
     SetMarketStatus,
+    SettleMarket,
 )
 from exchange.core.enums import Lane
 from exchange.core.events import AnyEvent, Outcome
@@ -37,6 +41,10 @@ _AUDITED = frozenset(
         SetMarketStatus,
         ConfigureFeeTier,
         ConfigureAccount,
+        ConfigureContract,
+        ConfigureInsurance,
+        MoveInsurance,
+        SettleMarket,
     }
 )
 _AUDITED_OF_OPERATORS = frozenset({CancelOrder, CancelAllOrders})

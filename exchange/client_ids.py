@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from exchange.core.commands import (
     AnyCommand,
     ClientIdFinding,
+    ClosePosition,
     Credit,
     Debit,
     PlaceLinkedOrders,
@@ -26,6 +27,7 @@ from exchange.store.tables import CLIENT_KEYS
 
 Key = tuple[int, str]
 
+_ORDERS = frozenset({PlaceOrder, PlaceLinkedOrders, ClosePosition})
 _TRANSFERS = frozenset({Transfer, Credit, Debit})
 
 KEY_MASK = 2**63 - 1
@@ -43,7 +45,7 @@ MERGE_AFTER_BUSY_S = 600.0
 def client_key(command: AnyCommand) -> Key | None:
     """Return the account and the kind of client id a command carries, None without one."""
     kind = type(command)
-    if kind is PlaceOrder or kind is PlaceLinkedOrders:
+    if kind in _ORDERS:
         client_id = command.client_order_id  # type: ignore[union-attr]
         return (command.account_id, f"o:{client_id}") if client_id else None  # type: ignore[union-attr]
     if kind in _TRANSFERS:

@@ -47,6 +47,8 @@ class LogPosition(models.Model):
     post_only_until_ms = models.BigIntegerField(default=0)
     tasks = models.BinaryField(default=b"")
     last_prices = models.BinaryField(default=b"")
+    last_slot = models.BigIntegerField(default=0)
+    last_liquidation = models.BigIntegerField(default=0)
 
     def __str__(self) -> str:
         """Return epoch and batch."""

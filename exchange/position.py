@@ -11,15 +11,33 @@ from exchange.core.state import (
     ActivateTask,
     ArmTask,
     CancelAllTask,
+    CancelOpeningTask,
+    DeleverageTask,
     FireTask,
+    FundingTask,
     Image,
+    LiquidateTask,
     Sequences,
+    SettleTask,
     Task,
+    UnwindTask,
 )
 from exchange.store.tables import POSITION
 
 TASK_TYPES: dict[str, type[Task]] = {
-    task.__name__: task for task in (CancelAllTask, FireTask, ActivateTask, ArmTask)
+    task.__name__: task
+    for task in (
+        CancelAllTask,
+        FireTask,
+        ActivateTask,
+        ArmTask,
+        LiquidateTask,
+        DeleverageTask,
+        FundingTask,
+        UnwindTask,
+        CancelOpeningTask,
+        SettleTask,
+    )
 }
 
 
@@ -53,6 +71,8 @@ class Position:
     post_only_until_ms: int = 0
     tasks: bytes = b""
     last_prices: bytes = b""
+    last_slot: int = 0
+    last_liquidation: int = 0
 
     def fence_values(self) -> dict[str, Any]:
         """Return the columns that a batch writes; the lease's and the merge's stay as they are."""
@@ -67,6 +87,8 @@ class Position:
             entry=self.last_entry,
             wallet=self.last_wallet,
             transfer=self.last_transfer,
+            slot=self.last_slot,
+            liquidation=self.last_liquidation,
         )
 
     def fill(self, image: Image) -> None:

@@ -336,6 +336,8 @@ class Processor:
             last_entry=sequences.entry,
             last_wallet=sequences.wallet,
             last_transfer=sequences.transfer,
+            last_slot=sequences.slot,
+            last_liquidation=sequences.liquidation,
             time_ms=exchange.time_ms,
             core_epoch=exchange.epoch,
             cancel_only_until_ms=exchange.cancel_only_until_ms,

@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Q
 
 from common.fields import AtomsField, KeyField
+from exchange.core.enums import TradeKind
 
 
 class Order(models.Model):
@@ -93,6 +94,8 @@ class OrderTerms(models.Model):
     link_kind = models.SmallIntegerField()
     holds = models.BooleanField()
     price_protect = models.BooleanField(default=False)
+    reduce_only = models.BooleanField(default=False)
+    close_position = models.BooleanField(default=False)
 
     class Meta:
         indexes = [
@@ -126,6 +129,7 @@ class Trade(models.Model):
     taker_fee_atoms = AtomsField()
     maker_fee_atoms = AtomsField()
     time_ms = models.BigIntegerField()
+    kind = models.SmallIntegerField(default=TradeKind.MATCH.value)
 
     class Meta:
         constraints = [

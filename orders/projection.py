@@ -73,6 +73,8 @@ TERMS = Table(
         "link_kind",
         "holds",
         "price_protect",
+        "reduce_only",
+        "close_position",
     ),
 )
 
@@ -92,6 +94,7 @@ TRADES = Table(
         "taker_fee_atoms",
         "maker_fee_atoms",
         "time_ms",
+        "kind",
     ),
     append_only=True,
 )
@@ -156,6 +159,7 @@ class OrderProjection:
                 trade.taker_fee_atoms,
                 trade.maker_fee_atoms,
                 trade.time_ms,
+                trade.kind.real,
             )
             for trade in changes.trades
         ]
@@ -197,6 +201,8 @@ def _terms_row(order: Order, terms: Terms) -> Row:
         terms.link_kind.real,
         terms.holds,
         terms.price_protect,
+        terms.reduce_only,
+        terms.close_position,
     )
 
 
@@ -206,8 +212,8 @@ def terms_from_row(row: Row) -> Terms:
     values["trigger_type"] = TriggerType(values["trigger_type"])
     values["link_kind"] = LinkKind(values["link_kind"])
     values["reprice"] = bool(values["reprice"])
-    values["holds"] = bool(values["holds"])
-    values["price_protect"] = bool(values["price_protect"])
+    for name in ("holds", "price_protect", "reduce_only", "close_position"):
+        values[name] = bool(values[name])
     return Terms(**values)
 
 

@@ -31,6 +31,9 @@ from orders.fields import (
 # Most requests that one batch may carry.
 BATCH_MAX = 40
 
+# Liquidation orders are the exchange's own.
+PLACEABLE_TYPES = [kind for kind in OrderType if kind is not OrderType.LIQUIDATION]
+
 SYMBOL = text_field(
     "symbol",
     description="Market: BTC-USDT, BTC/USDT or BTCUSDT.",
@@ -113,7 +116,7 @@ REPRICE = boolean_field(
 ORDER_FIELDS = table_of(
     SYMBOL,
     SIDE,
-    choice_field("type", OrderType, description="What makes it executable.", required=True),
+    choice_field("type", PLACEABLE_TYPES, description="What makes it executable.", required=True),
     QUANTITY,
     decimal_field(
         "quote_quantity",

@@ -386,7 +386,7 @@ class PlainCommands:
         """Return a change of status; trading is the likeliest."""
         return c.SetMarketStatus(
             market_id=self.rarely_strange(self.random.choice(MARKETS).market_id),
-            status=self.random.choices(list(MarketStatus), (60, 1, 1, 1))[0],
+            status=self.random.choices(list(MarketStatus)[:4], (60, 1, 1, 1))[0],
             reason="simulation",
         )
 

@@ -165,7 +165,9 @@ class Rows:
         self.wallets.update({key: copy.copy(row) for key, row in changes.wallets.items()})
         for name in ("assets", "markets", "fee_tiers", "accounts", "index_prices"):
             getattr(self.configured, name).update(getattr(changes, name))
-        for name in ("switches", "protections", "price_windows"):
+        for name in ("contracts", "insurances", "prices"):
+            getattr(self.configured, name).update(getattr(changes, name))
+        for name in ("switches", "protections", "price_windows", "positions"):
             rows = {key: copy.copy(row) for key, row in getattr(changes, name).items()}
             getattr(self.configured, name).update(rows)
 
@@ -190,6 +192,10 @@ class Rows:
                 copy.copy(row) for row in configured.protections.values() if row.window_ms
             ],
             price_windows=[copy.copy(row) for row in configured.price_windows.values()],
+            positions=[copy.copy(row) for row in configured.positions.values()],
+            contracts=list(configured.contracts.values()),
+            insurances=list(configured.insurances.values()),
+            prices=list(configured.prices.values()),
             last_prices=dict(engine.last_prices),
             time_ms=engine.time_ms,
             epoch=engine.epoch,

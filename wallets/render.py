@@ -9,7 +9,10 @@ from markets.selectors import asset_by_id
 from wallets.types import TransferResult
 
 WALLET_NAMES = {kind: kind.name.lower() for kind in WalletKind}
-WALLETS_BY_NAME = {name: kind for kind, name in WALLET_NAMES.items()}
+# An isolated wallet belongs to its position: nothing is transferred to it by name.
+WALLETS_BY_NAME = {
+    name: kind for kind, name in WALLET_NAMES.items() if kind is not WalletKind.ISOLATED
+}
 LEDGER_KIND_NAMES = {kind: kind.name.lower() for kind in LedgerKind}
 LEDGER_KINDS_BY_NAME = {name: kind for kind, name in LEDGER_KIND_NAMES.items()}
 

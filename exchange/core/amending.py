@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import msgspec
 
-from exchange.core import checks, protecting
+from exchange.core import checks, margin_checks, protecting
 from exchange.core.commands import AmendOrder, PlaceOrder, SpecialTerms
 from exchange.core.enums import EndReason, LinkKind, OrderStatus, OrderType
 from exchange.core.events import AnyEvent, Outcome
-from exchange.core.executing import execute, plan_taker
+from exchange.core.executing import execute
 from exchange.core.ledger import Account, hold_of
 from exchange.core.matching import Plan
 from exchange.core.memory import Market, Memory
 from exchange.core.placing import conditional_cap, step_back
 from exchange.core.rejects import Code
 from exchange.core.state import Order
+from exchange.core.taking import plan_order
 from exchange.core.triggers import CONDITIONAL_TYPES, MARKET_TYPES
 
 
@@ -119,12 +120,15 @@ def _check_values(
     code = code or checks.check_size(placed, market.config)
     if not code and placed.price_atoms:
         code = checks.check_price(placed, market)
-    return (
+    code = (
         code
         or checks.check_value(placed, market)
         or checks.check_special(placed, market, memory.time_ms, waits=False)
         or _check_frozen(memory, account, amended)
     )
+    if not code and amended.margined:
+        code = margin_checks.check_amending(memory, account, market, amended, placed)
+    return code
 
 
 def _check_frozen(memory: Memory, account: Account, amended: Order) -> Code:
@@ -147,6 +151,8 @@ def _as_placed(amended: Order) -> PlaceOrder:
         special = SpecialTerms(
             display_atoms=terms.display_atoms if shows_part else 0,
             expires_ms=terms.expires_ms,
+            reduce_only=terms.reduce_only,
+            close_position=terms.close_position,
         )
         if amended.status is OrderStatus.UNTRIGGERED:
             special = msgspec.structs.replace(
@@ -189,10 +195,12 @@ def _plan_move(
     elif not in_place:
         if amended.post_only and amended.terms is not None and amended.terms.reprice:
             step_back(amended, market)
-        planned = plan_taker(market, amended, memory.time_ms)
+        planned = plan_order(memory, account, market, amended)
         if isinstance(planned, Code):
             return planned
         match = planned
+    if order.margined:
+        return AmendPlan(account, market, order, amended, in_place, match)
     wallet = account.spot[market.paying_asset_id(order.side)]
     available = wallet.total_atoms - wallet.held_atoms + order.held_atoms
     if hold_of(amended) > available:

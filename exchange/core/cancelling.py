@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from exchange.core.commands import CancelAllOrders, CancelOrder
 from exchange.core.enums import EndReason, OrderStatus
 from exchange.core.events import AnyEvent, Outcome
 from exchange.core.ledger import Account
 from exchange.core.memory import CANCELS_PER_STEP, Memory
+from exchange.core.observing import stay_armed
 from exchange.core.rejects import Code
-from exchange.core.state import CancelAllTask, Order
+from exchange.core.state import CancelAllTask, CancelOpeningTask, Order
 
 _OK = Code.OK
 _CANCELLED = OrderStatus.CANCELLED
@@ -87,3 +90,26 @@ def _open_orders(account: Account, task: CancelAllTask, most: int) -> list[Order
         if not task.resting_only or order.status in _IN_BOOK:
             orders.append(order)
     return orders
+
+
+def end_orders(memory: Memory, task: CancelOpeningTask, events: list[AnyEvent]) -> bool:
+    """
+    End the next open orders of a market; tell whether all have ended.
+
+    Those that a price has fired and whose turn has not come wait no longer: they end too.
+    """
+    market = memory.markets[task.market_id]
+    stay_armed(memory, market)
+    orders = (order for order in market.open_orders() if _is_meant(order, task))
+    taken = list(islice(orders, CANCELS_PER_STEP + 1))
+    for order in taken[:CANCELS_PER_STEP]:
+        # The other leg of an OCO has ended with the first.
+        if order.order_id in memory.orders:
+            memory.retire(order, OrderStatus.CANCELLED, task.reason, events)
+    return len(taken) <= CANCELS_PER_STEP
+
+
+def _is_meant(order: Order, task: CancelOpeningTask) -> bool:
+    terms = order.terms
+    reducing = terms is not None and (terms.reduce_only or terms.close_position)
+    return order.order_id <= task.through_order_id and not (task.keep_reducing and reducing)

@@ -38,6 +38,7 @@ RESTING = (TimeInForce.GTC, TimeInForce.GTD)
 
 _MARKET_REFUSALS = {
     MarketStatus.HALTED: Code.MARKET_HALTED,
+    MarketStatus.SETTLED: Code.MARKET_SETTLED,
     MarketStatus.CANCEL_ONLY: Code.MARKET_CANCEL_ONLY,
     MarketStatus.POST_ONLY: Code.MARKET_POST_ONLY,
 }
@@ -125,6 +126,7 @@ def check_shape(command: PlaceOrder) -> Code:
             not by_quote
             and command.slippage_rate_e8 == 0
             and not (command.post_only and command.time_in_force not in RESTING)
+            and command.order_type is not OrderType.LIQUIDATION
         )
     if possible and command.special is not None:
         possible = _special_fits(command.order_type, command.special)
@@ -134,6 +136,8 @@ def check_shape(command: PlaceOrder) -> Code:
 def _special_fits(order_type: OrderType, special: SpecialTerms) -> bool:
     """Tell whether the terms are of a kind that the type has."""
     trigger, activation = special.trigger_price_atoms, special.activation_price_atoms
+    if special.reduce_only and special.display_atoms:
+        return False
     if order_type not in CONDITIONAL_TYPES:
         return not (
             trigger
@@ -152,6 +156,9 @@ def _special_fits(order_type: OrderType, special: SpecialTerms) -> bool:
 def check_size(command: PlaceOrder, config: MarketConfigured) -> Code:
     """Check the quantity, in base or in quote, against the market's bounds."""
     quantity, quote_quantity = command.quantity_atoms, command.quote_quantity_atoms
+    special = command.special
+    if special is not None and special.close_position:
+        return _OK  # its size is that of the position when it fires
     if quote_quantity:
         if quote_quantity < 0:
             return Code.INVALID_QUANTITY
@@ -188,12 +195,17 @@ def check_price(command: PlaceOrder, market: Market) -> Code:
 
 
 def check_value(command: PlaceOrder, market: Market) -> Code:
-    """Check price x quantity; without a price, at the trigger or the best opposite price."""
+    """
+    Check price x quantity; without a price, at the trigger or the best opposite price.
+
+    The smallest value does not bind what only reduces a position.
+    """
     price = command.price_atoms or _valuation_price(command, market)
     if price <= 0 or not command.quantity_atoms:
         return _OK
     value = price * command.quantity_atoms // ATOMS
-    if value < market.config.notional_min_atoms:
+    reduces = command.special is not None and command.special.reduce_only
+    if value < market.config.notional_min_atoms and not reduces:
         return Code.MIN_NOTIONAL
     return Code.NOTIONAL_TOO_LARGE if value > AMOUNT_MAX else _OK
 
@@ -217,7 +229,7 @@ def check_special(command: PlaceOrder, market: Market, time_ms: int, *, waits: b
         if conditional:
             return Code.TRIGGER_PRICE_REQUIRED
         return Code.EXPIRY_REQUIRED if command.time_in_force is TimeInForce.GTD else _OK
-    if special.reduce_only or special.close_position:
+    if (special.reduce_only or special.close_position) and market.contract is None:
         return Code.REDUCE_ONLY_NOT_POSSIBLE
     return (
         _check_trigger(command, special, market, waits=waits)

@@ -12,6 +12,7 @@ from exchange.core.enums import (
     AccountStatus,
     Lane,
     LinkKind,
+    MarginMode,
     MarketKind,
     MarketStatus,
     OrderType,
@@ -281,9 +282,159 @@ class ConfigureAccount(Command, frozen=True, gc=False):
 
 
 class UpdateIndexPrices(Command, frozen=True, gc=False):
-    """Set index prices (quote atoms): pairs of market id and price; the latest wins."""
+    """
+    Set index prices (quote atoms): pairs of market id and price; the latest wins.
+
+    ``degraded`` names markets whose price comes from one source alone (it is in ``prices``
+    then, as a hint) or from two that contradict each other (no price). ``missing`` names
+    markets without any live source. Perpetual markets compute their mark price at each.
+    """
 
     prices: tuple[tuple[int, int], ...]
+    degraded: tuple[int, ...] = ()
+    missing: tuple[int, ...] = ()
+
+
+class ConfigureContract(Command, frozen=True, gc=False):
+    """
+    Set the terms of a perpetual market, which exists already; see ``ContractConfigured``.
+
+    The insurance group is made with the first market that names it, and never changes for a
+    market. ``brackets`` are (notional floor in quote atoms, maintenance rate, highest
+    leverage) by rising floor, the first at 0: floors and rates rise, leverages fall, and
+    1 / leverage >= rate; the maintenance amounts follow from continuity and must be exact.
+    """
+
+    market_id: int
+    insurance_group: int
+    funding_interval_ms: int
+    interest_rate_e8: int
+    funding_cap_e8: int
+    impact_notional_atoms: int
+    liquidation_fee_e8: int
+    position_notional_max_atoms: int
+    open_interest_max_atoms: int
+    brackets: tuple[tuple[int, int, int], ...]
+    leverage_default: int = 10
+    liquidations_paused: bool = False
+    reason: str = ""
+    actor: str = ""
+
+
+class ConfigureInsurance(Command, frozen=True, gc=False):
+    """
+    Set when an insurance group stops taking positions over; rates of 10^-8.
+
+    ``notional_cap_e8``: inherited notional against the fund. ``shock_e8``: the adverse move of
+    inherited positions that the fund must survive. ``drawdown_e8`` / ``recovery_e8``: fall of
+    the fund from its 8-hour high at which takeovers stop, and at which they start again.
+    """
+
+    group_id: int
+    notional_cap_e8: int
+    shock_e8: int
+    drawdown_e8: int
+    recovery_e8: int
+    reason: str = ""
+    actor: str = ""
+
+
+class MoveInsurance(Command, frozen=True, gc=False):
+    """Pay into (positive) or take out of (negative) an insurance fund; ``external`` is contra."""
+
+    group_id: int
+    asset_id: int
+    amount_atoms: int
+    reason: str = ""
+    actor: str = ""
+
+
+class SetLeverage(Command, frozen=True, gc=False):
+    """Set the leverage of an account in a perpetual market; it survives a flat position."""
+
+    account_id: int
+    market_id: int
+    leverage: int
+
+
+class SetMarginMode(Command, frozen=True, gc=False):
+    """Set the margin mode of an account in a market; needs no position and no open order."""
+
+    account_id: int
+    market_id: int
+    mode: MarginMode
+
+
+class AdjustMargin(Command, frozen=True, gc=False):
+    """Add (positive) or remove (negative) quote atoms of an isolated position's wallet."""
+
+    account_id: int
+    market_id: int
+    amount_atoms: int
+
+
+class ClosePosition(Command, frozen=True, gc=False):
+    """
+    Close a position, all (quantity 0) or part of it, at the market (price 0) or at a limit.
+
+    It becomes a reduce-only order. ``reverse`` trades twice the position's size at the market,
+    so that as much of the other side is open afterwards.
+    """
+
+    account_id: int
+    market_id: int
+    quantity_atoms: int = 0
+    price_atoms: int = 0
+    reverse: bool = False
+    slippage_rate_e8: int = 0
+    client_order_id: str = ""
+    request_hash: int = 0
+
+
+class SetPositionExits(Command, frozen=True, gc=False):
+    """
+    Set take-profit and stop-loss of a whole position; 0 leaves one out, both 0 remove them.
+
+    Each is a close-position market order that waits for its price; those set before end.
+    """
+
+    account_id: int
+    market_id: int
+    take_profit_atoms: int = 0
+    stop_loss_atoms: int = 0
+    trigger_type: TriggerType = TriggerType.MARK
+
+
+class CheckLiquidation(Command, frozen=True, gc=False):
+    """Look at accounts exactly, now; those below maintenance are liquidated in order."""
+
+    account_ids: tuple[int, ...]
+
+
+class Deleverage(Command, frozen=True, gc=False):
+    """
+    Offer counterparties to bankrupt positions of a market that no fund can carry.
+
+    ``candidates`` are accounts, best first, as the ranking outside the core has them; the
+    core checks each again and takes as many as it needs.
+    """
+
+    market_id: int
+    candidates: tuple[int, ...]
+
+
+class SettleMarket(Command, frozen=True, gc=False):
+    """
+    Close a perpetual market for good: cancel all orders, close all positions at one price.
+
+    ``price_atoms`` 0 is the mark price. Losers pay first; if the insurance fund cannot cover
+    what they lack, winners share the rest in proportion.
+    """
+
+    market_id: int
+    price_atoms: int = 0
+    reason: str = ""
+    actor: str = ""
 
 
 class StartLeadership(Command, frozen=True, gc=False):
@@ -317,6 +468,17 @@ AnyCommand = (
     | UpdateIndexPrices
     | StartLeadership
     | ContinueTask
+    | ConfigureContract
+    | ConfigureInsurance
+    | MoveInsurance
+    | SetLeverage
+    | SetMarginMode
+    | AdjustMargin
+    | ClosePosition
+    | SetPositionExits
+    | CheckLiquidation
+    | Deleverage
+    | SettleMarket
 )
 
 

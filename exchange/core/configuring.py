@@ -14,7 +14,16 @@ from exchange.core.commands import (
     StartLeadership,
     UpdateIndexPrices,
 )
-from exchange.core.enums import MarketKind, MarketStatus, StatusCause, TriggerType, WalletKind
+from exchange.core.enums import (
+    SYSTEM_RANGE,
+    SYSTEM_RANGE_SIZE,
+    MarketKind,
+    MarketStatus,
+    PriceQuality,
+    StatusCause,
+    TriggerType,
+    WalletKind,
+)
 from exchange.core.events import (
     AccountConfigured,
     AnyEvent,
@@ -25,6 +34,7 @@ from exchange.core.events import (
     Outcome,
 )
 from exchange.core.ledger import Account
+from exchange.core.marking import mark_markets
 from exchange.core.memory import Memory
 from exchange.core.observing import observe
 from exchange.core.rejects import Code
@@ -127,7 +137,7 @@ def _market_is_valid(memory: Memory, command: ConfigureMarket) -> bool:
         command.market_id >= 1
         and bool(command.symbol)
         and holder in (None, command.market_id)
-        and command.kind is MarketKind.SPOT
+        and _kind_is_valid(memory, command)
         and command.base_asset_id != command.quote_asset_id
         and 0 < command.tick_atoms <= AMOUNT_MAX
         and 0 < command.lot_atoms <= AMOUNT_MAX
@@ -135,6 +145,17 @@ def _market_is_valid(memory: Memory, command: ConfigureMarket) -> bool:
         and command.safety.is_valid()
         and all(0 <= bound <= AMOUNT_MAX for bound in bounds)
         and all(0 <= band < RATE_ONE for band in (command.price_band_e8, command.market_band_e8))
+    )
+
+
+def _kind_is_valid(memory: Memory, command: ConfigureMarket) -> bool:
+    """A perpetual market stays halted until its contract is configured."""
+    if command.kind is MarketKind.SPOT:
+        return True
+    known = memory.markets.get(command.market_id)
+    ready = known is not None and known.contract is not None
+    return command.market_id < SYSTEM_RANGE_SIZE and (
+        ready or command.status is MarketStatus.HALTED
     )
 
 
@@ -149,6 +170,12 @@ def plan_market_status(memory: Memory, command: SetMarketStatus) -> MarketConfig
     market = memory.markets.get(command.market_id)
     if market is None:
         return Code.MARKET_NOT_FOUND
+    settled = MarketStatus.SETTLED
+    if market.config.status is settled or command.status is settled:
+        return Code.MARKET_SETTLED
+    unready = market.config.kind is MarketKind.PERPETUAL and market.contract is None
+    if unready and command.status is not MarketStatus.HALTED:
+        return Code.INVALID_CONFIGURATION
     return msgspec.structs.replace(
         market.config,
         status=command.status,
@@ -187,6 +214,7 @@ def plan_account(memory: Memory, command: ConfigureAccount) -> AccountConfigured
     """Return the account as it will be."""
     if (
         command.account_id < USER_ACCOUNT_MIN
+        or command.account_id in SYSTEM_RANGE
         or command.open_orders_max < 1
         or command.fee_tier not in memory.fee_tiers
     ):
@@ -212,27 +240,39 @@ def configure_account(memory: Memory, plan: AccountConfigured) -> Outcome:
     return Outcome(Code.OK, plan.account_id, [plan])
 
 
-def plan_index_prices(
-    memory: Memory, command: UpdateIndexPrices
-) -> tuple[tuple[int, int], ...] | Code:
-    """Return the prices, all of known markets and possible values."""
+def plan_index_prices(memory: Memory, command: UpdateIndexPrices) -> UpdateIndexPrices | Code:
+    """Return the command if its markets are known and its prices possible values."""
     for market_id, price in command.prices:
         if market_id not in memory.markets:
             return Code.MARKET_NOT_FOUND
         if not 0 < price <= AMOUNT_MAX:
             return Code.INVALID_PRICE
-    return command.prices
+    if any(key not in memory.markets for key in (*command.degraded, *command.missing)):
+        return Code.MARKET_NOT_FOUND
+    return command
 
 
-def update_index_prices(memory: Memory, plan: tuple[tuple[int, int], ...]) -> Outcome:
-    """Take over index prices."""
+def update_index_prices(memory: Memory, plan: UpdateIndexPrices) -> Outcome:
+    """
+    Take over index prices, and judge positions by the marks that follow.
+
+    All prices first, then liquidations, then the triggers: a stop never fires ahead of the
+    liquidation that the same price calls for.
+    """
     events: list[AnyEvent] = []
-    for market_id, price in plan:
+    qualities = dict.fromkeys((key for key, _ in plan.prices), PriceQuality.LIVE)
+    qualities.update(dict.fromkeys(plan.degraded, PriceQuality.DEGRADED))
+    qualities.update(dict.fromkeys(plan.missing, PriceQuality.MISSING))
+    for market_id, price in plan.prices:
         event = IndexPriceChanged(market_id, price, memory.time_ms)
         memory.markets[market_id].set_index(event)
         memory.changes.index_prices[market_id] = event
         events.append(event)
+    marked = mark_markets(memory, qualities, events)
+    for market_id, price in plan.prices:
         observe(memory, market_id, TriggerType.INDEX, price)
+    for market_id in marked:
+        observe(memory, market_id, TriggerType.MARK, memory.markets[market_id].mark_atoms)
     return Outcome(Code.OK, 0, events)
 
 

@@ -12,44 +12,60 @@ from collections.abc import Callable
 from typing import Any
 
 from exchange.core import (
+    adjusting,
     amending,
+    auditing,
     cancelling,
     configuring,
+    contracting,
+    deleveraging,
     firing,
     imaging,
     linking,
     placing,
     protecting,
+    settling,
     switches,
     transferring,
 )
 from exchange.core.commands import (
     VERSION,
+    AdjustMargin,
     AmendOrder,
     CancelAllAfter,
     CancelAllOrders,
     CancelOrder,
+    CheckLiquidation,
     ClientIdFinding,
+    ClosePosition,
     Command,
     ConfigureAccount,
     ConfigureAsset,
+    ConfigureContract,
     ConfigureFeeTier,
+    ConfigureInsurance,
     ConfigureMarket,
     ConfigureProtection,
     ContinueTask,
     Credit,
     Debit,
+    Deleverage,
     Envelope,
+    MoveInsurance,
     PlaceLinkedOrders,
     PlaceOrder,
     ResetProtection,
+    SetLeverage,
+    SetMarginMode,
     SetMarketStatus,
+    SetPositionExits,
+    SettleMarket,
     StartLeadership,
     Transfer,
     UpdateIndexPrices,
 )
 from exchange.core.events import AnyEvent, BalanceChanged, Outcome
-from exchange.core.memory import Memory
+from exchange.core.memory import Memory, position_event
 from exchange.core.rejects import Code
 from exchange.core.state import Changes, FireTask, Image, Sequences, Task
 from exchange.core.units import check
@@ -78,6 +94,17 @@ HANDLERS: dict[type[Command], tuple[Planner, Carrier]] = {
     ConfigureAccount: (configuring.plan_account, configuring.configure_account),
     UpdateIndexPrices: (configuring.plan_index_prices, configuring.update_index_prices),
     StartLeadership: (configuring.plan_leadership, configuring.start_leadership),
+    ConfigureContract: (contracting.plan_contract, contracting.configure_contract),
+    ConfigureInsurance: (contracting.plan_insurance, contracting.configure_insurance),
+    MoveInsurance: (contracting.plan_move_insurance, contracting.move_insurance),
+    SetLeverage: (adjusting.plan_leverage, adjusting.set_up),
+    SetMarginMode: (adjusting.plan_margin_mode, adjusting.set_up),
+    AdjustMargin: (adjusting.plan_adjust, adjusting.adjust),
+    ClosePosition: (adjusting.plan_close, placing.place),
+    SetPositionExits: (adjusting.plan_exits, adjusting.set_exits),
+    CheckLiquidation: (deleveraging.plan_check, deleveraging.check),
+    Deleverage: (deleveraging.plan_deleverage, deleveraging.deleverage),
+    SettleMarket: (settling.plan_settle, settling.settle),
 }
 
 
@@ -140,7 +167,8 @@ class Exchange:
         """
         End a batch: return what the store must write, and the coalesced events.
 
-        Balances come first, then levels, each absolute and once.
+        Balances come first, then positions, prices of perpetual markets and levels, each
+        absolute and once.
         """
         memory = self._memory
         changes = memory.take_changes()
@@ -154,6 +182,8 @@ class Exchange:
             )
             for wallet in changes.wallets.values()
         ]
+        events.extend(position_event(position) for position in changes.positions.values())
+        events.extend(changes.prices.values())
         events.extend(memory.take_level_changes())
         return changes, events
 
@@ -199,8 +229,8 @@ class Exchange:
 
     @property
     def tasks(self) -> list[Task]:
-        """Unfinished internal work, oldest first."""
-        return self._memory.tasks
+        """Unfinished internal work in order, then what waits for counterparties."""
+        return [*self._memory.tasks, *self._memory.waiting]
 
     def fired_ids(self, task: FireTask) -> list[int]:
         """Return the orders whose turn a task has not reached, in the order of their turns."""
@@ -233,13 +263,13 @@ class Exchange:
 
     def check_all(self) -> None:
         """Check every invariant in full."""
-        imaging.check_all(self._memory)
+        auditing.check_all(self._memory)
 
 
 def _answer_repeated(command: Command, finding: ClientIdFinding) -> Outcome:
     """Answer a command whose client id was used before: the first result, or a conflict."""
     if finding.request_hash == getattr(command, "request_hash", None):
         return Outcome(Code.OK, finding.reference_id, (), True)
-    if isinstance(command, PlaceOrder | PlaceLinkedOrders):
+    if isinstance(command, PlaceOrder | PlaceLinkedOrders | ClosePosition):
         return Outcome(Code.CLIENT_ORDER_ID_CONFLICT, 0, ())
     return Outcome(Code.TRANSFER_ID_CONFLICT, 0, ())

@@ -11,7 +11,11 @@ class Side(IntEnum):
 
 
 class OrderType(IntEnum):
-    """What makes an order executable; those from STOP_LOSS on wait for a trigger first."""
+    """
+    What makes an order executable; those from STOP_LOSS to TRAILING_STOP wait for a trigger.
+
+    LIQUIDATION is the exchange's own: immediate-or-cancel, limited at the bankruptcy price.
+    """
 
     LIMIT = 1
     MARKET = 2
@@ -20,6 +24,7 @@ class OrderType(IntEnum):
     TAKE_PROFIT = 5
     TAKE_PROFIT_LIMIT = 6
     TRAILING_STOP = 7
+    LIQUIDATION = 8
 
 
 class TimeInForce(IntEnum):
@@ -88,6 +93,13 @@ class EndReason(IntEnum):
     CANCEL_ALL_AFTER = 20
     QUOTE_PROTECTION = 21
     CIRCUIT_BREAKER = 22
+    POSITION_CLOSED = 30
+    REDUCE_ONLY_TRIMMED = 31
+    INSUFFICIENT_MARGIN = 32
+    LIQUIDATION = 33
+    DELEVERAGING = 34
+    MARKET_SETTLED = 35
+    PRICE_DEGRADED = 36
 
 
 class SelfTradeMode(IntEnum):
@@ -100,16 +112,68 @@ class SelfTradeMode(IntEnum):
 
 
 class WalletKind(IntEnum):
-    """The wallets of an account."""
+    """
+    The wallets of an account.
+
+    MARGIN backs all cross positions. ISOLATED is the wallet of one isolated position: it is
+    posted in the ledger, and its balance is a field of the position, not a wallet's row.
+    """
 
     SPOT = 1
     MARGIN = 2
+    ISOLATED = 3
 
 
 class MarketKind(IntEnum):
     """What a market trades."""
 
     SPOT = 1
+    PERPETUAL = 2
+
+
+class MarginMode(IntEnum):
+    """What stands behind a position: the whole margin wallet, or a wallet of its own."""
+
+    CROSS = 1
+    ISOLATED = 2
+
+
+class PriceQuality(IntEnum):
+    """
+    How far a market's index price can be trusted.
+
+    DEGRADED: one source, or two that contradict each other; only what reduces a position is
+    taken, and nobody is liquidated. MISSING: no source at all.
+    """
+
+    LIVE = 1
+    DEGRADED = 2
+    MISSING = 3
+
+
+class TradeKind(IntEnum):
+    """
+    How a quantity changed hands.
+
+    Only MATCH meets in the book. TAKEOVER moves a position to the liquidation account at its
+    bankruptcy price, DELEVERAGING closes it against a winner at that price, SETTLEMENT closes
+    at the settlement price; these have no orders and no fees.
+    """
+
+    MATCH = 1
+    TAKEOVER = 2
+    DELEVERAGING = 3
+    SETTLEMENT = 4
+
+
+class CloseReason(IntEnum):
+    """What ended a position."""
+
+    TRADE = 1
+    LIQUIDATION = 2
+    TAKEOVER = 3
+    DELEVERAGING = 4
+    SETTLEMENT = 5
 
 
 class MarketStatus(IntEnum):
@@ -119,6 +183,7 @@ class MarketStatus(IntEnum):
     POST_ONLY = 2
     CANCEL_ONLY = 3
     HALTED = 4
+    SETTLED = 5
 
 
 class StatusCause(IntEnum):
@@ -146,6 +211,13 @@ class LedgerKind(IntEnum):
     WITHDRAWAL = 2
     TRANSFER = 3
     TRADE = 4
+    FUNDING = 5
+    MARGIN = 6
+    LIQUIDATION_FEE = 7
+    TAKEOVER = 8
+    DELEVERAGING = 9
+    SETTLEMENT = 10
+    INSURANCE = 11
 
 
 class PositionSide(IntEnum):
@@ -165,10 +237,45 @@ class Lane(IntEnum):
 
 
 class SystemAccount(IntEnum):
-    """Accounts of the exchange itself; ids below 2^22 never collide with made ids."""
+    """
+    Accounts of the exchange itself; ids below 2^22 never collide with made ids.
+
+    FUNDING holds what payers paid until receivers got it. The last three are the first of a
+    range: a market's or an insurance group's account has the range's number plus the id of
+    the market or group.
+    """
 
     EXTERNAL = 1
     FEES = 2
+    FUNDING = 3
+    CLEARING = 12 << 18
+    LIQUIDATION = 13 << 18
+    INSURANCE = 14 << 18
 
 
 FINAL_STATUSES = frozenset({OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.EXPIRED})
+
+# Accounts of markets and insurance groups; a user's account never lies here.
+SYSTEM_RANGE = range(12 << 18, 16 << 18)
+# Ids of markets and insurance groups stay inside their range.
+SYSTEM_RANGE_SIZE = 1 << 18
+
+
+def clearing_account(market_id: int) -> int:
+    """Return the account between the positions of a perpetual market."""
+    return SystemAccount.CLEARING + market_id
+
+
+def liquidation_account(market_id: int) -> int:
+    """Return the account that inherits bankrupt positions of a market."""
+    return SystemAccount.LIQUIDATION + market_id
+
+
+def insurance_account(group_id: int) -> int:
+    """Return the account of an insurance fund."""
+    return SystemAccount.INSURANCE + group_id
+
+
+def is_system_account(account_id: int) -> bool:
+    """Tell whether an account belongs to the exchange itself."""
+    return account_id in SYSTEM_RANGE or account_id <= SystemAccount.FUNDING

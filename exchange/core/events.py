@@ -13,17 +13,22 @@ import msgspec
 
 from exchange.core.enums import (
     AccountStatus,
+    CloseReason,
     EndReason,
     LedgerKind,
     LinkKind,
+    MarginMode,
     MarketKind,
     MarketStatus,
     OrderStatus,
     OrderType,
+    PositionSide,
+    PriceQuality,
     SelfTradeMode,
     Side,
     StatusCause,
     TimeInForce,
+    TradeKind,
     TriggerType,
     WalletKind,
 )
@@ -51,6 +56,8 @@ class OrderTerms(msgspec.Struct, frozen=True, array_like=True, gc=False):
     link_id: int
     link_kind: LinkKind
     price_protect: bool = False
+    reduce_only: bool = False
+    close_position: bool = False
 
 
 class OrderChanged(Event, frozen=True, gc=False):
@@ -85,7 +92,12 @@ class OrderChanged(Event, frozen=True, gc=False):
 
 
 class TradeExecuted(Event, frozen=True, gc=False):
-    """One match. Ids rise by one; ``quote_atoms`` = price x quantity exactly."""
+    """
+    One match. Ids rise by one; ``quote_atoms`` = price x quantity exactly.
+
+    Of another kind than MATCH it has no orders: ``taker`` is the account whose position ends,
+    ``quote_atoms`` is exact and the price its rounded share.
+    """
 
     trade_id: int
     market_id: int
@@ -100,6 +112,7 @@ class TradeExecuted(Event, frozen=True, gc=False):
     taker_fee_atoms: int
     maker_fee_atoms: int
     time_ms: int
+    kind: TradeKind = TradeKind.MATCH
 
 
 class LedgerPosted(Event, frozen=True, gc=False):
@@ -235,6 +248,200 @@ class ProtectionChanged(Event, frozen=True, gc=False):
     frozen_until_ms: int
 
 
+class ContractConfigured(Event, frozen=True, gc=False):
+    """
+    The terms of a perpetual market as they now are.
+
+    Interest and cap are rates of 10^-8 per funding interval of 8 hours (interest) and per
+    interval (cap; 0: 0.75 of the first bracket's maintenance rate). ``impact_notional_atoms``
+    is what the premium's impact prices are averaged over. Bounds of 0 are not enforced.
+    ``brackets`` are (floor, maintenance rate, maintenance amount, highest leverage).
+    """
+
+    market_id: int
+    insurance_group: int
+    funding_interval_ms: int
+    interest_rate_e8: int
+    funding_cap_e8: int
+    impact_notional_atoms: int
+    liquidation_fee_e8: int
+    position_notional_max_atoms: int
+    open_interest_max_atoms: int
+    brackets: tuple[tuple[int, int, int, int], ...]
+    leverage_default: int = 10
+    liquidations_paused: bool = False
+    settled_price_atoms: int = 0
+
+
+class InsuranceChanged(Event, frozen=True, gc=False):
+    """
+    An insurance group as it now is.
+
+    ``high_atoms`` is the fund's value at its high of the running 8 hours, which began at
+    ``high_ms``; ``stopped`` says that takeovers are stopped by drawdown.
+    """
+
+    group_id: int
+    notional_cap_e8: int
+    shock_e8: int
+    drawdown_e8: int
+    recovery_e8: int
+    high_atoms: int = 0
+    high_ms: int = 0
+    stopped: bool = False
+
+
+class PricesChanged(Event, frozen=True, gc=False):
+    """
+    All prices of a perpetual market, at each update of its index.
+
+    ``basis`` holds the latest (time, mid - index) samples, the last of ``sampled_ms``;
+    ``premium_sum_e8`` and ``premium_count`` the samples of the running funding interval,
+    ``predicted_rate_e8`` what its rate would be now. ``unhealthy_since_ms`` is since when the
+    quality is not LIVE (0: it is); ``halted_for_price`` says that the market is halted until
+    prices are back. ``flow_atoms`` is the base quantity that liquidations traded in the book
+    in ``flow_second``.
+    """
+
+    market_id: int
+    mark_atoms: int
+    index_atoms: int
+    time_ms: int
+    quality: PriceQuality
+    unhealthy_since_ms: int
+    basis: tuple[tuple[int, int], ...]
+    sampled_ms: int
+    premium_sum_e8: int
+    premium_count: int
+    predicted_rate_e8: int
+    funding_rate_e8: int
+    next_funding_ms: int
+    last_trade_ms: int
+    open_interest_atoms: int
+    halted_for_price: bool = False
+    flow_second: int = 0
+    flow_atoms: int = 0
+
+
+class FundingSettled(Event, frozen=True, gc=False):
+    """Funding of one market and time: its rate, mark and what was done; ``skipped`` if not."""
+
+    market_id: int
+    funding_ms: int
+    rate_e8: int
+    mark_atoms: int
+    skipped: bool
+    time_ms: int
+
+
+class FundingPaid(Event, frozen=True, gc=False):
+    """One account's funding: positive is received, negative paid, in quote atoms."""
+
+    entry_id: int
+    account_id: int
+    market_id: int
+    position_id: int
+    funding_ms: int
+    rate_e8: int
+    mark_atoms: int
+    quantity_atoms: int
+    amount_atoms: int
+    time_ms: int
+
+
+class PositionChanged(Event, frozen=True, gc=False):
+    """
+    A position slot (account, market, side) as it now is; quantity 0 is flat.
+
+    ``cost_atoms`` is signed: what was paid for the quantity. ``bid_atoms`` and ``ask_atoms``
+    are the values of its resting orders that may open.
+    """
+
+    slot_id: int
+    position_id: int
+    account_id: int
+    market_id: int
+    side: PositionSide
+    mode: MarginMode
+    leverage: int
+    quantity_atoms: int
+    cost_atoms: int
+    isolated_atoms: int
+    realised_atoms: int
+    fee_atoms: int
+    funding_atoms: int
+    bid_atoms: int
+    ask_atoms: int
+    opened_ms: int
+    updated_ms: int
+
+
+class PositionClosed(Event, frozen=True, gc=False):
+    """
+    A position that ended, for history; everything in quote atoms but quantities.
+
+    ``quantity_max_atoms`` is its largest size (signed), ``opened_*`` and ``closed_*`` what was
+    traded either way over its life, from which the average prices follow.
+    """
+
+    position_id: int
+    slot_id: int
+    previous_id: int
+    account_id: int
+    market_id: int
+    mode: MarginMode
+    leverage: int
+    quantity_max_atoms: int
+    opened_atoms: int
+    opened_quote_atoms: int
+    closed_atoms: int
+    closed_quote_atoms: int
+    realised_atoms: int
+    fee_atoms: int
+    funding_atoms: int
+    reason: CloseReason
+    opened_ms: int
+    closed_ms: int
+
+
+class LiquidationStepped(Event, frozen=True, gc=False):
+    """
+    One thing that the liquidation ladder did to an account in a market.
+
+    ``kind``: MATCH for an order into the book, else how the position went. ``equity_atoms``
+    and ``maintenance_atoms`` are those of the scope (account or isolated position) before;
+    ``fee_atoms`` went to insurance; ``insurance_atoms`` is what the fund gained (+) or paid.
+    The number is unique and rises.
+    """
+
+    liquidation_id: int
+    account_id: int
+    market_id: int
+    position_id: int
+    kind: TradeKind
+    side: Side
+    quantity_atoms: int
+    price_atoms: int
+    quote_atoms: int
+    mark_atoms: int
+    equity_atoms: int
+    maintenance_atoms: int
+    fee_atoms: int
+    insurance_atoms: int
+    counterparty_id: int
+    time_ms: int
+
+
+class DeleveragingNeeded(Event, frozen=True, gc=False):
+    """A bankrupt position that no fund can carry waits for counterparties."""
+
+    market_id: int
+    account_id: int
+    side: Side
+    quantity_atoms: int
+    since_ms: int
+
+
 AnyEvent = (
     OrderChanged
     | TradeExecuted
@@ -248,6 +455,15 @@ AnyEvent = (
     | IndexPriceChanged
     | CancelSwitchChanged
     | ProtectionChanged
+    | ContractConfigured
+    | InsuranceChanged
+    | PricesChanged
+    | FundingSettled
+    | FundingPaid
+    | PositionChanged
+    | PositionClosed
+    | LiquidationStepped
+    | DeleveragingNeeded
 )
 
 

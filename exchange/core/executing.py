@@ -2,90 +2,41 @@
 
 from __future__ import annotations
 
-from exchange.core.breaking import note_trade, price_range, trip
+from exchange.core.breaking import note_trade, trip
 from exchange.core.checks import RESTING
-from exchange.core.enums import EndReason, LinkKind, OrderStatus, Side, TimeInForce, TriggerType
+from exchange.core.enums import (
+    CloseReason,
+    EndReason,
+    LinkKind,
+    OrderStatus,
+    OrderType,
+    Side,
+    TriggerType,
+)
 from exchange.core.events import AnyEvent, TradeExecuted
 from exchange.core.ledger import Account, charge_fee, hold_needed, hold_of
-from exchange.core.matching import DECREMENT, EXPIRE_DUE, FILL, Plan, plan_match
-from exchange.core.memory import Market, Memory, band_price
+from exchange.core.matching import DECREMENT, EXPIRE_DUE, EXPIRE_MARGIN, FILL, Plan
+from exchange.core.memory import Market, Memory
 from exchange.core.observing import observe
+from exchange.core.perpetual import after_fill, post_fill
 from exchange.core.protecting import count_fill, pull_quotes
-from exchange.core.rejects import Code
 from exchange.core.state import Order
+from exchange.core.taking import RESTING_STOPS
 from exchange.core.triggers import MARKET_TYPES
-from exchange.core.units import AMOUNT_MAX, ATOMS, RATE_ONE, floor_div
+from exchange.core.units import ATOMS
 
 # Module names of enum members: an attribute of an enum class costs twice as much.
 _BUY = Side.BUY
-_FOK = TimeInForce.FOK
 _PARTIALLY_FILLED, _FILLED = OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED
 _NO_REASON, _NO_LIQUIDITY = EndReason.NONE, EndReason.NO_LIQUIDITY
 _CIRCUIT_BREAKER = EndReason.CIRCUIT_BREAKER
 _LAST = TriggerType.LAST
 
-_ANY_PRICE = (0, AMOUNT_MAX)
-
-# Stops after which a limit order's remainder rests.
-_RESTING_STOPS = (EndReason.NO_LIQUIDITY, EndReason.PRICE_CAP)
-
-
-def market_cap_atoms(market: Market, order: Order) -> int:
-    """
-    Return the worst price a market order may trade at, 0 for none.
-
-    The nearest of the market's band against the index price, the order's own slippage
-    against the best opposite price, and the cap that a conditional buy holds at.
-    """
-    caps = []
-    if market.config.market_band_e8 and market.index_atoms:
-        caps.append(band_price(market.index_atoms, market.config.market_band_e8, order.side))
-    terms = order.terms
-    if terms is not None:
-        if terms.slippage_rate_e8:
-            best = market.book.opposite(order.side).best_price()
-            if best:
-                caps.append(band_price(best, terms.slippage_rate_e8, order.side))
-        if terms.cap_atoms:
-            caps.append(terms.cap_atoms)
-    if not caps:
-        return 0
-    return min(caps) if order.side is _BUY else max(caps)
-
-
-def plan_taker(market: Market, order: Order, time_ms: int) -> Plan | Code | None:
-    """Return the match plan, None when nothing crosses, or why the order is refused."""
-    opposite = market.book.asks if order.side is _BUY else market.book.bids
-    keys, limit = opposite.keys, order.price_atoms
-    if limit and (not keys or keys[-1] < limit * opposite.sign) and order.time_in_force is not _FOK:
-        return None
-    budget = 0
-    if not limit:
-        limit = market_cap_atoms(market, order)
-        budget = order.quote_quantity_atoms
-        if budget and order.side is _BUY:
-            # The largest notional that leaves room for its own fee.
-            budget = floor_div(budget * RATE_ONE, RATE_ONE + order.taker_rate_e8)
-    if not keys or (limit and keys[-1] < limit * opposite.sign):
-        return Code.FOK_NOT_FILLABLE if order.time_in_force is _FOK else None
-    if order.post_only:
-        return Code.POST_ONLY_WOULD_CROSS
-    match = plan_match(
-        opposite,
-        account_id=order.account_id,
-        mode=order.self_trade_mode,
-        limit_atoms=limit,
-        quantity_atoms=0 if order.quote_quantity_atoms else order.remaining_atoms,
-        quote_atoms_max=budget,
-        lot_atoms=market.config.lot_atoms,
-        time_ms=time_ms,
-        price_range=price_range(market, time_ms) if market.breaks else _ANY_PRICE,
-    )
-    if order.time_in_force is _FOK and match.filled_atoms < order.remaining_atoms:
-        return Code.FOK_NOT_FILLABLE
-    if order.quote_quantity_atoms and not match.filled_atoms and match.stop is _NO_REASON:
-        return Code.QUANTITY_TOO_SMALL
-    return match
+# Why a plan lets a maker expire.
+_EXPIRY_REASONS = {
+    EXPIRE_DUE: EndReason.TIME_EXPIRED,
+    EXPIRE_MARGIN: EndReason.INSUFFICIENT_MARGIN,
+}
 
 
 def execute(
@@ -115,12 +66,12 @@ def execute(
             elif kind == DECREMENT:
                 _decrement(memory, market, maker, quantity, events)
             else:
-                reason = EndReason.TIME_EXPIRED if kind == EXPIRE_DUE else EndReason.SELF_TRADE
+                reason = _EXPIRY_REASONS.get(kind, EndReason.SELF_TRADE)
                 memory.retire(maker, OrderStatus.EXPIRED, reason, events)
         if match.unfilled_atoms != order.remaining_atoms:
             order.remaining_atoms = match.unfilled_atoms
             needed_atoms = hold_of(order) if order.remaining_atoms and order.price_atoms else 0
-    if order.remaining_atoms and order.time_in_force in RESTING and stop in _RESTING_STOPS:
+    if order.remaining_atoms and order.time_in_force in RESTING and stop in RESTING_STOPS:
         if order.filled_atoms:
             order.status = _PARTIALLY_FILLED
         memory.rest(account, market, order, needed_atoms, listed=listed)
@@ -155,10 +106,13 @@ def _end_taker(
         order.status = _FILLED
     else:
         order.status = OrderStatus.EXPIRED
-        immediate = order.order_type not in MARKET_TYPES and stop in _RESTING_STOPS
+        immediate = order.order_type not in MARKET_TYPES and stop in RESTING_STOPS
         order.reason = EndReason.IOC_REMAINDER if immediate else stop
         order.remaining_atoms = 0
-    memory.ledger.touch(account, account.spot[market.paying_asset_id(order.side)])
+    if order.margined:
+        memory.touch_margin(account, market)
+    else:
+        memory.ledger.touch(account, account.spot[market.paying_asset_id(order.side)])
     if listed:
         memory.delist(account, order)
 
@@ -207,18 +161,14 @@ def _fill(
     maker_account = memory.ledger.accounts[maker.account_id]
     buys = order.side is _BUY
     (market.book.asks if buys else market.book.bids).reduce(maker, quantity)
-    config = market.config
-    if terms is not None:
-        held = hold_of(maker)
-    elif maker.remaining_atoms:
-        held = hold_needed(maker, price * maker.remaining_atoms // ATOMS)
-    else:
-        held = 0
-    wallet = maker_account.spot[config.base_asset_id if buys else config.quote_asset_id]
-    wallet.held_atoms += held - maker.held_atoms
-    maker.held_atoms = held
     buyer, seller = (account, maker_account) if buys else (maker_account, account)
-    memory.ledger.post_trade(buyer, seller, trade, config.base_asset_id, config.quote_asset_id)
+    if market.contract is not None:
+        memory.set_hold(maker_account, market, maker, hold_of(maker))
+        liquidation = order.order_type is OrderType.LIQUIDATION
+        reason = CloseReason.LIQUIDATION if liquidation else CloseReason.TRADE
+        post_fill(memory, market, trade, buyer, seller, events, reason)
+    else:
+        _settle_spot(memory, market, maker, trade, buyer, seller)
     if terms is not None and terms.hidden_atoms and not maker.remaining_atoms:
         memory.refresh(market, maker, terms)
     if maker.remaining_atoms:
@@ -233,10 +183,37 @@ def _fill(
             count_fill(memory, protection, quantity)
     if market.breaks:
         note_trade(memory, market, price)
+    if market.contract is not None:
+        after_fill(memory, market, (buyer, seller), order.order_id, events)
     market.last_atoms = price
     # Also at the price of the last trade: a halt may have kept orders from seeing that one.
     if market.by_last.is_any_waiting:
         observe(memory, order.market_id, _LAST, price)
+
+
+def _settle_spot(
+    memory: Memory,
+    market: Market,
+    maker: Order,
+    trade: TradeExecuted,
+    buyer: Account,
+    seller: Account,
+) -> None:
+    """Take the fill off what the maker holds, and exchange base for quote."""
+    config = market.config
+    if maker.terms is not None:
+        held = hold_of(maker)
+    elif maker.remaining_atoms:
+        held = hold_needed(maker, maker.price_atoms * maker.remaining_atoms // ATOMS)
+    else:
+        held = 0
+    if maker.side is _BUY:
+        wallet = buyer.spot[config.quote_asset_id]
+    else:
+        wallet = seller.spot[config.base_asset_id]
+    wallet.held_atoms += held - maker.held_atoms
+    maker.held_atoms = held
+    memory.ledger.post_trade(buyer, seller, trade, config.base_asset_id, config.quote_asset_id)
 
 
 def _decrement(

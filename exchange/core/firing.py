@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from heapq import heappop
+from typing import Any
 
-from exchange.core import breaking, switches
-from exchange.core.cancelling import cancel_step
+from exchange.core import breaking, margin_checks, switches
+from exchange.core.cancelling import cancel_step, end_orders
 from exchange.core.commands import ContinueTask
 from exchange.core.enums import EndReason, LinkKind, OrderStatus
 from exchange.core.events import AnyEvent, Outcome
-from exchange.core.executing import execute, plan_taker
+from exchange.core.executing import execute
+from exchange.core.funding import funding_step
+from exchange.core.guards import refresh_when_many
 from exchange.core.ledger import hold_of
 from exchange.core.linking import arm_step
+from exchange.core.liquidation import liquidate_step, unwind_step
 from exchange.core.memory import Memory
 from exchange.core.observing import stay_armed
 from exchange.core.rejects import Code
-from exchange.core.state import ActivateTask, CancelAllTask, FireTask, Order, Task, Terms
+from exchange.core.settling import settle_step
+from exchange.core.state import (
+    ActivateTask,
+    ArmTask,
+    CancelAllTask,
+    CancelOpeningTask,
+    FireTask,
+    FundingTask,
+    LiquidateTask,
+    Order,
+    SettleTask,
+    Task,
+    Terms,
+    UnwindTask,
+)
+from exchange.core.taking import plan_order
 from exchange.core.units import check
 
 # One step ends at whichever comes first; a fired order has at most 500 fills after that.
@@ -28,6 +48,7 @@ ANNOUNCED_PER_STEP = 500
 _REASONS = {
     Code.FOK_NOT_FILLABLE: EndReason.FOK_NOT_FILLABLE,
     Code.POST_ONLY_WOULD_CROSS: EndReason.POST_ONLY_WOULD_CROSS,
+    Code.REDUCE_ONLY_NO_POSITION: EndReason.POSITION_CLOSED,
 }
 
 
@@ -70,14 +91,8 @@ def continue_task(memory: Memory, plan: ContinueTask) -> Outcome:
 
 
 def _task_step(memory: Memory, task: Task, events: list[AnyEvent]) -> None:
-    if isinstance(task, CancelAllTask):
-        finished = cancel_step(memory, task, events)
-    elif isinstance(task, FireTask):
-        finished = _fire_step(memory, task, events)
-    elif isinstance(task, ActivateTask):
-        finished = _announce_step(memory, task, events)
-    else:
-        finished = arm_step(memory, task, events)
+    finished = _STEPS[type(task)](memory, task, events)
+    refresh_when_many(memory)
     if finished:
         memory.tasks.remove(task)
         if isinstance(task, FireTask | ActivateTask):
@@ -155,12 +170,28 @@ def fire(memory: Memory, order: Order, terms: Terms, events: list[AnyEvent]) -> 
     order.status = OrderStatus.OPEN
     order.priority = memory.next_priority()
     memory.set_hold(account, market, order, 0)
-    match = plan_taker(market, order, memory.time_ms)
+    code = margin_checks.check_firing(memory, account, market, order) if order.margined else Code.OK
+    match = code or plan_order(memory, account, market, order)
     if isinstance(match, Code):
         order.status = OrderStatus.EXPIRED
-        order.reason = _REASONS[match]
+        # What a perpetual market refuses besides is for want of margin.
+        order.reason = _REASONS.get(match, EndReason.INSUFFICIENT_MARGIN)
         order.remaining_atoms = 0
         memory.delist(account, order)
         events.append(memory.changed(order))
         return
     execute(memory, account, market, order, match, hold_of(order), events, listed=True)
+
+
+# What one step of each kind of task is; it tells whether the task is finished.
+_STEPS: dict[type[Task], Callable[[Memory, Any, list[AnyEvent]], bool]] = {
+    CancelAllTask: cancel_step,
+    FireTask: _fire_step,
+    ActivateTask: _announce_step,
+    ArmTask: arm_step,
+    LiquidateTask: liquidate_step,
+    FundingTask: funding_step,
+    UnwindTask: unwind_step,
+    CancelOpeningTask: end_orders,
+    SettleTask: settle_step,
+}

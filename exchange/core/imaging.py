@@ -1,4 +1,4 @@
-"""The whole state out of memory and back, its hash, and the full invariants."""
+"""The whole state out of memory and back, and its hash."""
 
 from __future__ import annotations
 
@@ -6,17 +6,39 @@ import hashlib
 
 import msgspec
 
-from exchange.core.enums import OrderStatus, SystemAccount
+from exchange.core.collateral import contract_of
+from exchange.core.contract import Contract, Insurance
+from exchange.core.enums import (
+    OrderStatus,
+    Side,
+    is_system_account,
+)
+from exchange.core.guards import set_guards
 from exchange.core.ledger import Account, hold_of
+from exchange.core.margin_ledger import clearing_atoms
 from exchange.core.memory import Market, Memory
 from exchange.core.observing import mark_active, restore_announcing, restore_fired
-from exchange.core.state import DERIVED, ActivateTask, FireTask, Image, Order, Terms
+from exchange.core.state import (
+    DERIVED,
+    ActivateTask,
+    DeleverageTask,
+    FireTask,
+    FundingTask,
+    Image,
+    LiquidateTask,
+    Order,
+    Position,
+    Terms,
+)
 from exchange.core.switches import set_times
 from exchange.core.triggers import is_rising
 from exchange.core.units import check
 
 _HASHED_ORDER_FIELDS = tuple(
     name for name in Order.__struct_fields__ if name not in DERIVED["Order"]
+)
+_HASHED_POSITION_FIELDS = tuple(
+    name for name in Position.__struct_fields__ if name not in DERIVED["Position"]
 )
 
 
@@ -35,11 +57,13 @@ def take_image(memory: Memory) -> Image:
         markets=[memory.markets[key].config for key in sorted(memory.markets)],
         fee_tiers=[memory.fee_tiers[key] for key in sorted(memory.fee_tiers)],
         accounts=[
-            ledger.accounts[key].config for key in sorted(ledger.accounts) if not _is_system(key)
+            ledger.accounts[key].config
+            for key in sorted(ledger.accounts)
+            if not is_system_account(key)
         ],
         wallets=sorted(wallets, key=lambda wallet: wallet.wallet_id),
         orders=[memory.orders[key] for key in sorted(memory.orders)],
-        tasks=list(memory.tasks),
+        tasks=[*memory.tasks, *memory.waiting],
         index_prices=[
             market.index for _, market in sorted(memory.markets.items()) if market.index is not None
         ],
@@ -53,6 +77,18 @@ def take_image(memory: Memory) -> Image:
             market.window
             for _, market in sorted(memory.markets.items())
             if market.window.slots or market.window.unanchored
+        ],
+        positions=[memory.positions[key] for key in sorted(memory.positions)],
+        contracts=[
+            market.contract.config
+            for _, market in sorted(memory.markets.items())
+            if market.contract is not None
+        ],
+        insurances=[memory.insurances[key].config for key in sorted(memory.insurances)],
+        prices=[
+            market.contract.prices(key, market.index_atoms)
+            for key, market in sorted(memory.markets.items())
+            if market.contract is not None
         ],
         last_prices={
             key: market.last_atoms
@@ -80,7 +116,8 @@ def restore(image: Image) -> Memory:
     memory.epoch = image.epoch
     memory.cancel_only_until_ms = image.cancel_only_until_ms
     memory.post_only_until_ms = image.post_only_until_ms
-    memory.tasks = list(image.tasks)
+    memory.tasks = [task for task in image.tasks if not isinstance(task, DeleverageTask)]
+    memory.waiting = [task for task in image.tasks if isinstance(task, DeleverageTask)]
     memory.assets = {asset.asset_id: asset for asset in image.assets}
     memory.fee_tiers = {tier.tier: tier for tier in image.fee_tiers}
     for config in image.markets:
@@ -96,7 +133,9 @@ def restore(image: Image) -> Memory:
         memory.ledger.accounts[account_config.account_id] = Account(account_config)
     _restore_safeguards(memory, image)
     _restore_wallets(memory, image)
+    _restore_positions(memory, image)
     _restore_orders(memory, image)
+    _restore_risk(memory)
     return memory
 
 
@@ -114,18 +153,70 @@ def _restore_safeguards(memory: Memory, image: Image) -> None:
 def _restore_wallets(memory: Memory, image: Image) -> None:
     accounts = memory.ledger.accounts
     for wallet in image.wallets:
-        account = accounts[wallet.account_id]
+        if is_system_account(wallet.account_id):
+            account = memory.ledger.system_account(wallet.account_id)
+        else:
+            account = accounts[wallet.account_id]
         account.wallets(wallet.kind)[wallet.asset_id] = wallet
         account.last_order_id = max(account.last_order_id, wallet.last_order_id)
         account.last_entry_id = max(account.last_entry_id, wallet.last_entry_id)
+
+
+def _restore_positions(memory: Memory, image: Image) -> None:
+    """Restore contracts, prices and slots with their sums; orders are counted in later."""
+    memory.insurances = {config.group_id: Insurance(config) for config in image.insurances}
+    for terms in image.contracts:
+        memory.markets[terms.market_id].contract = Contract(terms)
+        memory.insurances[terms.insurance_group].market_ids.append(terms.market_id)
+    for prices in image.prices:
+        market = memory.markets[prices.market_id]
+        contract_of(market).take_prices(prices)
+        market.set_mark(prices.mark_atoms, prices.time_ms)
+    for position in sorted(image.positions, key=lambda position: position.slot_id):
+        contract = contract_of(memory.markets[position.market_id])
+        if is_system_account(position.account_id):
+            account = memory.ledger.system_account(position.account_id)
+        else:
+            account = memory.ledger.accounts[position.account_id]
+        _clear_derived(position)
+        memory.positions[position.slot_id] = account.positions[position.market_id] = position
+        contract.positions.append(position)
+        contract.add_quantity(0, position.quantity_atoms, position.cost_atoms)
+    for task in memory.tasks:
+        if isinstance(task, FundingTask):
+            memory.funding[task.market_id] = task
+        elif isinstance(task, LiquidateTask):
+            memory.liquidating.update(task.scopes)
+    for waiting in memory.waiting:
+        market_id = waiting.market_id if waiting.isolated else 0
+        memory.liquidating.add((waiting.account_id, market_id))
+
+
+def _clear_derived(position: Position) -> None:
+    fresh = Position()
+    for name in DERIVED["Position"]:
+        setattr(position, name, getattr(fresh, name))
+
+
+def _restore_risk(memory: Memory) -> None:
+    """Set all guards, and check that positions and clearing balance out."""
+    for account in memory.ledger.accounts.values():
+        if account.positions:
+            set_guards(memory, account)
+    for market in memory.markets.values():
+        if market.contract is not None:
+            market.contract.check_sums(clearing_atoms(memory, market))
 
 
 def _restore_orders(memory: Memory, image: Image) -> None:
     held: dict[int, int] = {}
     for order in image.orders:
         market = memory.markets[order.market_id]
+        order.margined = market.contract is not None
         order.held_atoms = hold_of(order)
-        if order.held_atoms:
+        if order.margined:
+            _count_order(memory, order)
+        elif order.held_atoms:
             wallet = memory.ledger.accounts[order.account_id].spot[
                 market.paying_asset_id(order.side)
             ]
@@ -147,6 +238,14 @@ def _restore_orders(memory: Memory, image: Image) -> None:
             wallet.held_atoms == needed,
             f"wallet {wallet.wallet_id} holds {wallet.held_atoms}, its orders need {needed}",
         )
+
+
+def _count_order(memory: Memory, order: Order) -> None:
+    position = memory.ledger.accounts[order.account_id].positions[order.market_id]
+    if order.side is Side.BUY:
+        position.bid_atoms += order.held_atoms
+    else:
+        position.ask_atoms += order.held_atoms
 
 
 def _restore_places(memory: Memory, image: Image) -> None:
@@ -178,6 +277,10 @@ def state_hash(memory: Memory) -> str:
         tuple(getattr(order, name) for name in _HASHED_ORDER_FIELDS) for order in image.orders
     ]
     terms = [(order.order_id, order.terms) for order in image.orders if order.terms is not None]
+    positions = [
+        tuple(getattr(position, name) for name in _HASHED_POSITION_FIELDS)
+        for position in image.positions
+    ]
     parts = [
         [getattr(image.sequences, name) for name in image.sequences.__slots__],
         image.assets,
@@ -192,56 +295,11 @@ def state_hash(memory: Memory) -> str:
         image.switches,
         image.protections,
         image.price_windows,
+        positions,
+        image.contracts,
+        image.insurances,
+        image.prices,
         list(image.last_prices.items()),
         [image.time_ms, image.epoch, image.cancel_only_until_ms, image.post_only_until_ms],
     ]
     return hashlib.sha256(msgspec.msgpack.encode(parts)).hexdigest()
-
-
-def check_all(memory: Memory) -> None:
-    """
-    Stop unless everything that must always hold does (O(state), for tests and start).
-
-    Each asset sums to zero over all wallets; only ``external`` is negative; wallets hold
-    exactly what their open orders need; books are sorted, uncrossed and complete.
-
-    Raises:
-        InvariantError: naming the first thing that does not hold.
-    """
-    sums: dict[int, int] = dict.fromkeys(memory.assets, 0)
-    held: dict[int, int] = {}
-    waiting = 0
-    for order in memory.orders.values():
-        market = memory.markets[order.market_id]
-        check(order.held_atoms == hold_of(order), f"order {order.order_id} holds wrong")
-        account = memory.ledger.accounts[order.account_id]
-        waiting += order.status in (OrderStatus.UNTRIGGERED, OrderStatus.WAITING)
-        if order.held_atoms:
-            wallet = account.spot[market.paying_asset_id(order.side)]
-            held[wallet.wallet_id] = held.get(wallet.wallet_id, 0) + order.held_atoms
-        check(account.open_orders.get(order.order_id) is order, "open order is not listed")
-    for account in memory.ledger.accounts.values():
-        for wallets in (account.spot, account.margin):
-            for wallet in wallets.values():
-                sums[wallet.asset_id] += wallet.total_atoms
-                check(
-                    wallet.held_atoms == held.get(wallet.wallet_id, 0),
-                    f"wallet {wallet.wallet_id} holds what no order needs",
-                )
-                check(
-                    account is memory.ledger.external
-                    or 0 <= wallet.held_atoms <= wallet.total_atoms,
-                    f"wallet {wallet.wallet_id} is overdrawn",
-                )
-    for asset_id, total in sums.items():
-        check(total == 0, f"asset {asset_id} sums to {total}, not to zero")
-    resting = 0
-    for market in memory.markets.values():
-        market.book.check_invariants()
-        for side in (market.book.bids, market.book.asks):
-            resting += sum(level.live for level in side.levels.values())
-    check(resting + waiting == len(memory.orders), "orders and books differ in number")
-
-
-def _is_system(account_id: int) -> bool:
-    return account_id in tuple(SystemAccount)

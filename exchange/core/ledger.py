@@ -11,13 +11,21 @@ from __future__ import annotations
 from exchange.core.enums import (
     AccountStatus,
     LedgerKind,
+    OrderStatus,
     SelfTradeMode,
     Side,
     SystemAccount,
     WalletKind,
 )
 from exchange.core.events import AccountConfigured, LedgerPosted, TradeExecuted
-from exchange.core.state import Changes, Order, QuoteProtection, Sequences, Wallet
+from exchange.core.state import (
+    Changes,
+    Order,
+    Position,
+    QuoteProtection,
+    Sequences,
+    Wallet,
+)
 from exchange.core.units import ATOMS, RATE_ONE, InvariantError, ceil_div
 
 _BUY, _SELL = Side.BUY, Side.SELL
@@ -29,9 +37,10 @@ class Account:
     """
     What the core knows of an account beside its wallets' rows.
 
-    ``protections`` are its market-maker protections by market. ``open_orders`` is in order of
-    placement; ``last_order_id`` and ``last_entry_id`` are the
-    heads of the chains that its history is read along.
+    ``protections`` are its market-maker protections by market, ``positions`` has one slot per
+    perpetual market it ever had settings or orders in. ``open_orders`` is in order of
+    placement; ``last_order_id`` and ``last_entry_id`` are the heads of the chains that its
+    history is read along.
     """
 
     __slots__ = (
@@ -44,6 +53,7 @@ class Account:
         "open_by_client_id",
         "open_counts",
         "open_orders",
+        "positions",
         "protections",
         "spot",
     )
@@ -54,6 +64,7 @@ class Account:
         self.configure(config)
         self.spot: dict[int, Wallet] = {}
         self.margin: dict[int, Wallet] = {}
+        self.positions: dict[int, Position] = {}
         self.open_orders: dict[int, Order] = {}
         self.open_counts: dict[int, int] = {}
         self.open_by_client_id: dict[str, Order] = {}
@@ -112,12 +123,21 @@ class Ledger:
         return wallet
 
     def touch(self, account: Account, wallet: Wallet) -> None:
-        """Mark a wallet as changed and check that it still covers its holds."""
+        """
+        Mark a wallet as changed and check that it still covers its holds.
+
+        Margin wallets hold nothing and may be negative while positions are open, which
+        ``perpetual`` checks; clearing accounts are whatever their positions' costs are not.
+        """
         wallet.last_order_id = account.last_order_id
         wallet.last_entry_id = account.last_entry_id
         self.changes.wallets[wallet.wallet_id] = wallet
         held = wallet.held_atoms
-        if not 0 <= held <= wallet.total_atoms and account is not self.external:
+        if (
+            not 0 <= held <= wallet.total_atoms
+            and account is not self.external
+            and wallet.kind is _SPOT
+        ):
             raise InvariantError(
                 f"wallet {wallet.wallet_id} holds {held} of {wallet.total_atoms} atoms"
             )
@@ -183,6 +203,13 @@ class Ledger:
         base.last_entry_id = quote.last_entry_id = sequences.entry
         base.last_order_id = quote.last_order_id = account.last_order_id
 
+    def system_account(self, account_id: int) -> Account:
+        """Return an account of a market or an insurance group, opened at first use."""
+        account = self.accounts.get(account_id)
+        if account is None:
+            account = self.accounts[account_id] = Account(_system_config(account_id))
+        return account
+
     def post_amount(
         self,
         account: Account,
@@ -243,9 +270,12 @@ def hold_of(order: Order) -> int:
     Return what any open order must hold, special ones included.
 
     An iceberg holds for its reserve too, a conditional market buy at its price cap, and the
-    other leg of an OCO nothing.
+    other leg of an OCO nothing. An order of a perpetual market holds nothing in a wallet:
+    for it this is the value that counts in the order margin of its position.
     """
     terms = order.terms
+    if order.margined:
+        return _margined_value(order)
     if terms is None:
         return hold_needed(order, order.price_atoms * order.remaining_atoms // ATOMS)
     if not terms.holds:
@@ -254,6 +284,21 @@ def hold_of(order: Order) -> int:
     if order.side is Side.SELL:
         return quantity
     return hold_needed(order, ceil_div((order.price_atoms or terms.cap_atoms) * quantity, ATOMS))
+
+
+def _margined_value(order: Order) -> int:
+    """Return price x open quantity of a resting order that may open a position, else 0."""
+    terms = order.terms
+    if terms is None:
+        return order.price_atoms * order.remaining_atoms // ATOMS
+    if (
+        not terms.holds
+        or terms.reduce_only
+        or terms.close_position
+        or order.status in (OrderStatus.UNTRIGGERED, OrderStatus.WAITING)
+    ):
+        return 0
+    return order.price_atoms * (order.remaining_atoms + terms.hidden_atoms) // ATOMS
 
 
 def charge_fee(order: Order, *, quote_atoms: int, rate_e8: int) -> int:
@@ -271,5 +316,7 @@ def charge_fee(order: Order, *, quote_atoms: int, rate_e8: int) -> int:
     return fee
 
 
-def _system_config(account: SystemAccount) -> AccountConfigured:
-    return AccountConfigured(int(account), AccountStatus.ACTIVE, 0, 0, SelfTradeMode.EXPIRE_TAKER)
+def _system_config(account_id: int) -> AccountConfigured:
+    return AccountConfigured(
+        int(account_id), AccountStatus.ACTIVE, 0, 0, SelfTradeMode.EXPIRE_TAKER
+    )

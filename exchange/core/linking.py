@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from exchange.core import checks, protecting
+from exchange.core import checks, margin_checks, protecting
 from exchange.core.commands import PlaceLinkedOrders, PlaceOrder
 from exchange.core.enums import EndReason, LinkKind, OrderStatus, OrderType, Side
 from exchange.core.events import AnyEvent, Outcome
-from exchange.core.executing import execute, plan_taker
+from exchange.core.executing import execute
 from exchange.core.ledger import Account, hold_of
 from exchange.core.matching import Plan
 from exchange.core.memory import Market, Memory
@@ -23,6 +23,7 @@ from exchange.core.placing import (
 )
 from exchange.core.rejects import Code
 from exchange.core.state import ArmTask, Order, Terms
+from exchange.core.taking import plan_order, plan_waiting
 from exchange.core.triggers import CONDITIONAL_TYPES
 
 _PROFIT_TYPES = (OrderType.LIMIT, OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT)
@@ -60,16 +61,14 @@ def plan_linked(memory: Memory, command: PlaceLinkedOrders) -> LinkPlan | Code:
         code = check_order(memory, leg, market, waits=waits)
         if code:
             return code
-    if any(protecting.may_rest(leg) for leg in command.orders) and protecting.is_frozen(
-        account, first.market_id, memory.time_ms
-    ):
-        return Code.QUOTES_FROZEN
-    count = account.open_counts.get(first.market_id, 0) + len(command.orders)
-    if count > account.config.open_orders_max:
-        return Code.TOO_MANY_OPEN_ORDERS
+    code = _check_room(memory, account, command) or _check_margined(
+        memory, account, market, command
+    )
+    if code:
+        return code
     orders = _new_orders(memory, command, account, market)
     if command.kind is LinkKind.OCO:
-        return _plan_oco(account, market, orders)
+        return _plan_oco(memory, account, market, orders)
     return _plan_bracket(memory, account, market, orders)
 
 
@@ -176,8 +175,41 @@ def _new_orders(
     return orders
 
 
-def _plan_oco(account: Account, market: Market, orders: list[Order]) -> LinkPlan | Code:
-    """Funds are held once, by the leg that needs more."""
+def _check_room(memory: Memory, account: Account, command: PlaceLinkedOrders) -> Code:
+    """Check that the account may have so many more orders in the market."""
+    market_id = command.orders[0].market_id
+    if any(protecting.may_rest(leg) for leg in command.orders) and protecting.is_frozen(
+        account, market_id, memory.time_ms
+    ):
+        return Code.QUOTES_FROZEN
+    count = account.open_counts.get(market_id, 0) + len(command.orders)
+    return Code.TOO_MANY_OPEN_ORDERS if count > account.config.open_orders_max else Code.OK
+
+
+def _check_margined(
+    memory: Memory, account: Account, market: Market, command: PlaceLinkedOrders
+) -> Code:
+    """Check the legs that meet a perpetual market now; a bracket's children come later."""
+    if market.contract is None:
+        return Code.OK
+    now = command.orders if command.kind is LinkKind.OCO else command.orders[:1]
+    for leg in now:
+        code = margin_checks.check_placing(memory, account, market, leg)
+        if code:
+            return code
+    return Code.OK
+
+
+def _plan_oco(
+    memory: Memory, account: Account, market: Market, orders: list[Order]
+) -> LinkPlan | Code:
+    """Funds are held once, by the leg that needs more; margin is the resting leg's."""
+    if orders[0].margined:
+        if orders[0].order_type not in CONDITIONAL_TYPES:
+            code = plan_waiting(memory, account, market, orders[0])
+            if code:
+                return code
+        return LinkPlan(account, market, orders, None, 0)
     needs = [hold_of(order) for order in orders]
     holder = needs.index(max(needs))
     wallet = account.spot.get(market.paying_asset_id(orders[0].side))
@@ -202,7 +234,7 @@ def place_linked(memory: Memory, plan: LinkPlan) -> Outcome:
     """Carry out a plan of :func:`plan_linked`; cannot fail."""
     events: list[AnyEvent] = []
     for order in plan.orders:
-        register(memory, plan.account, order)
+        register(memory, plan.account, plan.market, order)
     if plan.entry is None:
         for order in plan.orders:
             _open_leg(memory, plan.account, plan.market, order, events)
@@ -249,8 +281,11 @@ def arm_step(memory: Memory, task: ArmTask, events: list[AnyEvent]) -> bool:
     market = memory.markets[first.market_id]
     reason = EndReason.ENTRY_NOT_FILLED
     if task.filled_atoms:
-        paid = _size_children(account, market, children, task.filled_atoms)
-        reason = EndReason.NONE if paid else EndReason.INSUFFICIENT_BALANCE
+        paid = _size_children(memory, account, market, children, task.filled_atoms)
+        short = EndReason.INSUFFICIENT_BALANCE
+        if first.margined:
+            short = EndReason.INSUFFICIENT_MARGIN
+        reason = EndReason.NONE if paid else short
     if reason is not EndReason.NONE:
         for child in children:
             memory.end(child, OrderStatus.CANCELLED, reason, events)
@@ -270,7 +305,7 @@ def arm_step(memory: Memory, task: ArmTask, events: list[AnyEvent]) -> bool:
 
 
 def _size_children(
-    account: Account, market: Market, children: list[Order], filled_atoms: int
+    memory: Memory, account: Account, market: Market, children: list[Order], filled_atoms: int
 ) -> bool:
     """Size the children and decide who holds for both; tell whether that can be paid for."""
     for child in children:
@@ -278,6 +313,8 @@ def _size_children(
         if child.terms is not None:
             child.terms.holds = True
             child.terms.link_kind = LinkKind.OCO
+    if children[0].margined:
+        return _margin_suffices(memory, account, market, children)
     needs = [hold_of(child) for child in children]
     holder = needs.index(max(needs))
     for index, child in enumerate(children):
@@ -287,11 +324,30 @@ def _size_children(
     return wallet is not None and max(needs) <= wallet.total_atoms - wallet.held_atoms
 
 
+def _margin_suffices(
+    memory: Memory, account: Account, market: Market, children: list[Order]
+) -> bool:
+    """Size children that only reduce to what the position has left; check the resting one."""
+    for child in children:
+        if child.terms is not None and child.terms.reduce_only:
+            room = margin_checks.room_to_reduce(account, child, children)
+            if not room:
+                return False
+            child.remaining_atoms = min(child.remaining_atoms, room)
+    first = children[0]
+    if first.order_type in CONDITIONAL_TYPES:
+        return True
+    return plan_waiting(memory, account, market, first) is Code.OK
+
+
 def _open_limit_child(
     memory: Memory, account: Account, market: Market, child: Order, events: list[AnyEvent]
 ) -> None:
     """Let a limit child rest; if it crosses by now it takes, and the stop ends."""
-    match = plan_taker(market, child, memory.time_ms)
+    match = plan_order(memory, account, market, child)
+    if isinstance(match, Code) and child.margined:
+        memory.end(child, OrderStatus.CANCELLED, EndReason.INSUFFICIENT_MARGIN, events)
+        return
     if isinstance(match, Plan):
         if not memory.evaluates(market):
             # Nobody trades now; the stop, which waits for trading to go on, stays.

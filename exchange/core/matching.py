@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from typing import Protocol
 
 import msgspec
 
@@ -24,6 +25,19 @@ FILL = 0
 EXPIRE_MAKER = 1
 DECREMENT = 2
 EXPIRE_DUE = 3
+EXPIRE_MARGIN = 4
+
+
+class MakerJudge(Protocol):
+    """What a perpetual market asks of makers; see ``judging``."""
+
+    def offered(self, maker: Order, offered_atoms: int) -> int:
+        """Return what a maker offers at most, 0 to pass it by."""
+        ...
+
+    def affords(self, maker: Order, quantity_atoms: int, quote_atoms: int) -> bool:
+        """Try a fill out; False lets the maker's order expire."""
+        ...
 
 
 class Plan(msgspec.Struct, gc=False):
@@ -31,9 +45,9 @@ class Plan(msgspec.Struct, gc=False):
     What a taker would do, in order.
 
     ``steps`` are (kind, maker, quantity, notional): trade it, expire the maker (it is one's
-    own, or its time is over), or take the quantity off both. ``unfilled_atoms`` is what is
-    left of a quantity-sized order;
-    ``stop`` says why it went no further (NONE: its size was used up).
+    own, its time is over, or it lacks margin), or take the quantity off both.
+    ``unfilled_atoms`` is what is left of a quantity-sized order; ``stop`` says why it went no
+    further (NONE: its size was used up).
     """
 
     steps: list[tuple[int, Order, int, int]]
@@ -43,7 +57,7 @@ class Plan(msgspec.Struct, gc=False):
     stop: EndReason
 
 
-def plan_match(
+def plan_match(  # noqa: C901 - one walk through the book; each branch is a rule of it
     opposite: BookSide,
     *,
     account_id: int,
@@ -54,6 +68,7 @@ def plan_match(
     lot_atoms: int,
     time_ms: int,
     price_range: tuple[int, int] = (0, AMOUNT_MAX),
+    judge: MakerJudge | None = None,
 ) -> Plan:
     """
     Return the plan of a taker against one side of the book.
@@ -72,7 +87,8 @@ def plan_match(
     quote_left = quote_atoms_max
     stop = EndReason.NONE
     ended: set[int] = set()
-    for maker, offered, price in _makers(opposite, limit_atoms, time_ms, ended):
+    makers = _makers(opposite, limit_atoms, time_ms, ended)
+    for maker, offered, price in _judged(makers, judge, account_id) if judge else makers:
         if len(steps) == STEPS_MAX:
             stop = EndReason.MATCH_LIMIT
             break
@@ -94,6 +110,10 @@ def plan_match(
             stop = EndReason.CIRCUIT_BREAKER
             break
         notional = price * size // ATOMS
+        if judge is not None and not judge.affords(maker, size, notional):
+            steps.append((EXPIRE_MARGIN, maker, 0, 0))
+            ended.add(maker.order_id)
+            continue
         steps.append((FILL, maker, size, notional))
         filled += size
         quote += notional
@@ -148,6 +168,19 @@ def _makers(
             yield maker, part, level.price_atoms
             if hidden > part:
                 reserves.append((maker, hidden - part, display))
+
+
+def _judged(
+    makers: Iterator[tuple[Order, int, int]], judge: MakerJudge, account_id: int
+) -> Iterator[tuple[Order, int, int]]:
+    """Yield makers with what they may give; own ones and those that are due as they are."""
+    for maker, offered, price in makers:
+        if not offered or maker.account_id == account_id:
+            yield maker, offered, price
+            continue
+        allowed = judge.offered(maker, offered)
+        if allowed:
+            yield maker, allowed, price
 
 
 def _plan_self_trade(

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from heapq import heappush
 
 from exchange.core.book import OrderBook
-from exchange.core.enums import EndReason, LinkKind, MarketStatus, OrderStatus, Side, TriggerType
+from exchange.core.contract import Contract, Insurance
+from exchange.core.enums import (
+    EndReason,
+    LinkKind,
+    MarketKind,
+    MarketStatus,
+    OrderStatus,
+    Side,
+    TriggerType,
+    WalletKind,
+)
 from exchange.core.events import (
     AnyEvent,
     AssetConfigured,
@@ -16,13 +27,17 @@ from exchange.core.events import (
     MarketConfigured,
     OrderChanged,
     OrderTerms,
+    PositionChanged,
 )
 from exchange.core.ledger import Account, Ledger, hold_of
 from exchange.core.state import (
     ArmTask,
     CancelSwitch,
     Changes,
+    DeleverageTask,
+    FundingTask,
     Order,
+    Position,
     PriceWindow,
     QuoteProtection,
     Sequences,
@@ -52,10 +67,11 @@ class Market:
     """
     A market's settings, book, waiting conditional orders and prices (0: unknown).
 
-    On spot the mark price is the index price. ``buy_price_max_atoms`` and
-    ``sell_price_min_atoms`` are the price band around the index price; the ranges join it
-    with the settings' bounds, each as (lowest, highest) that is allowed. ``breaks`` says that it
-    has a circuit breaker, ``window`` is what that knows.
+    ``contract`` is the perpetual side of a market that has positions. On spot the mark price is
+    the index price. ``buy_price_max_atoms`` and ``sell_price_min_atoms`` are the price band
+    around the mark price; the ranges join it with the settings' bounds, each as (lowest,
+    highest) that is allowed. ``breaks`` says that it has a circuit breaker, ``window`` is what
+    that knows.
     """
 
     __slots__ = (
@@ -65,7 +81,9 @@ class Market:
         "buy_range_atoms",
         "by_index",
         "by_last",
+        "by_mark",
         "config",
+        "contract",
         "index",
         "index_atoms",
         "last_atoms",
@@ -80,6 +98,10 @@ class Market:
         self.book = OrderBook()
         self.by_last = Triggers()
         self.by_index = Triggers()
+        # Spot has no mark of its own, so both kinds of orders wait for one price.
+        perpetual = config.kind is MarketKind.PERPETUAL
+        self.by_mark = Triggers() if perpetual else self.by_index
+        self.contract: Contract | None = None
         self.index: IndexPriceChanged | None = None
         self.index_atoms = 0
         self.last_atoms = 0
@@ -94,9 +116,14 @@ class Market:
         self.quantity_range_atoms = (max(1, config.quantity_min_atoms), most)
         self._set_band()
 
+    @property
+    def mark_atoms(self) -> int:
+        """The mark price, 0 when it is not known."""
+        return self.contract.mark_atoms if self.contract is not None else self.index_atoms
+
     def _set_band(self) -> None:
         self.buy_price_max_atoms, self.sell_price_min_atoms = AMOUNT_MAX, 0
-        band_e8, reference = self.config.price_band_e8, self.index_atoms
+        band_e8, reference = self.config.price_band_e8, self.mark_atoms
         if band_e8 and reference:
             self.buy_price_max_atoms = band_price(reference, band_e8, Side.BUY)
             self.sell_price_min_atoms = band_price(reference, band_e8, Side.SELL)
@@ -111,17 +138,38 @@ class Market:
 
     def triggers(self, trigger_type: TriggerType) -> Triggers:
         """Return the orders that wait for a kind of price."""
-        return self.by_last if trigger_type is TriggerType.LAST else self.by_index
+        if trigger_type is TriggerType.LAST:
+            return self.by_last
+        return self.by_mark if trigger_type is TriggerType.MARK else self.by_index
 
     def trigger_price(self, trigger_type: TriggerType) -> int:
         """Return the price of a kind, 0 when it is not known."""
-        return self.last_atoms if trigger_type is TriggerType.LAST else self.index_atoms
+        if trigger_type is TriggerType.LAST:
+            return self.last_atoms
+        return self.mark_atoms if trigger_type is TriggerType.MARK else self.index_atoms
+
+    def open_orders(self) -> Iterator[Order]:
+        """Yield the orders that rest or wait here, in an order that loading repeats."""
+        for side in (self.book.bids, self.book.asks):
+            for key in reversed(side.keys):
+                yield from side.levels[key * side.sign].orders()
+        yield from self.by_last.orders()
+        yield from self.by_index.orders()
+        if self.by_mark is not self.by_index:
+            yield from self.by_mark.orders()
 
     def set_index(self, index: IndexPriceChanged) -> None:
         """Take over a new index price."""
         self.index = index
         self.index_atoms = index.price_atoms
         self._set_band()
+
+    def set_mark(self, mark_atoms: int, time_ms: int) -> None:
+        """Take over a new mark price of a perpetual market."""
+        if self.contract is not None:
+            self.contract.mark_atoms = mark_atoms
+            self.contract.mark_ms = time_ms
+            self._set_band()
 
 
 class Memory:
@@ -133,14 +181,20 @@ class Memory:
         "cancel_only_until_ms",
         "changes",
         "deadlines",
+        "dirty",
         "epoch",
         "fee_tiers",
         "fired",
+        "funding",
+        "insurances",
         "ledger",
         "links",
+        "liquidating",
         "markets",
         "orders",
+        "positions",
         "post_only_until_ms",
+        "price_changes",
         "priority_index",
         "sequences",
         "switch_times",
@@ -149,6 +203,7 @@ class Memory:
         "tasks",
         "time_ms",
         "tripped",
+        "waiting",
     )
 
     def __init__(self) -> None:
@@ -161,7 +216,18 @@ class Memory:
         self.symbols: dict[str, int] = {}
         self.fee_tiers: dict[int, FeeTierConfigured] = {}
         self.orders: dict[int, Order] = {}
+        self.positions: dict[int, Position] = {}
+        self.insurances: dict[int, Insurance] = {}
         self.tasks: list[Task] = []
+        # Bankrupt scopes that wait for counterparties: persisted with the tasks, but no work.
+        self.waiting: list[DeleverageTask] = []
+        # Derived: by market, the funding that is under way.
+        self.funding: dict[int, FundingTask] = {}
+        # Derived: accounts, or (account, market) of isolated positions, being liquidated.
+        self.liquidating: set[tuple[int, int]] = set()
+        self.price_changes: dict[int, None] = {}
+        # Accounts whose guard prices no longer hold; see ``guards``.
+        self.dirty: dict[int, None] = {}
         # Derived: what a FireTask still has to carry out, groups by link number, expiry times.
         self.fired: dict[int, deque[Order]] = {}
         self.links: dict[int, list[int]] = {}
@@ -182,6 +248,11 @@ class Memory:
     def take_changes(self) -> Changes:
         """Return what was touched since the last call and start afresh."""
         changes = self.changes
+        for market_id in self.price_changes:
+            market = self.markets[market_id]
+            if market.contract is not None:
+                changes.prices[market_id] = market.contract.prices(market_id, market.index_atoms)
+        self.price_changes = {}
         self.changes = self.ledger.changes = Changes()
         return changes
 
@@ -193,6 +264,9 @@ class Memory:
     def set_hold(self, account: Account, market: Market, order: Order, held_atoms: int) -> None:
         """Change what an order holds in its wallet."""
         if held_atoms == order.held_atoms:
+            return
+        if order.margined:
+            self._set_exposure(account, market, order, held_atoms)
             return
         config = market.config
         asset_id = config.quote_asset_id if order.side is _BUY else config.base_asset_id
@@ -208,12 +282,51 @@ class Memory:
         wallet.last_entry_id = account.last_entry_id
         self.changes.wallets[wallet.wallet_id] = wallet
 
+    def _set_exposure(
+        self, account: Account, market: Market, order: Order, value_atoms: int
+    ) -> None:
+        """Change what an order counts in the order margin of its position."""
+        position = account.positions[order.market_id]
+        change = value_atoms - order.held_atoms
+        if order.side is _BUY:
+            position.bid_atoms += change
+        else:
+            position.ask_atoms += change
+        order.held_atoms = value_atoms
+        self.changes.positions[position.slot_id] = position
+
+    def touch_margin(self, account: Account, market: Market) -> None:
+        """Mark the margin wallet that backs a market as changed: chains hang on its row."""
+        quote_id = market.config.quote_asset_id
+        self.ledger.touch(account, self.ledger.wallet(account, WalletKind.MARGIN, quote_id))
+
+    def position(self, account: Account, market: Market) -> Position:
+        """Return an account's slot in a perpetual market, opened at first use."""
+        market_id = market.config.market_id
+        position = account.positions.get(market_id)
+        if position is None:
+            contract = market.contract
+            if contract is None:
+                raise TypeError(f"market {market_id} is no perpetual")
+            self.sequences.slot += 1
+            position = new_position(self.sequences.slot, account.account_id, market_id, contract)
+            account.positions[market_id] = position
+            self.positions[position.slot_id] = position
+            contract.positions.append(position)
+            self.changes.positions[position.slot_id] = position
+        return position
+
     def list_order(self, account: Account, order: Order) -> None:
         """Remember an order that stays open, wherever it waits."""
         self.orders[order.order_id] = order
         account.remember(order)
         terms = order.terms
         if terms is not None:
+            if terms.reduce_only or terms.close_position:
+                position = account.positions[order.market_id]
+                if position.reducing is None:
+                    position.reducing = {}
+                position.reducing[order.order_id] = order
             if terms.expires_ms:
                 heappush(self.deadlines, (terms.expires_ms, order.order_id))
             if terms.link_id:
@@ -224,7 +337,13 @@ class Memory:
         del self.orders[order.order_id]
         account.forget(order)
         terms = order.terms
-        if terms is None or not terms.link_id:
+        if terms is None:
+            return
+        if terms.reduce_only or terms.close_position:
+            reducing = account.positions[order.market_id].reducing
+            if reducing is not None:
+                del reducing[order.order_id]
+        if not terms.link_id:
             return
         members = self.links[terms.link_id]
         members.remove(order.order_id)
@@ -382,6 +501,35 @@ class Memory:
         return events
 
 
+def position_event(position: Position) -> PositionChanged:
+    """Return a position slot as its owner sees it."""
+    return PositionChanged(
+        position.slot_id,
+        position.position_id,
+        position.account_id,
+        position.market_id,
+        position.side,
+        position.mode,
+        position.leverage,
+        position.quantity_atoms,
+        position.cost_atoms,
+        position.isolated_atoms,
+        position.realised_atoms,
+        position.fee_atoms,
+        position.funding_atoms,
+        position.bid_atoms,
+        position.ask_atoms,
+        position.opened_ms,
+        position.updated_ms,
+    )
+
+
+def new_position(slot_id: int, account_id: int, market_id: int, contract: Contract) -> Position:
+    """Return a flat slot with the market's default settings: cross, its default leverage."""
+    leverage = min(contract.config.leverage_default, contract.leverage_max)
+    return Position(slot_id, account_id, market_id, leverage=leverage)
+
+
 def _visible(terms: Terms) -> OrderTerms:
     return OrderTerms(
         terms.trigger_type,
@@ -395,4 +543,6 @@ def _visible(terms: Terms) -> OrderTerms:
         terms.link_id,
         terms.link_kind,
         terms.price_protect,
+        terms.reduce_only,
+        terms.close_position,
     )

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import msgspec
 
-from exchange.core import checks, protecting
+from exchange.core import checks, margin_checks, protecting
 from exchange.core.commands import PlaceOrder
 from exchange.core.enums import EndReason, OrderStatus, OrderType, SelfTradeMode, Side
 from exchange.core.events import AnyEvent, Outcome
-from exchange.core.executing import execute, plan_taker
+from exchange.core.executing import execute
 from exchange.core.ledger import Account, hold_needed, hold_of
 from exchange.core.matching import Plan
 from exchange.core.memory import PRIORITY_SHIFT, Market, Memory
 from exchange.core.rejects import Code
 from exchange.core.state import Order, Terms
+from exchange.core.taking import plan_order
 from exchange.core.triggers import CONDITIONAL_TYPES, MARKET_TYPES
 from exchange.core.units import ATOMS, RATE_ONE, ceil_div
 
@@ -63,6 +64,10 @@ def plan_place(memory: Memory, command: PlaceOrder) -> PlacePlan | Code:
         and (command.time_in_force in checks.RESTING or command.order_type in CONDITIONAL_TYPES)
     ):  # fmt: skip
         return Code.TOO_MANY_OPEN_ORDERS
+    if market.contract is not None:
+        code = margin_checks.check_placing(memory, account, market, command)
+        if code:
+            return code
     order = new_order(memory, command, account, market)
     return plan_funds(memory, account, market, order, value)
 
@@ -75,7 +80,10 @@ def check_order(
 
     ``waits`` is for the children of a bracket, which meet the market later.
     """
-    code = checks.check_shape(command) or checks.check_size(command, market.config)
+    code = checks.check_shape(command)
+    if not code and margin_checks.closes_position(command) and market.contract is not None:
+        code = margin_checks.check_closing_shape(command)
+    code = code or checks.check_size(command, market.config)
     if not code and command.order_type not in MARKET_TYPES:
         code = checks.check_price(command, market)
     return (
@@ -98,17 +106,21 @@ def plan_funds(
     if order.status is _UNTRIGGERED:
         needed = hold_of(order)
     else:
-        planned = plan_taker(market, order, memory.time_ms)
+        planned = plan_order(memory, account, market, order)
         if isinstance(planned, Code):
             return planned
         match = planned
-        if order.order_type is _LIMIT:
+        if order.margined:
+            needed = hold_of(order)
+        elif order.order_type is _LIMIT:
             needed = order.quantity_atoms
             if buys:
                 needed = hold_needed(order, value_atoms or order.price_atoms * needed // ATOMS)
         else:
             needed = _cost(order, match)
     config = market.config
+    if order.margined:
+        return PlacePlan(account, market, order, match, needed)
     wallet = account.spot.get(config.quote_asset_id if buys else config.base_asset_id)
     if wallet is None or needed > wallet.total_atoms - wallet.held_atoms:
         return Code.INSUFFICIENT_BALANCE
@@ -160,6 +172,7 @@ def new_order(memory: Memory, command: PlaceOrder, account: Account, market: Mar
         memory.time_ms,
         memory.time_ms,
     )
+    order.margined = market.contract is not None
     if command.special is not None or command.slippage_rate_e8:
         _add_terms(order, command, market)
     return order
@@ -178,6 +191,8 @@ def _add_terms(order: Order, command: PlaceOrder, market: Market) -> None:
     terms.expires_ms = special.expires_ms
     terms.reprice = special.reprice
     terms.price_protect = special.price_protect
+    terms.reduce_only = special.reduce_only
+    terms.close_position = special.close_position
     if order.order_type in CONDITIONAL_TYPES:
         order.status = OrderStatus.UNTRIGGERED
         if order.order_type is OrderType.TRAILING_STOP and not terms.activation_price_atoms:
@@ -215,7 +230,7 @@ def place(memory: Memory, plan: PlacePlan) -> Outcome:
     """Carry out a plan of :func:`plan_place`; cannot fail."""
     account, market, order = plan.account, plan.market, plan.order
     events: list[AnyEvent] = []
-    register(memory, account, order)
+    register(memory, account, market, order)
     if order.status is _UNTRIGGERED:
         arm(memory, account, market, order, plan.needed_atoms, events)
     else:
@@ -223,10 +238,13 @@ def place(memory: Memory, plan: PlacePlan) -> Outcome:
     return Outcome(_OK, order.order_id, events)
 
 
-def register(memory: Memory, account: Account, order: Order) -> None:
-    """Give an order its number for good."""
+def register(memory: Memory, account: Account, market: Market, order: Order) -> None:
+    """Give an order its number for good; in a perpetual market it has a slot from now on."""
     memory.sequences.order = order.order_id
     account.last_order_id = order.order_id
+    if order.margined:
+        memory.position(account, market)
+        memory.touch_margin(account, market)
 
 
 def arm(

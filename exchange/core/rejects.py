@@ -89,6 +89,39 @@ class Code(IntEnum):
     SAME_WALLET = 503
     BALANCE_LIMIT = 504
     TRANSFER_ID_CONFLICT = 505
+    MARGIN_IN_USE = 506
+
+    # Margin and positions.
+    NOT_A_PERPETUAL = 601
+    MARK_PRICE_STALE = 602
+    MARKET_REDUCE_ONLY = 603
+    ACCOUNT_LIQUIDATING = 604
+    REDUCE_ONLY_NO_POSITION = 605
+    REDUCE_ONLY_EXCEEDS = 606
+    CLOSE_POSITION_SHAPE = 607
+    POSITION_LIMIT = 608
+    LEVERAGE_TOO_HIGH = 609
+    OPEN_INTEREST_CAP = 610
+    INSUFFICIENT_MARGIN = 611
+    BEYOND_BANKRUPTCY_PRICE = 612
+    INVALID_LEVERAGE = 613
+    LEVERAGE_BELOW_POSITION = 614
+    MARGIN_MODE_UNCHANGED = 615
+    MARGIN_MODE_HAS_ORDERS = 616
+    MARGIN_MODE_HAS_POSITION = 617
+    POSITION_NOT_FOUND = 618
+    POSITION_NOT_ISOLATED = 619
+    MARGIN_NOT_REMOVABLE = 620
+    EXIT_PRICES = 621
+
+    # Risk configuration and the liquidation ladder.
+    INVALID_BRACKETS = 701
+    BRACKETS_IN_USE = 702
+    INSURANCE_GROUP_NOT_FOUND = 703
+    INSUFFICIENT_INSURANCE = 704
+    MARKET_SETTLED = 705
+    NOTHING_TO_LIQUIDATE = 706
+    NOTHING_TO_DELEVERAGE = 707
 
 
 # What REST answers; everything absent is a business refusal, 422.
@@ -105,9 +138,12 @@ HTTP_STATUS: dict[Code, int] = {
     Code.ASSET_NOT_FOUND: 404,
     Code.ORDER_NOT_FOUND: 404,
     Code.NO_PROTECTION: 404,
+    Code.POSITION_NOT_FOUND: 404,
+    Code.INSURANCE_GROUP_NOT_FOUND: 404,
     Code.CLIENT_ORDER_ID_CONFLICT: 409,
     Code.TRANSFER_ID_CONFLICT: 409,
     Code.CONFIGURATION_IN_USE: 409,
+    Code.BRACKETS_IN_USE: 409,
 }
 
 MESSAGES: dict[Code, str] = {
@@ -175,6 +211,35 @@ MESSAGES: dict[Code, str] = {
     Code.SAME_WALLET: "Source and target of the transfer are the same wallet.",
     Code.BALANCE_LIMIT: "The balance would exceed what the exchange can hold.",
     Code.TRANSFER_ID_CONFLICT: "This client_transfer_id was used for a different request.",
+    Code.MARGIN_IN_USE: "The amount backs positions or orders, or is profit not yet realised.",
+    Code.NOT_A_PERPETUAL: "The market is not a perpetual: it has no positions and no leverage.",
+    Code.MARK_PRICE_STALE: "The mark price is not fresh; only orders that reduce are taken.",
+    Code.MARKET_REDUCE_ONLY: "The index price is degraded; only orders that reduce are taken.",
+    Code.ACCOUNT_LIQUIDATING: "The account is being liquidated and takes no orders.",
+    Code.REDUCE_ONLY_NO_POSITION: "There is no position that this order would reduce.",
+    Code.REDUCE_ONLY_EXCEEDS: "The order and those that reduce already exceed the position.",
+    Code.CLOSE_POSITION_SHAPE: "Close-position needs a stop or take-profit without a quantity.",
+    Code.POSITION_LIMIT: "The position would exceed the market's limit.",
+    Code.LEVERAGE_TOO_HIGH: "The leverage is too high for a position of this value.",
+    Code.OPEN_INTEREST_CAP: "The market's open interest is at its cap.",
+    Code.INSUFFICIENT_MARGIN: "The available margin is not sufficient.",
+    Code.BEYOND_BANKRUPTCY_PRICE: "The trade would leave the account below its maintenance margin.",
+    Code.INVALID_LEVERAGE: "The leverage must be a whole number from 1 to the market's highest.",
+    Code.LEVERAGE_BELOW_POSITION: "Leverage of an isolated position cannot be lowered.",
+    Code.MARGIN_MODE_UNCHANGED: "The market has this margin mode already.",
+    Code.MARGIN_MODE_HAS_ORDERS: "The margin mode cannot change while orders are open.",
+    Code.MARGIN_MODE_HAS_POSITION: "The margin mode cannot change while a position is open.",
+    Code.POSITION_NOT_FOUND: "The position does not exist or is no longer open.",
+    Code.POSITION_NOT_ISOLATED: "Margin is added to and removed from isolated positions only.",
+    Code.MARGIN_NOT_REMOVABLE: "Removing this much would leave less than the initial margin.",
+    Code.EXIT_PRICES: "Take-profit and stop-loss must lie on their sides of the mark price.",
+    Code.INVALID_BRACKETS: "The margin brackets are not valid.",
+    Code.BRACKETS_IN_USE: "Positions or leverage settings do not fit these margin brackets.",
+    Code.INSURANCE_GROUP_NOT_FOUND: "The insurance group does not exist.",
+    Code.INSUFFICIENT_INSURANCE: "The insurance fund does not hold this much.",
+    Code.MARKET_SETTLED: "The market was settled and is closed.",
+    Code.NOTHING_TO_LIQUIDATE: "None of these accounts is below its maintenance margin.",
+    Code.NOTHING_TO_DELEVERAGE: "No bankrupt position of this market waits for deleveraging.",
 }
 
 

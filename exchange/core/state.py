@@ -14,8 +14,10 @@ import msgspec
 from exchange.core.enums import (
     EndReason,
     LinkKind,
+    MarginMode,
     OrderStatus,
     OrderType,
+    PositionSide,
     SelfTradeMode,
     Side,
     TimeInForce,
@@ -25,22 +27,30 @@ from exchange.core.enums import (
 from exchange.core.events import (
     AccountConfigured,
     AssetConfigured,
+    ContractConfigured,
     FeeTierConfigured,
+    FundingPaid,
+    FundingSettled,
     IndexPriceChanged,
+    InsuranceChanged,
     LedgerPosted,
+    LiquidationStepped,
     MarketConfigured,
+    PositionClosed,
+    PricesChanged,
     TradeExecuted,
 )
 
 # Fields that loading recomputes (an order's terms have a row of their own); every other
 # field of the classes here is persisted.
 DERIVED = {
-    "Order": frozenset({"held_atoms", "terms"}),
+    "Order": frozenset({"held_atoms", "terms", "margined"}),
     "Terms": frozenset[str](),
     "Wallet": frozenset[str](),
     "CancelSwitch": frozenset[str](),
     "QuoteProtection": frozenset[str](),
     "PriceWindow": frozenset[str](),
+    "Position": frozenset({"bid_atoms", "ask_atoms", "reducing", "low_atoms", "high_atoms"}),
 }
 
 
@@ -53,7 +63,8 @@ class Terms(msgspec.Struct, gc=False):
     conditional market buy may pay, which its hold is computed at. ``hidden_atoms`` is an
     iceberg's reserve behind what it shows. ``price_protect`` keeps it from firing while last and
     mark price are far apart. ``holds`` is false while the other leg of an OCO
-    holds for both.
+    holds for both. ``reduce_only`` never grows a position; ``close_position`` closes whatever is
+    open when it fires, and its quantity is 0 until then.
     """
 
     trigger_type: TriggerType = TriggerType.NONE
@@ -73,6 +84,8 @@ class Terms(msgspec.Struct, gc=False):
     link_kind: LinkKind = LinkKind.NONE
     holds: bool = True
     price_protect: bool = False
+    reduce_only: bool = False
+    close_position: bool = False
 
 
 class Order(msgspec.Struct, gc=False):
@@ -84,7 +97,8 @@ class Order(msgspec.Struct, gc=False):
     ``priority`` is command number * 4096 + index inside the command: time priority inside a
     price. ``fee_remainder`` is what the fees charged so far were rounded up by, in 10^-8
     atoms, so that all fees of an order are rounded once. ``previous_id`` links the orders of
-    an account. ``held_atoms`` is what the order holds in its wallet.
+    an account. ``held_atoms`` is what the order holds in its wallet; a ``margined`` order, one
+    of a perpetual market, holds nothing.
     """
 
     order_id: int = 0
@@ -115,6 +129,7 @@ class Order(msgspec.Struct, gc=False):
     updated_ms: int = 0
     held_atoms: int = 0
     terms: Terms | None = None
+    margined: bool = False
 
     @property
     def open_atoms(self) -> int:
@@ -141,6 +156,54 @@ class Wallet(msgspec.Struct, gc=False):
     last_entry_id: int = 0
 
 
+class Position(msgspec.Struct, gc=False):
+    """
+    What an account has in a perpetual market: settings, and a position while one is open.
+
+    Quantity and cost are signed; the cost is what was paid for the quantity, so that the
+    average entry is cost / quantity and the unrealised profit value - cost.
+    ``position_id`` is twice the number of the opening trade, plus one for a short.
+    ``isolated_atoms`` is the isolated wallet. ``realised_atoms`` is net of no fees;
+    ``funding_atoms`` is positive when received. ``funded_ms`` is the last funding time taken
+    into account, ``funding_due_atoms`` what is still to be received of it, for which quantity
+    and position. ``previous_id`` links the closed positions of the slot.
+
+    Derived: values of the resting orders that may open, by order id those that only reduce,
+    and the guard prices between which the account is surely above maintenance.
+    """
+
+    slot_id: int = 0
+    account_id: int = 0
+    market_id: int = 0
+    side: PositionSide = PositionSide.NET
+    mode: MarginMode = MarginMode.CROSS
+    leverage: int = 1
+    position_id: int = 0
+    quantity_atoms: int = 0
+    cost_atoms: int = 0
+    isolated_atoms: int = 0
+    realised_atoms: int = 0
+    fee_atoms: int = 0
+    funding_atoms: int = 0
+    quantity_max_atoms: int = 0
+    opened_atoms: int = 0
+    opened_quote_atoms: int = 0
+    closed_atoms: int = 0
+    closed_quote_atoms: int = 0
+    opened_ms: int = 0
+    updated_ms: int = 0
+    funded_ms: int = 0
+    funding_due_atoms: int = 0
+    funding_quantity_atoms: int = 0
+    funding_position_id: int = 0
+    previous_id: int = 0
+    bid_atoms: int = 0
+    ask_atoms: int = 0
+    reducing: dict[int, Order] | None = None
+    low_atoms: int = 0
+    high_atoms: int = 2**63 - 1
+
+
 @dataclass(slots=True)
 class Sequences:
     """Numbers that only rise; the last one given out. Persisted in the position row."""
@@ -151,6 +214,8 @@ class Sequences:
     entry: int = 0
     wallet: int = 0
     transfer: int = 0
+    slot: int = 0
+    liquidation: int = 0
 
 
 # When a freeze ends that only a reset ends.
@@ -263,7 +328,94 @@ class ArmTask(msgspec.Struct, gc=False, tag=True, array_like=True):
     filled_atoms: int
 
 
-Task = CancelAllTask | FireTask | ActivateTask | ArmTask
+class LiquidateTask(msgspec.Struct, gc=False, tag=True, array_like=True):
+    """
+    Scopes that one look found below maintenance, worst first, still to be liquidated.
+
+    A scope is (account, market) of an isolated position, or (account, 0) for all that is
+    cross. ``number`` is that of the command that found them.
+    """
+
+    number: int
+    scopes: list[tuple[int, int]]
+
+
+class DeleverageTask(msgspec.Struct, gc=False, tag=True, array_like=True):
+    """
+    A bankrupt scope whose position in a market waits for counterparties since ``since_ms``.
+
+    Waiting is no work: it goes on with a ``Deleverage`` command, not with a step.
+    """
+
+    market_id: int
+    account_id: int
+    isolated: bool
+    since_ms: int
+
+
+class FundingTask(msgspec.Struct, gc=False, tag=True, array_like=True):
+    """
+    Funding of one market and time, with rate and mark fixed: payers first, then receivers.
+
+    Slots up to ``after_slot_id`` have had their turn in this pass. ``due_atoms`` is what
+    receivers shall get in all, ``pool_atoms`` what payers paid, ``left_atoms`` what of it has
+    not been given on.
+    """
+
+    market_id: int
+    funding_ms: int
+    rate_e8: int
+    mark_atoms: int
+    paying: bool = True
+    after_slot_id: int = 0
+    due_atoms: int = 0
+    pool_atoms: int = 0
+    left_atoms: int = 0
+
+
+class UnwindTask(msgspec.Struct, gc=False, tag=True, array_like=True):
+    """What the liquidation account of a market inherited, to be offered once in the book."""
+
+    market_id: int
+
+
+class CancelOpeningTask(msgspec.Struct, gc=False, tag=True, array_like=True):
+    """Open orders of a market up to a number that end for a reason, reducing ones kept or not."""
+
+    market_id: int
+    through_order_id: int
+    reason: EndReason
+    keep_reducing: bool
+
+
+class SettleTask(msgspec.Struct, gc=False, tag=True, array_like=True):
+    """
+    Positions of a market that close at one price: losers first, then winners.
+
+    ``claims_atoms`` is what the winners' profits sum to, ``pool_atoms`` what is there to pay
+    them with; both are fixed when the last loser has paid.
+    """
+
+    market_id: int
+    price_atoms: int
+    losers: bool = True
+    after_slot_id: int = 0
+    claims_atoms: int = 0
+    pool_atoms: int = 0
+
+
+Task = (
+    CancelAllTask
+    | FireTask
+    | ActivateTask
+    | ArmTask
+    | LiquidateTask
+    | DeleverageTask
+    | FundingTask
+    | UnwindTask
+    | CancelOpeningTask
+    | SettleTask
+)
 
 
 @dataclass(slots=True)
@@ -271,8 +423,8 @@ class Changes:
     """
     What a batch touched, in the form the store needs: each object once, in its last state.
 
-    ``orders`` and ``wallets`` are keyed by id; their values are the live objects, so they
-    must be turned into rows before the next command is applied.
+    ``orders``, ``wallets`` and ``positions`` are keyed by id; their values are the live
+    objects, so they must be turned into rows before the next command is applied.
     """
 
     orders: dict[int, Order] = field(default_factory=dict)
@@ -287,6 +439,14 @@ class Changes:
     switches: dict[int, CancelSwitch] = field(default_factory=dict)
     protections: dict[int, QuoteProtection] = field(default_factory=dict)
     price_windows: dict[int, PriceWindow] = field(default_factory=dict)
+    positions: dict[int, Position] = field(default_factory=dict)
+    closed_positions: list[PositionClosed] = field(default_factory=list)
+    contracts: dict[int, ContractConfigured] = field(default_factory=dict)
+    insurances: dict[int, InsuranceChanged] = field(default_factory=dict)
+    prices: dict[int, PricesChanged] = field(default_factory=dict)
+    fundings: list[FundingSettled] = field(default_factory=list)
+    funding_payments: list[FundingPaid] = field(default_factory=list)
+    liquidations: list[LiquidationStepped] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -309,6 +469,10 @@ class Image:
     switches: list[CancelSwitch] = field(default_factory=list)
     protections: list[QuoteProtection] = field(default_factory=list)
     price_windows: list[PriceWindow] = field(default_factory=list)
+    positions: list[Position] = field(default_factory=list)
+    contracts: list[ContractConfigured] = field(default_factory=list)
+    insurances: list[InsuranceChanged] = field(default_factory=list)
+    prices: list[PricesChanged] = field(default_factory=list)
     last_prices: dict[int, int] = field(default_factory=dict)
     time_ms: int = 0
     epoch: int = 0

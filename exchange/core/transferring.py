@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from exchange.core.collateral import transferable_atoms
 from exchange.core.commands import Credit, Debit, Transfer
 from exchange.core.enums import AccountStatus, LedgerKind, WalletKind
 from exchange.core.events import Outcome
@@ -33,11 +34,14 @@ def plan_transfer(memory: Memory, command: Transfer) -> MovePlan | Code:
     target = _account(memory, command.target_account_id)
     if source is None or target is None:
         return Code.ACCOUNT_NOT_FOUND
+    if WalletKind.ISOLATED in (command.wallet, command.target_wallet):
+        return Code.POSITION_NOT_FOUND
     code = _check_account(source) or _check_amount(memory, command.asset_id, command.amount_atoms)
     if code:
         return code
-    if _available(source.wallets(command.wallet).get(command.asset_id)) < command.amount_atoms:
-        return Code.INSUFFICIENT_BALANCE
+    code = _check_available(memory, source, command)
+    if code:
+        return code
     if source is target and command.wallet is command.target_wallet:
         return Code.SAME_WALLET
     return MovePlan(
@@ -57,6 +61,8 @@ def plan_credit(memory: Memory, command: Credit) -> MovePlan | Code:
     target = _account(memory, command.account_id)
     if target is None:
         return Code.ACCOUNT_NOT_FOUND
+    if command.wallet is WalletKind.ISOLATED:
+        return Code.POSITION_NOT_FOUND
     code = _check_amount(memory, command.asset_id, command.amount_atoms)
     if code:
         return code
@@ -82,11 +88,12 @@ def plan_debit(memory: Memory, command: Debit) -> MovePlan | Code:
     source = _account(memory, command.account_id)
     if source is None:
         return Code.ACCOUNT_NOT_FOUND
+    if command.wallet is WalletKind.ISOLATED:
+        return Code.POSITION_NOT_FOUND
     code = _check_amount(memory, command.asset_id, command.amount_atoms)
+    code = code or _check_available(memory, source, command)
     if code:
         return code
-    if _available(source.wallets(command.wallet).get(command.asset_id)) < command.amount_atoms:
-        return Code.INSUFFICIENT_BALANCE
     return MovePlan(
         source,
         command.wallet,
@@ -117,6 +124,8 @@ def move(memory: Memory, plan: MovePlan) -> Outcome:
             time_ms=memory.time_ms,
             note=plan.note,
         )
+        if account.positions:
+            memory.dirty[account.account_id] = None
     return Outcome(Code.OK, number, ())
 
 
@@ -141,6 +150,20 @@ def _check_amount(memory: Memory, asset_id: int, amount_atoms: int) -> Code:
     unit = ATOMS // 10**asset.decimals
     if not 0 < amount_atoms <= AMOUNT_MAX or amount_atoms % unit:
         return Code.INVALID_AMOUNT
+    return Code.OK
+
+
+def _check_available(memory: Memory, source: Account, command: Transfer | Debit) -> Code:
+    """Check that the amount is there, and that nothing in the margin wallet depends on it."""
+    amount, asset_id = command.amount_atoms, command.asset_id
+    if _available(source.wallets(command.wallet).get(asset_id)) < amount:
+        return Code.INSUFFICIENT_BALANCE
+    if (
+        command.wallet is WalletKind.MARGIN
+        and source.positions
+        and transferable_atoms(memory, source, asset_id) < amount
+    ):
+        return Code.MARGIN_IN_USE
     return Code.OK
 
 

@@ -12,7 +12,7 @@ of activation.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from exchange.core.enums import OrderType, Side
 from exchange.core.state import Order, Terms
@@ -191,6 +191,21 @@ class Triggers:
             or self.rising_starts.keys
             or self.falling_starts.keys
         )
+
+    def orders(self) -> Iterator[Order]:
+        """Yield all that wait, in an order that loading repeats."""
+        for levels in (
+            self.rising,
+            self.falling,
+            self.protected_rising,
+            self.protected_falling,
+            self.rising_starts,
+            self.falling_starts,
+        ):
+            for key in levels.keys:
+                yield from levels.levels[key].values()
+        for side_key in sorted(self.trails):
+            yield from self.trails[side_key].orders
 
     def fixed(self, *, rising: bool, protected: bool) -> TriggerLevels:
         """Return the fixed triggers of one direction."""

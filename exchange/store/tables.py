@@ -31,6 +31,8 @@ POSITION = Table(
         "post_only_until_ms",
         "tasks",
         "last_prices",
+        "last_slot",
+        "last_liquidation",
     ),
 )
 

@@ -55,6 +55,7 @@ class TestNumbers:
         assert {name: int(value) for name, value in enums.WalletKind.__members__.items()} == {
             "SPOT": 1,
             "MARGIN": 2,
+            "ISOLATED": 3,
         }
         assert {name: int(value) for name, value in enums.PositionSide.__members__.items()} == {
             "NET": 1,

@@ -67,6 +67,8 @@ def make_terms() -> Terms:
     terms.reprice = True
     terms.holds = False
     terms.price_protect = True
+    terms.reduce_only = True
+    terms.close_position = True
     return terms
 
 
@@ -160,4 +162,5 @@ class TestOrderProjection:
             "taker_fee_atoms": 10,
             "maker_fee_atoms": -11,
             "time_ms": 12,
+            "kind": 1,
         }

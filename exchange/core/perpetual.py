@@ -1,0 +1,294 @@
+"""
+Carrying a trade of a perpetual market out: positions, postings, and what follows from them.
+
+No cash moves when a position opens: its cost is written into it. What a close realises comes
+from, or goes to, the market's clearing account, so that clearing and the costs of all positions
+always sum to zero, and so do all quantities.
+"""
+
+from __future__ import annotations
+
+from exchange.core.collateral import contract_of, cross_positions
+from exchange.core.contract import Contract
+from exchange.core.enums import (
+    CloseReason,
+    EndReason,
+    LedgerKind,
+    OrderStatus,
+    Side,
+    TradeKind,
+    WalletKind,
+    is_system_account,
+)
+from exchange.core.events import AnyEvent, PositionClosed, TradeExecuted
+from exchange.core.funding import settle_when_touched
+from exchange.core.ledger import Account
+from exchange.core.margin_ledger import clearing_wallet, post_entry, post_isolated
+from exchange.core.memory import Market, Memory
+from exchange.core.positions import fill, reduces, start_anew
+from exchange.core.state import Order, Position, Wallet
+from exchange.core.units import check
+
+_BUY, _SELL = Side.BUY, Side.SELL
+_MARGIN = WalletKind.MARGIN
+_RESTING = (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED)
+_CLOSE_REASONS = {
+    TradeKind.MATCH: CloseReason.TRADE,
+    TradeKind.TAKEOVER: CloseReason.TAKEOVER,
+    TradeKind.DELEVERAGING: CloseReason.DELEVERAGING,
+    TradeKind.SETTLEMENT: CloseReason.SETTLEMENT,
+}
+_LEDGER_KINDS = {
+    TradeKind.MATCH: LedgerKind.TRADE,
+    TradeKind.TAKEOVER: LedgerKind.TAKEOVER,
+    TradeKind.DELEVERAGING: LedgerKind.DELEVERAGING,
+    TradeKind.SETTLEMENT: LedgerKind.SETTLEMENT,
+}
+
+
+def post_fill(
+    memory: Memory,
+    market: Market,
+    trade: TradeExecuted,
+    buyer: Account,
+    seller: Account,
+    events: list[AnyEvent],
+    taker_reason: CloseReason = CloseReason.TRADE,
+) -> None:
+    """
+    Move a trade's quantity from seller to buyer, with fees; cannot fail.
+
+    ``taker_reason`` is what the taker's position is said to end by if a match ends it.
+    """
+    contract = contract_of(market)
+    if trade.taker_side is _BUY:
+        buyer_fee, seller_fee = trade.taker_fee_atoms, trade.maker_fee_atoms
+    else:
+        buyer_fee, seller_fee = trade.maker_fee_atoms, trade.taker_fee_atoms
+    for account, side, fee in ((buyer, _BUY, buyer_fee), (seller, _SELL, seller_fee)):
+        reason = _CLOSE_REASONS[trade.kind]
+        if trade.kind is TradeKind.MATCH and account.account_id == trade.taker_account_id:
+            reason = taker_reason
+        _post_side(memory, market, trade, account, side, fee, reason, events)
+    if buyer_fee or seller_fee:
+        fees = memory.ledger.wallet(
+            memory.ledger.fees, WalletKind.SPOT, market.config.quote_asset_id
+        )
+        fees.total_atoms += buyer_fee + seller_fee
+        memory.changes.wallets[fees.wallet_id] = fees
+    contract.last_trade_ms = memory.time_ms
+    memory.price_changes[market.config.market_id] = None
+    contract.check_sums(clearing_wallet(memory, market).total_atoms)
+
+
+def _post_side(
+    memory: Memory,
+    market: Market,
+    trade: TradeExecuted,
+    account: Account,
+    side: Side,
+    fee_atoms: int,
+    reason: CloseReason,
+    events: list[AnyEvent],
+) -> None:
+    position = memory.position(account, market)
+    contract = contract_of(market)
+    settle_when_touched(memory, market, position, events)
+    isolated_before = position.isolated_atoms
+    gain = 0
+    for quantity, quote in _parts(position, side, trade.quantity_atoms, trade.quote_atoms):
+        gain += _apply(memory, contract, position, trade, side, quantity, quote, reason, events)
+    position.fee_atoms += fee_atoms
+    isolated_change = position.isolated_atoms - isolated_before
+    wallet = memory.ledger.wallet(account, _MARGIN, market.config.quote_asset_id)
+    wallet.total_atoms += gain - fee_atoms
+    clearing = clearing_wallet(memory, market)
+    clearing.total_atoms -= gain + isolated_change
+    memory.changes.wallets[clearing.wallet_id] = clearing
+    _post_entries(memory, account, position, wallet, trade, gain, fee_atoms, isolated_change)
+    memory.dirty[account.account_id] = None
+
+
+def _parts(
+    position: Position, side: Side, quantity_atoms: int, quote_atoms: int
+) -> list[tuple[int, int]]:
+    """Return a fill as what closes and what opens, split as ``positions.fill`` splits it."""
+    held = position.quantity_atoms
+    size = abs(held)
+    if not held or (held > 0) is (side is _BUY) or quantity_atoms <= size:
+        return [(quantity_atoms, quote_atoms)]
+    closing_quote = quote_atoms * size // quantity_atoms
+    return [(size, closing_quote), (quantity_atoms - size, quote_atoms - closing_quote)]
+
+
+def _apply(
+    memory: Memory,
+    contract: Contract,
+    position: Position,
+    trade: TradeExecuted,
+    side: Side,
+    quantity: int,
+    quote: int,
+    reason: CloseReason,
+    events: list[AnyEvent],
+) -> int:
+    """Apply one part of a fill to a live position; return what the margin wallet gains."""
+    before, cost_before = position.quantity_atoms, position.cost_atoms
+    if not before:
+        position.position_id = trade.trade_id * 2 + (side is _SELL)
+        position.opened_ms = memory.time_ms
+        position.funded_ms = memory.time_ms
+    gain = fill(
+        position,
+        side=side,
+        quantity_atoms=quantity,
+        quote_atoms=quote,
+        mark_atoms=contract.mark_atoms,
+    )
+    position.updated_ms = memory.time_ms
+    contract.add_quantity(before, position.quantity_atoms, position.cost_atoms - cost_before)
+    memory.changes.positions[position.slot_id] = position
+    if not position.quantity_atoms:
+        close(memory, position, reason, events)
+    return gain
+
+
+def close(memory: Memory, position: Position, reason: CloseReason, events: list[AnyEvent]) -> None:
+    """Write a position that reached zero into history and clear its slot."""
+    closed = PositionClosed(
+        position.position_id,
+        position.slot_id,
+        position.previous_id,
+        position.account_id,
+        position.market_id,
+        position.mode,
+        position.leverage,
+        position.quantity_max_atoms,
+        position.opened_atoms,
+        position.opened_quote_atoms,
+        position.closed_atoms,
+        position.closed_quote_atoms,
+        position.realised_atoms,
+        position.fee_atoms,
+        position.funding_atoms,
+        reason,
+        position.opened_ms,
+        memory.time_ms,
+    )
+    memory.changes.closed_positions.append(closed)
+    events.append(closed)
+    position.previous_id = position.position_id
+    start_anew(position)
+
+
+def _post_entries(
+    memory: Memory,
+    account: Account,
+    position: Position,
+    wallet: Wallet,
+    trade: TradeExecuted,
+    gain_atoms: int,
+    fee_atoms: int,
+    isolated_change_atoms: int,
+) -> None:
+    kind = _LEDGER_KINDS[trade.kind]
+    post_entry(
+        memory, account, wallet, kind, trade.trade_id, gain_atoms - fee_atoms, fee_atoms=fee_atoms
+    )
+    if isolated_change_atoms:
+        post_isolated(
+            memory, account, position, wallet, kind, trade.trade_id, isolated_change_atoms
+        )
+
+
+def after_fill(
+    memory: Memory,
+    market: Market,
+    accounts: tuple[Account, Account],
+    taker_order_id: int,
+    events: list[AnyEvent],
+) -> None:
+    """Let orders that only reduce fit the positions, and check that wallets stand by themselves."""
+    fit_orders(memory, market, accounts, taker_order_id, events)
+    check_wallets(memory, market, accounts)
+
+
+def fit_orders(
+    memory: Memory,
+    market: Market,
+    accounts: tuple[Account, Account],
+    taker_order_id: int,
+    events: list[AnyEvent],
+) -> None:
+    """
+    Let orders that only reduce fit positions that shrank.
+
+    The order that is being carried out is not in the book and is left alone.
+    """
+    for account in accounts:
+        position = account.positions[market.config.market_id]
+        if position.reducing:
+            fit_reducing(memory, market, position, taker_order_id, events)
+
+
+def check_wallets(memory: Memory, market: Market, accounts: tuple[Account, Account]) -> None:
+    """Check the margin wallets of users that took part in a trade."""
+    for account in accounts:
+        if not is_system_account(account.account_id):
+            check_wallet(memory, account, market.config.quote_asset_id)
+
+
+def check_wallet(memory: Memory, account: Account, asset_id: int) -> None:
+    """
+    Stop the writer if a margin wallet is negative and no open cross position explains it.
+
+    Raises:
+        InvariantError: so that what was paid out is never paid by nobody.
+    """
+    wallet = account.margin[asset_id]
+    if wallet.total_atoms < 0:
+        backed = next(cross_positions(memory, account, asset_id), None) is not None
+        check(backed, f"margin wallet {wallet.wallet_id} is overdrawn without a position")
+
+
+def fit_reducing(
+    memory: Memory,
+    market: Market,
+    position: Position,
+    taker_order_id: int,
+    events: list[AnyEvent],
+) -> None:
+    """
+    End or trim the orders that only reduce: together they never exceed the position.
+
+    At zero, or once the position turned, all of them end, conditional ones too. Else those
+    that rest are trimmed, the worst-priced first and of one price the newest.
+    """
+    reducing = [
+        order
+        for order in (position.reducing or {}).values()
+        if order.order_id != taker_order_id and order.status is not OrderStatus.WAITING
+    ]
+    for order in reducing:
+        if not reduces(position, order.side) and order.order_id in memory.orders:
+            memory.retire(order, OrderStatus.EXPIRED, EndReason.POSITION_CLOSED, events)
+    resting = [order for order in reducing if order.status in _RESTING]
+    excess = sum(order.remaining_atoms for order in resting) - abs(position.quantity_atoms)
+    if excess <= 0:
+        return
+    for order in sorted(resting, key=_worst_first):
+        cut = min(excess, order.remaining_atoms)
+        if cut == order.remaining_atoms:
+            memory.retire(order, OrderStatus.EXPIRED, EndReason.REDUCE_ONLY_TRIMMED, events)
+        else:
+            market.book.side(order.side).reduce(order, cut)
+            order.quantity_atoms -= cut
+            events.append(memory.changed(order))
+        excess -= cut
+        if not excess:
+            return
+
+
+def _worst_first(order: Order) -> tuple[int, int]:
+    price = order.price_atoms if order.side is _BUY else -order.price_atoms
+    return price, -order.priority
