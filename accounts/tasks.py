@@ -5,6 +5,7 @@ from typing import Any
 import structlog
 from celery import shared_task
 
+from accounts.password_reset import password_reset_mail, verification_mail
 from accounts.services import sessions_purge
 
 log = structlog.get_logger(__name__)
@@ -17,3 +18,15 @@ STEPS_MAX = 100
 def purge_sessions(**_options: Any) -> None:
     """Delete sessions that ended long ago; safe to run twice."""
     log.info("sessions_purged", deleted=sessions_purge(steps_max=STEPS_MAX))
+
+
+@shared_task(name="accounts.mail_password_reset")
+def mail_password_reset(*, login: str, **_options: Any) -> None:
+    """Send the mail of a forgotten password, if somebody has this login."""
+    password_reset_mail(login)
+
+
+@shared_task(name="accounts.mail_verification")
+def mail_verification(*, user_id: int, **_options: Any) -> None:
+    """Send the mail that proves an address."""
+    verification_mail(user_id)

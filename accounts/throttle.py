@@ -28,9 +28,12 @@ SLOWED_BY_S = 1.0
 # Codes of a second factor, from wherever: 20 of a million, three of which are right.
 FAILURES_PER_CODE = 20
 _HOUR_S = 3_600
+# Mails asked for from one address, and sent to one user.
+MAIL_REQUESTS_PER_HOUR = 20
+MAILS_PER_HOUR = 3
 
 _PAIR, _IP, _LOGIN, _REGISTER = "login-pair", "login-ip", "login-name", "register"
-_CODE = "login-code"
+_CODE, _MAIL_REQUEST, _MAIL = "login-code", "mail-request", "mail"
 
 
 def _unavailable() -> ApiError:
@@ -158,3 +161,21 @@ def take_registration(ip: str) -> None:
     with _counting():
         if limits.count(_REGISTER, who, window_s=_HOUR_S) > settings.REGISTER_LIMIT_PER_HOUR:
             raise _too_many(_REGISTER, who, window_s=_HOUR_S)
+
+
+def take_mail_request(ip: str) -> None:
+    """
+    Count a request for a mail.
+
+    Raises:
+        ApiError: 429 ``TOO_MANY_ATTEMPTS``; 503 without Redis.
+    """
+    who = limit_key(ip)
+    with _counting():
+        if limits.count(_MAIL_REQUEST, who, window_s=_HOUR_S) > MAIL_REQUESTS_PER_HOUR:
+            raise _too_many(_MAIL_REQUEST, who, window_s=_HOUR_S)
+
+
+def mail_allowed(user_id: int) -> bool:
+    """Count a mail to a user; returns whether it may be sent, so that nobody floods a mailbox."""
+    return limits.count(_MAIL, str(user_id), window_s=_HOUR_S) <= MAILS_PER_HOUR

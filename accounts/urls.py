@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from accounts import audit_views, key_views, limit_views, two_factor_views, views
+from accounts import audit_views, key_views, limit_views, reset_views, two_factor_views, views
 from accounts import schema as schema  # Importing it registers our authentication.
 from common.ids import IdConverter
 
@@ -17,6 +17,18 @@ urlpatterns = [
     path("auth/profile", views.ProfileView.as_view(), name="auth-profile"),
     path("auth/sessions", views.SessionsView.as_view(), name="auth-sessions"),
     path("auth/sessions/<id:session_id>", views.SessionView.as_view(), name="auth-session"),
+    path("auth/password/reset", reset_views.PasswordResetView.as_view(), name="auth-reset"),
+    path(
+        "auth/password/reset/confirm",
+        reset_views.PasswordResetConfirmView.as_view(),
+        name="auth-reset-confirm",
+    ),
+    path(
+        "auth/email/verification",
+        reset_views.EmailVerificationView.as_view(),
+        name="auth-email-verification",
+    ),
+    path("auth/email/verify", reset_views.EmailVerifyView.as_view(), name="auth-email-verify"),
     path("auth/2fa", two_factor_views.TwoFactorView.as_view(), name="auth-2fa"),
     path("auth/2fa/setup", two_factor_views.TwoFactorSetupView.as_view(), name="auth-2fa-setup"),
     path(

@@ -53,6 +53,8 @@ _LOGIN: tuple[tuple[str, int, str], ...] = (
     ("INVALID_CREDENTIALS", 401, "User name or password is wrong."),
     ("PERMISSION_DENIED", 403, "This user may not do that."),
     ("CHALLENGE_INVALID", 401, "The challenge of the login is not ours, too old or overtaken."),
+    ("RESET_TOKEN_INVALID", 400, "The token of the mail is wrong, used or too old."),
+    ("VERIFICATION_INVALID", 400, "The token of the mail is wrong, too old or of another address."),
     ("TWO_FACTOR_REQUIRED", 403, "This needs a code of the second factor in X-2FA-Code."),
     ("TWO_FACTOR_INVALID", 403, "The code of the second factor is wrong, used or too old."),
     ("TWO_FACTOR_ENABLED", 409, "This user has a second factor already."),

@@ -12,6 +12,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 from tradingplatform.environment import SHEET_PASSWORD, SHEET_SECRETS, VARIABLES
+from tradingplatform.mail_urls import mail_settings
 from tradingplatform.variables import ConfigurationError, Variable
 
 ADMIN_PASSWORD_LENGTH_MIN = 12
@@ -143,6 +144,10 @@ class Environment:
             raise ConfigurationError(
                 "REDIS_URL must begin with redis://, rediss:// or unix://: correct or unset it"
             )
+        try:
+            mail_settings(self.text("EMAIL_URL") or "off:", directory=Path())
+        except ValueError as error:
+            raise ConfigurationError(f"EMAIL_URL cannot be used ({error}): correct it") from None
         for origin in self.items("CORS_ORIGIN"):
             if origin != "*" and not origin.startswith(("http://", "https://")):
                 raise ConfigurationError(

@@ -224,6 +224,13 @@ OWN: tuple[Variable, ...] = (
         choices=("auto", "none", "staff", "all"),
         note="who must have a second factor; auto: staff in production, nobody elsewhere",
     ),
+    Variable(
+        name="EMAIL_URL",
+        secret=True,
+        note="smtp://user:password@host:587, smtps://, console:, file: or off:;"
+        " empty: file: (under VAR_DIR/mail), in production off:",
+    ),
+    Variable(name="EMAIL_FROM", default="exchange@localhost", note="sender of mail"),
     Variable(name="ADMIN_PATH", default="admin", note="path of the back-office, without slashes"),
     Variable(
         name="ADMIN_ALLOWED_NETWORKS",

@@ -9,6 +9,7 @@ from csp.constants import NONE, SELF
 
 from tradingplatform.configuration import load_or_exit
 from tradingplatform.log import configure_structlog, logging_settings
+from tradingplatform.mail_urls import mail_settings
 from tradingplatform.redis_urls import celery_broker_url, socket_path
 from tradingplatform.schedule import BEAT_SCHEDULE
 
@@ -245,6 +246,14 @@ AUTH_PASSWORD_VALIDATORS = [
     },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+
+# Good for an hour, and once: it rests on the password that it replaces.
+PASSWORD_RESET_TIMEOUT = 3_600
+
+# --- e-mail -------------------------------------------------------------------------------
+EMAIL_URL = env.text("EMAIL_URL") or ("off:" if PRODUCTION else "file:")
+globals().update(mail_settings(EMAIL_URL, directory=VAR_DIR / "mail"))
+DEFAULT_FROM_EMAIL = env.text("EMAIL_FROM")
 
 # --- limits -------------------------------------------------------------------------------
 RATE_LIMIT_WINDOW_MS = env.integer("RATE_LIMIT_WINDOW_MS")

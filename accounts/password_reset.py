@@ -1,0 +1,206 @@
+"""
+Forgotten passwords and the proof of e-mail addresses.
+
+Asking for a mail answers the same, in the same time, whoever is asked for: whether there is
+such a user is found out by the worker that sends it. Mail goes to verified addresses only.
+"""
+
+from typing import Any
+
+import structlog
+from celery.exceptions import CeleryError
+from django.conf import settings
+from django.contrib.auth.tokens import PasswordResetTokenGenerator
+from django.core import signing
+from django.core.exceptions import ValidationError
+from django.core.mail import send_mail
+from django.db import IntegrityError
+from kombu.exceptions import KombuError
+
+from accounts import audit
+from accounts.models import User
+from accounts.passwords import password_check_strength, password_hash
+from accounts.selectors import user_by_id, user_by_login
+from accounts.services import field_error, sessions_revoke_all, target_of
+from accounts.throttle import LoginAttempt, mail_allowed, take_mail_request
+from common.db import atomic
+from common.errors import ApiError, FieldError
+from common.ids import parse_id
+
+log = structlog.get_logger(__name__)
+
+VERIFICATION_LIFETIME_S = 86_400
+_VERIFICATION_SALT = "accounts.email-verification"
+
+
+class _ResetTokens(PasswordResetTokenGenerator):
+    """Tokens that end with the password, the address and the sessions they were made under."""
+
+    key_salt = "accounts.password-reset"
+
+    def _make_hash_value(self, user: Any, timestamp: int) -> str:
+        return f"{user.pk}:{user.password}:{user.session_epoch}:{user.verified_email}:{timestamp}"
+
+
+_tokens = _ResetTokens()
+
+
+def password_reset_request(*, login: str, ip: str) -> None:
+    """
+    Have a mail sent to whoever has this name or verified address; says nothing about either.
+
+    Raises:
+        ApiError: 429 ``TOO_MANY_ATTEMPTS`` by address, 503 without Redis.
+    """
+    take_mail_request(ip)
+    _enqueue("mail_password_reset", login=login)
+
+
+def verification_request(*, user: User, ip: str) -> None:
+    """
+    Have a mail sent to the address that a user gave, to prove that it is the user's.
+
+    Raises:
+        ApiError: 429 ``TOO_MANY_ATTEMPTS`` by address, 503 without Redis.
+    """
+    take_mail_request(ip)
+    _enqueue("mail_verification", user_id=user.pk)
+
+
+def _enqueue(name: str, **arguments: Any) -> None:
+    # The tasks call this module; importing them above would be a circle.
+    from accounts import tasks
+
+    try:
+        getattr(tasks, name).apply_async(kwargs=arguments, retry=False)
+    except (KombuError, CeleryError) as error:
+        log.error("mail_not_queued", task=name, error=type(error).__name__)
+        raise ApiError("SERVICE_UNAVAILABLE", "Mail cannot be sent just now.", 503) from error
+
+
+def password_reset_mail(login: str) -> bool:
+    """Send the mail if somebody has this login and a verified address; returns whether sent."""
+    user = user_by_login(login)
+    if user is None or not user.is_active or not user.verified_email:
+        return False
+    token = f"{user.pk}.{_tokens.make_token(user)}"
+    return _send(
+        user,
+        address=user.verified_email,
+        subject="Your new password",
+        lines=[
+            "Somebody, hopefully you, asked for a new password. Within an hour, send",
+            "",
+            '    POST /api/auth/password/reset/confirm  {"token": ..., "new_password": ...}',
+            "",
+            "with this token, which works once:",
+            "",
+            f"    {token}",
+            "",
+            "It ends every session. If it was not you, do nothing: nothing has changed.",
+        ],
+    )
+
+
+def verification_mail(user_id: int) -> bool:
+    """Send the mail unless the user's address is verified already; returns whether sent."""
+    user = user_by_id(user_id)
+    if user is None or not user.is_active or user.email == user.verified_email:
+        return False
+    token = signing.dumps({"user": str(user.pk), "email": user.email}, salt=_VERIFICATION_SALT)
+    return _send(
+        user,
+        address=user.email,
+        subject="Is this your address?",
+        lines=[
+            f"{user.username} gave this address as its own. If that is you, send within a day",
+            "",
+            '    POST /api/auth/email/verify  {"token": ...}',
+            "",
+            "with this token:",
+            "",
+            f"    {token}",
+            "",
+            "If not, do nothing.",
+        ],
+    )
+
+
+def _send(user: User, *, address: str, subject: str, lines: list[str]) -> bool:
+    if settings.EMAIL_URL == "off:":
+        log.error("mail_is_off", user_id=user.pk, subject=subject)
+        return False
+    if not mail_allowed(user.pk):
+        log.warning("mail_held_back", user_id=user.pk, subject=subject)
+        return False
+    send_mail(subject, "\n".join([f"Hello {user.username},", "", *lines, ""]), None, [address])
+    log.info("mail_sent", user_id=user.pk, subject=subject)
+    return True
+
+
+def password_reset_confirm(*, token: str, new_password: str, ip: str) -> None:
+    """
+    Set a new password against the token of a mail; every session ends, API keys stay.
+
+    Of parallel uses of one token exactly one counts. A second factor is still asked for at
+    the next login.
+
+    Raises:
+        ApiError: 400 ``RESET_TOKEN_INVALID``, 503 ``LOGIN_BUSY``.
+        FieldError: for a password that is too weak.
+    """
+    user = _user_of_reset(token)
+    before = user.password
+    try:
+        password_check_strength(new_password, user)
+    except ValidationError as error:
+        raise field_error("new_password", error) from error
+    hashed = password_hash(new_password)
+    with atomic():
+        # The token rests on the old password: whoever comes second finds another one.
+        if not User.objects.filter(id=user.pk, password=before).update(password=hashed):
+            raise _reset_invalid()
+        audit.record(actor=user, action="user.password_reset", target=target_of(user.pk), ip=ip)
+        sessions_revoke_all(user_id=user.pk, reason="password_reset")
+    if not user.has_second_factor:
+        LoginAttempt.of(user, login=user.username, ip=ip).succeeded()
+
+
+def email_verify(*, token: str, ip: str) -> None:
+    """
+    Take a mail's token as proof that its address is its user's: from now on it logs in too.
+
+    Raises:
+        ApiError: 400 ``VERIFICATION_INVALID``.
+        FieldError: ``EMAIL_TAKEN`` if another user has proved the same address before.
+    """
+    invalid = ApiError("VERIFICATION_INVALID", "The token is not valid any more.", 400)
+    try:
+        value: Any = signing.loads(token, salt=_VERIFICATION_SALT, max_age=VERIFICATION_LIFETIME_S)
+    except signing.BadSignature as error:
+        raise invalid from error
+    user = user_by_id(int(value["user"]))
+    if user is None or not user.is_active or user.email != value["email"]:
+        raise invalid
+    try:
+        with atomic():
+            # Only while the address is still the one that was written to.
+            same = User.objects.filter(id=user.pk, email=value["email"])
+            if not same.update(verified_email=value["email"]):
+                raise invalid
+            audit.record(actor=user, action="user.email_verify", target=target_of(user.pk), ip=ip)
+    except IntegrityError as error:
+        raise FieldError(field="token", code="EMAIL_TAKEN") from error
+
+
+def _reset_invalid() -> ApiError:
+    return ApiError("RESET_TOKEN_INVALID", "The token is wrong, used or too old.", 400)
+
+
+def _user_of_reset(token: str) -> User:
+    number, _, secret = token.partition(".")
+    user_id = parse_id(number)
+    user = user_by_id(user_id) if user_id is not None else None
+    if user is None or not user.is_active or not _tokens.check_token(user, secret):
+        raise _reset_invalid()
+    return user
