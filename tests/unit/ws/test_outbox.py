@@ -90,6 +90,84 @@ async def test_too_many_texts_close_with_4008(monkeypatch: pytest.MonkeyPatch) -
     assert wire.close == (4008, "SLOW_CLIENT")
 
 
+async def _running(outbox: Outbox) -> asyncio.Task[None]:
+    task = asyncio.ensure_future(outbox.run())
+    await asyncio.sleep(0)
+    return task
+
+
+async def test_what_the_server_takes_at_once_is_sent_by_whoever_queues_it() -> None:
+    wire = Wire()
+    outbox, slot = Outbox(wire.send), Slot()
+    task = await _running(outbox)
+    wire.free.set()
+
+    outbox.put("a")
+    outbox.put_state(slot, "b")
+    outbox.put_delta(slot, "c")
+
+    assert wire.texts == ["a", "b", "c"]
+    assert (slot.latest, slot.pending, outbox.sending_since) == (None, 0, 0.0)
+    task.cancel()
+
+
+async def test_what_the_server_makes_wait_is_finished_first_and_the_rest_follows() -> None:
+    wire = Wire()
+    outbox, slot = Outbox(wire.send), Slot()
+    task = await _running(outbox)
+
+    outbox.put("a")
+    waiting_since = outbox.sending_since
+    outbox.put("b")
+    for number in range(3):
+        outbox.put_state(slot, str(number))
+    await asyncio.sleep(0)
+    before = list(wire.texts)
+    wire.free.set()
+    await asyncio.sleep(0.01)
+    outbox.put("c")
+
+    assert waiting_since > 0
+    assert before == []
+    assert wire.texts == ["a", "b", "2", "c"]
+    assert outbox.sending_since == 0.0
+    task.cancel()
+
+
+async def test_a_client_that_is_gone_ends_the_writer_whoever_notices() -> None:
+    async def gone(_event: dict[str, Any]) -> None:
+        raise ConnectionError("gone")
+
+    outbox = Outbox(gone)
+    task = await _running(outbox)
+
+    outbox.put("a")
+
+    with pytest.raises(ConnectionError):
+        await asyncio.wait_for(task, 1)
+
+
+async def test_ending_the_writer_ends_the_send_that_waits() -> None:
+    ended = asyncio.Event()
+
+    async def wait_for_ever(_event: dict[str, Any]) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    outbox = Outbox(wait_for_ever)
+    task = await _running(outbox)
+    outbox.put("a")
+    await asyncio.sleep(0)
+
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended.is_set()
+
+
 async def test_close_lets_what_waits_go_first() -> None:
     wire = Wire()
     outbox = Outbox(wire.send)
