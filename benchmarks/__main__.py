@@ -15,7 +15,18 @@ import sys
 from benchmarks.report import Options, Section, machine, say, write_document
 
 # In the order of the table; each module has ``measure(options) -> Section``.
-NAMES = ("book", "core", "triggers", "store", "gateway", "rest", "login", "restart")
+NAMES = (
+    "book",
+    "core",
+    "triggers",
+    "store",
+    "gateway",
+    "rest",
+    "ws_entry",
+    "ws_fanout",
+    "login",
+    "restart",
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

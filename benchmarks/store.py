@@ -216,7 +216,7 @@ def _run(task: Task) -> Result:
     feed(processor, items_of([StartLeadership(taken.epoch, 0), *setup_commands()]))
     feed(processor, items_of([command_of(message, owners) for message in preload]))
     if task.grown_orders:
-        _grow(task.grown_orders, random.Random(task.seed))
+        grow(task.grown_orders, random.Random(task.seed))
     started = time.perf_counter()
     store = RecordingStore()
     processor = Processor(store, epoch=taken.epoch)
@@ -265,7 +265,7 @@ def _shift(command: Any, base: int) -> Any:
     return command
 
 
-def _grow(orders: int, chance: random.Random) -> None:
+def grow(orders: int, chance: random.Random) -> None:
     """Add closed orders with their trades and ledger entries, as a long flow leaves them."""
     from django.db import connection
 
