@@ -11,7 +11,7 @@ CODE := accounts adminpanel common exchange markets orders wallets tradingplatfo
 .DEFAULT_GOAL := help
 .PHONY: help run dev start build stop status reset doctor test test-unit test-watch test-coverage \
 	test-ws test-integration test-functional check audit bench prove seed migrate validate-env \
-	format lint lint-fix typecheck openapi asyncapi requirements hooks
+	format lint lint-fix typecheck openapi asyncapi mutation requirements hooks
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' Makefile
@@ -101,6 +101,9 @@ bench: ## Measure, with references in the same run
 
 prove: ## The long proofs: simulation, kills, replay
 	$(BOOT) --dev --redis python -m simulation
+
+mutation: ## Mutation score of exchange/core (hours; SAMPLE=300 and MINUTES=30 make it shorter)
+	$(DEV) python tools/mutation.py $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(MINUTES),--minutes $(MINUTES))
 
 requirements: ## Compile the pinned requirements from pyproject.toml
 	$(DEV) uv pip compile -q pyproject.toml --universal --python-version 3.11 -o requirements.txt

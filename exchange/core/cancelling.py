@@ -68,9 +68,14 @@ def cancel_step(
     task: CancelAllTask,
     events: list[AnyEvent],
     *,
-    most: int = CANCELS_PER_STEP,
+    most: int | None = None,
 ) -> bool:
-    """Cancel the next orders of a task, at most so many; tell whether it is finished."""
+    """
+    Cancel the next orders of a task; tell whether it is finished.
+
+    ``most`` is for those who have less to spare than a step may take.
+    """
+    most = CANCELS_PER_STEP if most is None else most
     orders = _open_orders(memory.ledger.accounts[task.account_id], task, most)
     for order in orders[:most]:
         # The other leg of an OCO has ended with the first.

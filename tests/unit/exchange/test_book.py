@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import count
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exchange.core.book import BookSide, Level, OrderBook
@@ -403,7 +403,12 @@ STEPS = st.lists(
 class TestAgainstSortedList:
     """The same steps on the side and on a list of [price, priority, id, remaining]."""
 
-    @settings(max_examples=150, deadline=None)
+    # make mutation runs the tests more than once in a process.
+    @settings(
+        max_examples=150,
+        deadline=None,
+        suppress_health_check=[HealthCheck.differing_executors],
+    )
     @given(side=st.sampled_from(Side), steps=STEPS)
     def test_same_orders_in_the_same_order(
         self, side: Side, steps: list[tuple[str, int, int, int]]

@@ -139,7 +139,7 @@ class TestTripping:
     def test_very_many_orders_are_cancelled_in_bounded_steps(
         self, bench: Bench, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(cancelling.cancel_step, "__kwdefaults__", {"most": 10})
+        monkeypatch.setattr(cancelling, "CANCELS_PER_STEP", 10)
         bench.ok(ConfigureAccount(ALICE, open_orders_max=1_000))
         for _ in range(23):
             bench.buy(ALICE, "0.1", "70")
