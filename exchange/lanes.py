@@ -278,6 +278,7 @@ def _supersede_index_prices(items: list[Item]) -> None:
         command = item.submission.command
         if isinstance(command, UpdateIndexPrices):
             markets = {market_id for market_id, _ in command.prices}
+            markets.update(command.degraded, command.missing)
             if markets <= newer:
                 items[index] = replace(item, verdict=Code.OK)
             newer |= markets

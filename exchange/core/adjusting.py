@@ -6,7 +6,6 @@ import msgspec
 
 from exchange.core import margin_checks
 from exchange.core.collateral import (
-    available_atoms,
     contract_of,
     profit_atoms,
 )
@@ -171,13 +170,11 @@ def plan_adjust(memory: Memory, command: AdjustMargin) -> AdjustPlan | Code:
     amount = command.amount_atoms
     if not amount or abs(amount) > AMOUNT_MAX:
         return Code.INVALID_AMOUNT
+    draft = Draft(memory, account, market)
     if amount > 0:
-        quote_id = market.config.quote_asset_id
-        wallet = account.margin.get(quote_id)
-        total = wallet.total_atoms if wallet is not None else 0
-        if amount > min(total, available_atoms(memory, account, quote_id)):
+        if amount > min(draft.total_atoms, draft.available()):
             return Code.INSUFFICIENT_MARGIN
-    elif -amount > removable_atoms(position, market):
+    elif -amount > removable_atoms(draft.position, market):
         return Code.MARGIN_NOT_REMOVABLE
     return AdjustPlan(account, market, position, amount)
 

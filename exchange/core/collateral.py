@@ -97,36 +97,42 @@ def available_atoms(
     *,
     total_atoms: int | None = None,
     instead: Position | None = None,
+    counts_profit: bool = True,
 ) -> int:
     """
     Return what is free to open positions with; negative when orders are no longer covered.
 
     ``total_atoms`` and ``instead`` stand for the wallet's balance and the position of one
-    market as a plan would leave them.
+    market as a plan would leave them. What is to go into an isolated wallet leaves the cross
+    positions, so for that unrealised profit does not count (``counts_profit``); losses do.
     """
     free = wallet_atoms(account, asset_id) if total_atoms is None else total_atoms
+    profit = 0
     met = instead is None
     for own in account.positions.values():
         position = own
         if instead is not None and own.market_id == instead.market_id:
             position, met = instead, True
-        free += _free_part(memory, position, asset_id)
+        own_profit, margin = _demand(memory, position, asset_id)
+        profit += own_profit
+        free -= margin
     if not met and instead is not None:
-        free += _free_part(memory, instead, asset_id)
-    return free
+        own_profit, margin = _demand(memory, instead, asset_id)
+        profit += own_profit
+        free -= margin
+    return free + (profit if counts_profit else min(0, profit))
 
 
-def _free_part(memory: Memory, position: Position, asset_id: int) -> int:
+def _demand(memory: Memory, position: Position, asset_id: int) -> tuple[int, int]:
+    """Return unrealised profit and initial margin of what a margin wallet backs."""
     if not (position.quantity_atoms or position.bid_atoms or position.ask_atoms):
-        return 0
+        return 0, 0
     market = memory.markets[position.market_id]
     if market.config.quote_asset_id != asset_id:
-        return 0
+        return 0, 0
     contract = contract_of(market)
-    part = -order_and_position_margin(position, contract)
-    if position.mode is _CROSS:
-        part += profit_atoms(position, contract)
-    return part
+    margin = order_and_position_margin(position, contract)
+    return (profit_atoms(position, contract) if position.mode is _CROSS else 0), margin
 
 
 def transferable_atoms(memory: Memory, account: Account, asset_id: int) -> int:

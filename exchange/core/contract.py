@@ -5,7 +5,7 @@ from __future__ import annotations
 from exchange.core.enums import PriceQuality
 from exchange.core.events import ContractConfigured, InsuranceChanged, PricesChanged
 from exchange.core.margin import Brackets
-from exchange.core.state import Position
+from exchange.core.state import Position, Wallet
 from exchange.core.units import RATE_ONE, check
 
 # A mark older than this is stale: nothing that opens is taken.
@@ -31,6 +31,7 @@ class Contract:
     __slots__ = (
         "basis",
         "brackets",
+        "clearing",
         "config",
         "cost_atoms",
         "flow_atoms",
@@ -58,6 +59,8 @@ class Contract:
         """Begin without a price and without positions."""
         self.configure(config)
         self.positions: list[Position] = []
+        # The wallet between the positions, known once it exists: every fill posts to it.
+        self.clearing: Wallet | None = None
         self.quantity_atoms = 0
         self.cost_atoms = 0
         self.long_atoms = 0

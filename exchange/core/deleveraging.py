@@ -22,6 +22,7 @@ from exchange.core.enums import (
     is_system_account,
 )
 from exchange.core.events import AnyEvent, Outcome
+from exchange.core.funding import settle_when_touched
 from exchange.core.guards import Scope, look
 from exchange.core.judging import Draft
 from exchange.core.ledger import Account
@@ -93,6 +94,7 @@ def deleverage(memory: Memory, plan: DeleveragePlan) -> Outcome:
     for task in plan.waiting:
         account = memory.ledger.accounts[task.account_id]
         position = account.positions[task.market_id]
+        settle_when_touched(memory, plan.market, position, events)
         if _is_over(memory, plan.market, account, position, events):
             _end_waiting(memory, task)
             continue
@@ -137,6 +139,7 @@ def _close_against(
             candidates.remove(candidate_id)
             continue
         opposite = other.positions[market.config.market_id]
+        settle_when_touched(memory, market, opposite, events)
         quote = bankruptcy_quote(memory, account, position)
         size = abs(position.quantity_atoms)
         quantity = min(size, abs(opposite.quantity_atoms))

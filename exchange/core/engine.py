@@ -65,6 +65,7 @@ from exchange.core.commands import (
     UpdateIndexPrices,
 )
 from exchange.core.events import AnyEvent, BalanceChanged, Outcome
+from exchange.core.guards import refresh_when_many
 from exchange.core.memory import Memory, position_event
 from exchange.core.rejects import Code
 from exchange.core.state import Changes, FireTask, Image, Sequences, Task
@@ -161,7 +162,10 @@ class Exchange:
             return Outcome(Code.PLANNING_FAILED, 0, (), False, detail)
         if type(plan) is Code:
             return Outcome(plan, 0, ())
-        return carrier(memory, plan)
+        outcome = carrier(memory, plan)
+        if memory.dirty:
+            refresh_when_many(memory)
+        return outcome
 
     def drain(self) -> tuple[Changes, list[AnyEvent]]:
         """

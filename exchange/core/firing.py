@@ -14,7 +14,6 @@ from exchange.core.enums import EndReason, LinkKind, OrderStatus
 from exchange.core.events import AnyEvent, Outcome
 from exchange.core.executing import execute
 from exchange.core.funding import funding_step
-from exchange.core.guards import refresh_when_many
 from exchange.core.ledger import hold_of
 from exchange.core.linking import arm_step
 from exchange.core.liquidation import liquidate_step, unwind_step
@@ -92,7 +91,6 @@ def continue_task(memory: Memory, plan: ContinueTask) -> Outcome:
 
 def _task_step(memory: Memory, task: Task, events: list[AnyEvent]) -> None:
     finished = _STEPS[type(task)](memory, task, events)
-    refresh_when_many(memory)
     if finished:
         memory.tasks.remove(task)
         if isinstance(task, FireTask | ActivateTask):

@@ -193,11 +193,8 @@ def _collect(
     if is_system_account(position.account_id):
         account, wallet = insurance_of(memory, market)
         from_wallet = min(amount_atoms, max(0, wallet.total_atoms))
-    elif position.mode is MarginMode.ISOLATED:
-        from_isolated = min(amount_atoms, position.isolated_atoms)
-        from_wallet = min(amount_atoms - from_isolated, max(0, wallet.total_atoms))
     else:
-        from_wallet = amount_atoms
+        from_isolated, from_wallet = _split(position, wallet.total_atoms, amount_atoms)
     position.isolated_atoms -= from_isolated
     wallet.total_atoms -= from_wallet
     paid = from_isolated + from_wallet
@@ -213,6 +210,31 @@ def _collect(
     if paid:
         _tell(memory, task, position, entry_id, -paid, events)
     return paid
+
+
+def _split(position: Position, total_atoms: int, amount_atoms: int) -> tuple[int, int]:
+    """Return what of an amount the isolated wallet and the margin wallet pay."""
+    if position.mode is not MarginMode.ISOLATED:
+        return 0, amount_atoms
+    from_isolated = min(amount_atoms, position.isolated_atoms)
+    return from_isolated, min(amount_atoms - from_isolated, max(0, total_atoms))
+
+
+def pending(
+    memory: Memory, market_id: int, position: Position, total_atoms: int
+) -> tuple[int, int]:
+    """
+    Return what a position will pay from isolated and margin wallet once it is touched.
+
+    Plans count it: a wallet that covers a fill must cover the funding that comes before it.
+    """
+    task = memory.funding.get(market_id)
+    if task is None or not task.paying or position.funded_ms >= task.funding_ms:
+        return 0, 0
+    product = position.quantity_atoms * task.mark_atoms * task.rate_e8
+    if product <= 0:
+        return 0, 0
+    return _split(position, total_atoms, ceil_div(product, ATOMS * RATE_ONE))
 
 
 def _pay_out(

@@ -20,6 +20,7 @@ from exchange.core.collateral import (
     wallet_atoms,
 )
 from exchange.core.enums import MarginMode, Side
+from exchange.core.funding import pending
 from exchange.core.ledger import Account
 from exchange.core.memory import Market, Memory, new_position
 from exchange.core.positions import fill, reduces
@@ -57,6 +58,12 @@ class Draft:
             else new_position(0, account.account_id, market.config.market_id, self.contract)
         )
         self.total_atoms = wallet_atoms(account, self.quote_id)
+        if memory.funding:
+            isolated, total = pending(
+                memory, market.config.market_id, self.position, self.total_atoms
+            )
+            self.position.isolated_atoms -= isolated
+            self.total_atoms -= total
         # By order id: what fees were rounded up by, and what of its value is still counted.
         self.remainders: dict[int, int] = {}
         self.counted: dict[int, int] = {}
@@ -106,6 +113,7 @@ class Draft:
             self.quote_id,
             total_atoms=self.total_atoms,
             instead=self.position,
+            counts_profit=self.position.mode is not _ISOLATED,
         )
 
     def is_sound(self) -> bool:

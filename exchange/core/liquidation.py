@@ -27,6 +27,7 @@ from exchange.core.enums import (
 )
 from exchange.core.events import AnyEvent, DeleveragingNeeded, TradeExecuted
 from exchange.core.executing import execute
+from exchange.core.funding import settle_when_touched
 from exchange.core.guards import Scope
 from exchange.core.insurance import inherited, liquidator, settle_liquidator
 from exchange.core.judging import Judge
@@ -136,6 +137,8 @@ def _is_unhealthy(memory: Memory, account: Account, position: Position) -> bool:
 def _liquidate(memory: Memory, scope: Scope, events: list[AnyEvent]) -> bool:
     """Go through the ladder with one scope; False if it goes on in the next step."""
     account = memory.ledger.accounts[scope[0]]
+    for position in positions_of(memory, scope):
+        settle_when_touched(memory, memory.markets[position.market_id], position, events)
     if not _unhealthy_positions(memory, account, scope):
         return _release(memory, scope)
     if not _cancel_orders(memory, account, scope, events):

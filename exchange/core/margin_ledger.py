@@ -20,8 +20,12 @@ _MARGIN, _ISOLATED = WalletKind.MARGIN, WalletKind.ISOLATED
 
 def clearing_wallet(memory: Memory, market: Market) -> Wallet:
     """Return the balance between the positions of a market."""
-    account = memory.ledger.system_account(clearing_account(market.config.market_id))
-    return memory.ledger.wallet(account, _MARGIN, market.config.quote_asset_id)
+    contract = contract_of(market)
+    if contract.clearing is None:
+        account = memory.ledger.system_account(clearing_account(market.config.market_id))
+        quote_id = market.config.quote_asset_id
+        contract.clearing = memory.ledger.wallet(account, _MARGIN, quote_id)
+    return contract.clearing
 
 
 def clearing_atoms(memory: Memory, market: Market) -> int:

@@ -31,15 +31,15 @@ from exchange.core.units import check
 
 _BUY, _SELL = Side.BUY, Side.SELL
 _MARGIN = WalletKind.MARGIN
+# Module names of enum members, and no look-up by one on the way of a match: its hash is Python.
+_MATCH, _TRADE, _BY_TRADE = TradeKind.MATCH, LedgerKind.TRADE, CloseReason.TRADE
 _RESTING = (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED)
 _CLOSE_REASONS = {
-    TradeKind.MATCH: CloseReason.TRADE,
     TradeKind.TAKEOVER: CloseReason.TAKEOVER,
     TradeKind.DELEVERAGING: CloseReason.DELEVERAGING,
     TradeKind.SETTLEMENT: CloseReason.SETTLEMENT,
 }
 _LEDGER_KINDS = {
-    TradeKind.MATCH: LedgerKind.TRADE,
     TradeKind.TAKEOVER: LedgerKind.TAKEOVER,
     TradeKind.DELEVERAGING: LedgerKind.DELEVERAGING,
     TradeKind.SETTLEMENT: LedgerKind.SETTLEMENT,
@@ -65,14 +65,20 @@ def post_fill(
         buyer_fee, seller_fee = trade.taker_fee_atoms, trade.maker_fee_atoms
     else:
         buyer_fee, seller_fee = trade.maker_fee_atoms, trade.taker_fee_atoms
+    matched = trade.kind is _MATCH
     for account, side, fee in ((buyer, _BUY, buyer_fee), (seller, _SELL, seller_fee)):
-        reason = _CLOSE_REASONS[trade.kind]
-        if trade.kind is TradeKind.MATCH and account.account_id == trade.taker_account_id:
+        if not matched:
+            reason = _CLOSE_REASONS[trade.kind]
+        elif account.account_id == trade.taker_account_id:
             reason = taker_reason
+        else:
+            reason = _BY_TRADE
         _post_side(memory, market, trade, account, side, fee, reason, events)
     if buyer_fee or seller_fee:
-        fees = memory.ledger.wallet(
-            memory.ledger.fees, WalletKind.SPOT, market.config.quote_asset_id
+        quote_id = market.config.quote_asset_id
+        fees_account = memory.ledger.fees
+        fees = fees_account.spot.get(quote_id) or memory.ledger.wallet(
+            fees_account, WalletKind.SPOT, quote_id
         )
         fees.total_atoms += buyer_fee + seller_fee
         memory.changes.wallets[fees.wallet_id] = fees
@@ -100,9 +106,10 @@ def _post_side(
         gain += _apply(memory, contract, position, trade, side, quantity, quote, reason, events)
     position.fee_atoms += fee_atoms
     isolated_change = position.isolated_atoms - isolated_before
-    wallet = memory.ledger.wallet(account, _MARGIN, market.config.quote_asset_id)
+    quote_id = market.config.quote_asset_id
+    wallet = account.margin.get(quote_id) or memory.ledger.wallet(account, _MARGIN, quote_id)
     wallet.total_atoms += gain - fee_atoms
-    clearing = clearing_wallet(memory, market)
+    clearing = contract.clearing or clearing_wallet(memory, market)
     clearing.total_atoms -= gain + isolated_change
     memory.changes.wallets[clearing.wallet_id] = clearing
     _post_entries(memory, account, position, wallet, trade, gain, fee_atoms, isolated_change)
@@ -191,7 +198,7 @@ def _post_entries(
     fee_atoms: int,
     isolated_change_atoms: int,
 ) -> None:
-    kind = _LEDGER_KINDS[trade.kind]
+    kind = _TRADE if trade.kind is _MATCH else _LEDGER_KINDS[trade.kind]
     post_entry(
         memory, account, wallet, kind, trade.trade_id, gain_atoms - fee_atoms, fee_atoms=fee_atoms
     )

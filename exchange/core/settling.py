@@ -26,6 +26,7 @@ from exchange.core.enums import (
     is_system_account,
 )
 from exchange.core.events import AnyEvent, Outcome
+from exchange.core.funding import settle_when_touched
 from exchange.core.insurance import inherited, liquidator, liquidator_wallet, settle_liquidator
 from exchange.core.ledger import Account
 from exchange.core.margin import value_atoms
@@ -101,6 +102,7 @@ def settle_step(memory: Memory, task: SettleTask, events: list[AnyEvent]) -> boo
     start = bisect_right(positions, task.after_slot_id, key=_slot_id)
     for position in positions[start : start + POSITIONS_PER_STEP]:
         task.after_slot_id = position.slot_id
+        settle_when_touched(memory, market, position, events)
         if not position.quantity_atoms or is_system_account(position.account_id):
             continue
         loses = _profit(position, task.price_atoms) <= 0

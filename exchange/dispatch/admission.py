@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from exchange.core.commands import PlaceOrder
+from exchange.core.commands import AnyCommand, PlaceLinkedOrders, PlaceOrder
 from exchange.core.enums import Lane
 from exchange.errors import ExchangeBusy, ExchangeUnavailable
 from exchange.wire import StatusMessage, Submission, decode_status
 
 STATUS_AGE_MAX_S = 0.1
 
-# Beyond these the backlog would outlive the 5 s after which commands are void. Cancels
-# have twice the room: they must get through when orders do not.
+# Beyond these the backlog would outlive the 5 s after which commands are void. Cancels, and
+# what only reduces a position, have twice the room: they must get through when orders do not.
 NEW_ORDERS_BACKLOG_MAX = 5_000
 BACKLOG_MAX = 10_000
 
@@ -57,8 +57,18 @@ class Admission:
         if waiting >= BACKLOG_MAX:
             raise ExchangeBusy
         if waiting >= NEW_ORDERS_BACKLOG_MAX and any(
-            isinstance(submission.command, PlaceOrder) for submission in submissions
+            _is_new_order(submission.command) for submission in submissions
         ):
             raise ExchangeBusy
         self._sent[lane] += len(submissions)
         return status
+
+
+def _is_new_order(command: AnyCommand) -> bool:
+    """Tell whether a command adds orders that do more than reduce a position."""
+    if isinstance(command, PlaceLinkedOrders):
+        return True
+    if not isinstance(command, PlaceOrder):
+        return False
+    special = command.special
+    return special is None or not (special.reduce_only or special.close_position)

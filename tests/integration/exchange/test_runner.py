@@ -246,6 +246,29 @@ class TestLanes:
         assert [unapplied.code for unapplied in payload.unapplied] == [Code.OK, Code.OK]
         assert [envelope.command for envelope in payload.envelopes] == [commands[2]]
 
+    def test_a_word_of_missing_prices_is_not_overtaken_by_prices_of_others(
+        self, seeded: Path, redis_server: RedisProcess
+    ) -> None:
+        first = RunnerThread()
+        first.start()
+        first.stop()
+        commands = [
+            UpdateIndexPrices((), missing=(1,)),
+            UpdateIndexPrices((), degraded=(1,)),
+            UpdateIndexPrices(((1, 51 * ATOMS),)),
+            UpdateIndexPrices((), missing=(1,)),
+        ]
+        submissions = [Submission(make_command_id(), command) for command in commands]
+        send(redis_server, Lane.SYSTEM, submissions)
+
+        runner = RunnerThread()
+        runner.start()
+        wait_until(lambda: LogPosition.objects.get().system_offset != "0-0")
+        runner.stop()
+
+        payload = last_payload_with(submissions[0].command_id)
+        assert [envelope.command for envelope in payload.envelopes] == [commands[3]]
+
     def test_a_repeated_delivery_is_dropped(
         self, runner: RunnerThread, redis_server: RedisProcess
     ) -> None:

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
-from exchange.core.commands import AnyCommand, CancelAllOrders, PlaceOrder
-from exchange.core.enums import Lane, OrderType, Side, TimeInForce
+from exchange.core.commands import (
+    AnyCommand,
+    CancelAllOrders,
+    ClosePosition,
+    PlaceLinkedOrders,
+    PlaceOrder,
+    SpecialTerms,
+)
+from exchange.core.enums import Lane, LinkKind, OrderType, Side, TimeInForce
 from exchange.core.events import Outcome
 from exchange.core.rejects import Code
 from exchange.dispatch.admission import (
@@ -18,6 +26,8 @@ from exchange.errors import ExchangeBusy, ExchangeUnavailable
 from exchange.wire import StatusMessage, Submission, decode_packet, encode, make_command_id
 
 ORDER = PlaceOrder(1, 1, Side.BUY, OrderType.LIMIT, TimeInForce.GTC, 1, 1)
+REDUCING = replace(ORDER, special=SpecialTerms(reduce_only=True))
+LINKED = PlaceLinkedOrders(1, LinkKind.OCO, (ORDER, ORDER))
 CANCEL = CancelAllOrders(1)
 
 
@@ -57,6 +67,9 @@ class TestAdmission:
         [
             ("orders below the bound", NEW_ORDERS_BACKLOG_MAX - 1, ORDER, False),
             ("orders at the bound", NEW_ORDERS_BACKLOG_MAX, ORDER, True),
+            ("an OCO is new orders", NEW_ORDERS_BACKLOG_MAX, LINKED, True),
+            ("what only reduces has twice the room", NEW_ORDERS_BACKLOG_MAX, REDUCING, False),
+            ("closing has twice the room", NEW_ORDERS_BACKLOG_MAX, ClosePosition(1, 1), False),
             ("cancels have twice the room", NEW_ORDERS_BACKLOG_MAX, CANCEL, False),
             ("cancels below their bound", BACKLOG_MAX - 1, CANCEL, False),
             ("cancels at their bound", BACKLOG_MAX, CANCEL, True),
