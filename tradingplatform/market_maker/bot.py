@@ -9,7 +9,15 @@ from typing import Any
 
 import structlog
 
-from tradingplatform.market_maker.client import ApiClient, RefusedError, UnavailableError
+from tradingclient import (
+    RateLimitedError,
+    RestClient,
+    StatusUnknownError,
+    TradingError,
+    UnavailableError,
+)
+from tradingclient.calls import OrderFields
+from tradingclient.models import BatchResult
 from tradingplatform.market_maker.quotes import (
     ZERO,
     MarketRules,
@@ -58,8 +66,8 @@ class MarketMaker:
     def __init__(
         self,
         *,
-        maker: ApiClient,
-        taker: ApiClient | None,
+        maker: RestClient,
+        taker: RestClient | None,
         recorded: Recorded,
         style: Style,
         interval_s: float,
@@ -83,11 +91,12 @@ class MarketMaker:
             try:
                 self.turn()
                 backoff_s = 0.5
-            except UnavailableError as error:
-                wait_s = max(backoff_s, error.retry_after_s)
+            except (UnavailableError, RateLimitedError, StatusUnknownError) as error:
+                # The next turn compares with the orders there are, so a lost answer needs no care.
+                wait_s = max(backoff_s, error.retry_after or 0.0)
                 backoff_s = min(backoff_s * 2, BACKOFF_MAX_S)
                 log.warning("waiting for the platform", reason=str(error), seconds=wait_s)
-            except RefusedError as error:
+            except TradingError as error:
                 wait_s = backoff_s = min(backoff_s * 2, BACKOFF_MAX_S)
                 log.warning("refused", code=error.code, status=error.status)
             stop.wait(wait_s)
@@ -100,19 +109,19 @@ class MarketMaker:
         self._turns += 1
         orders = self._maker.open_orders()
         cancel: list[str] = []
-        place: list[dict[str, Any]] = []
+        place: list[OrderFields] = []
         recordings = {rules.symbol: self._recorded(rules.symbol) for rules in self._memory.rules}
         for rules in self._memory.rules:
-            own = [order for order in orders if order["symbol"] == rules.symbol]
+            own = [order for order in orders if order.symbol == rules.symbol]
             change = changes(own, self._wanted(rules, recordings[rules.symbol]))
             cancel += change.cancel
             place += [order_of(rules, quote) for quote in change.place]
         # First the new ones, so that the book is never empty; a quote of ours that stands in
         # the way expires by self-trade prevention.
         if place:
-            self._report(self._maker.place(place))
+            self._report(self._maker.place_orders(place))
         if cancel:
-            self._maker.cancel(cancel)
+            self._maker.cancel_orders(cancel)
         if self._taker is not None:
             self._take(self._taker, recordings)
 
@@ -120,13 +129,12 @@ class MarketMaker:
         self._memory.rules = [
             MarketRules.of(market)
             for market in self._maker.markets()
-            if market["kind"] == "spot" and market["status"] == "trading"
+            if market.kind == "spot" and market.status == "trading"
         ]
         for balance in self._maker.balances():
-            if balance["wallet"] == "spot":
-                total = Decimal(balance["total"])
-                self._memory.held[balance["currency"]] = total
-                self._memory.first_held.setdefault(balance["currency"], total)
+            if balance.wallet == "spot":
+                self._memory.held[balance.currency] = balance.total
+                self._memory.first_held.setdefault(balance.currency, balance.total)
 
     def _wanted(self, rules: MarketRules, recorded: Mapping[str, Any] | None) -> list[Quote]:
         """Return the quotes a market should show; none without a price."""
@@ -141,10 +149,10 @@ class MarketMaker:
                 self._memory.reference[rules.symbol] = quotes[0].price
             return quotes
         ticker = self._maker.ticker(rules.symbol)
-        if ticker["index_price"] is None or ticker["index_state"] == "halted":
+        price = ticker.index_price
+        if price is None or ticker.index_state == "halted":
             self._memory.reference.pop(rules.symbol, None)
             return []
-        price = Decimal(ticker["index_price"])
         self._memory.reference[rules.symbol] = price
         leaning = imbalance(
             held=self._memory.held.get(rules.base, ZERO),
@@ -155,7 +163,7 @@ class MarketMaker:
             style = _in_quote(style, rules, self._memory.reference)
         return around(rules, style, price=price, leaning=leaning)
 
-    def _take(self, taker: ApiClient, recordings: Mapping[str, Mapping[str, Any] | None]) -> None:
+    def _take(self, taker: RestClient, recordings: Mapping[str, Mapping[str, Any] | None]) -> None:
         orders = []
         for rules in self._memory.rules:
             reference = self._memory.reference.get(rules.symbol)
@@ -172,7 +180,7 @@ class MarketMaker:
                 if order is not None:
                     orders.append(order)
         if orders:
-            self._report(taker.place(orders))
+            self._report(taker.place_orders(orders))
 
     def _taken(
         self, rules: MarketRules, recorded: Mapping[str, Any] | None, reference: Decimal
@@ -195,13 +203,12 @@ class MarketMaker:
             notional = rules.notional_min * 20
         return [(side, notional / reference)]
 
-    def _report(self, results: list[dict[str, Any]]) -> None:
+    def _report(self, results: list[BatchResult]) -> None:
         """Log refusals by their code; one line for each code."""
         codes: dict[str, int] = {}
         for result in results:
-            if "error" in result:
-                code = result["error"]["code"]
-                codes[code] = codes.get(code, 0) + 1
+            if result.error is not None:
+                codes[result.error.code] = codes.get(result.error.code, 0) + 1
         for code, count in codes.items():
             log.info("orders refused", code=code, count=count)
 
@@ -209,7 +216,7 @@ class MarketMaker:
         try:
             self._maker.cancel_all()
             log.info("quotes cancelled")
-        except (UnavailableError, RefusedError) as error:
+        except TradingError as error:
             log.warning("quotes stay", reason=str(error))
 
 

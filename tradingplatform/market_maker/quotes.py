@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
-from typing import Any
+
+from tradingclient.calls import OrderFields
+from tradingclient.models import Market, Order
 
 ZERO = Decimal(0)
 
@@ -21,16 +23,16 @@ class MarketRules:
     notional_min: Decimal
 
     @classmethod
-    def of(cls, market: dict[str, Any]) -> "MarketRules":
+    def of(cls, market: Market) -> "MarketRules":
         """Read the rules from the API's form."""
         return cls(
-            symbol=market["symbol"],
-            base=market["base"],
-            quote=market["quote"],
-            tick=Decimal(market["tick_size"]),
-            lot=Decimal(market["lot_size"]),
-            quantity_min=Decimal(market["min_quantity"]),
-            notional_min=Decimal(market["min_notional"] or 0),
+            symbol=market.symbol,
+            base=market.base,
+            quote=market.quote,
+            tick=market.tick_size,
+            lot=market.lot_size,
+            quantity_min=market.min_quantity,
+            notional_min=market.min_notional or ZERO,
         )
 
 
@@ -127,7 +129,7 @@ class Changes:
     place: list[Quote]
 
 
-def changes(open_orders: Sequence[dict[str, Any]], wanted: Sequence[Quote]) -> Changes:
+def changes(open_orders: Sequence[Order], wanted: Sequence[Quote]) -> Changes:
     """
     Compare open orders with wanted quotes.
 
@@ -137,18 +139,18 @@ def changes(open_orders: Sequence[dict[str, Any]], wanted: Sequence[Quote]) -> C
     missing = {(quote.side, quote.price): quote for quote in wanted}
     cancel = []
     for order in open_orders:
-        quote = missing.get((order["side"], Decimal(order["price"])))
-        left = Decimal(order["quantity"]) - Decimal(order["filled_quantity"])
+        quote = missing.get((order.side, order.price or ZERO))
+        left = order.remaining_quantity
         if quote is not None and quote.quantity <= left * 2 and left <= quote.quantity * 2:
             del missing[quote.side, quote.price]
         else:
-            cancel.append(order["id"])
+            cancel.append(order.id)
     return Changes(cancel, list(missing.values()))
 
 
-def order_of(rules: MarketRules, quote: Quote) -> dict[str, Any]:
+def order_of(rules: MarketRules, quote: Quote) -> OrderFields:
     """
-    Return a quote as the API wants it.
+    Return a quote as an order.
 
     Not post-only: an order of somebody else that stands in the way shall be filled.
     """
@@ -158,20 +160,14 @@ def order_of(rules: MarketRules, quote: Quote) -> dict[str, Any]:
         "type": "limit",
         "time_in_force": "gtc",
         "self_trade_prevention": "expire_maker",
-        "price": plain(quote.price),
-        "quantity": plain(quote.quantity),
+        "price": quote.price,
+        "quantity": quote.quantity,
     }
-
-
-def plain(value: Decimal) -> str:
-    """Return a decimal without exponent and without trailing zeros."""
-    text = f"{value:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def taker_order(
     rules: MarketRules, *, side: str, quantity: Decimal, reference: Decimal, slippage: Decimal
-) -> dict[str, Any] | None:
+) -> OrderFields | None:
     """Return an order that takes from the book up to a price, or None if it is too small."""
     limit = reference * (1 + slippage if side == "buy" else 1 - slippage)
     price = (limit / rules.tick).to_integral_value(ROUND_HALF_UP) * rules.tick
@@ -183,6 +179,6 @@ def taker_order(
         "side": side,
         "type": "limit",
         "time_in_force": "ioc",
-        "price": plain(price),
-        "quantity": plain(sized),
+        "price": price,
+        "quantity": sized,
     }

@@ -13,8 +13,8 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from common.redis import client as redis_client
 from markets.feeds import keys
+from tradingclient import Password, RestClient
 from tradingplatform.market_maker.bot import MarketMaker, Recorded
-from tradingplatform.market_maker.client import ApiClient
 from tradingplatform.market_maker.quotes import Style
 from tradingplatform.seed import MAKER_USERNAME, TAKER_USERNAME, password_file
 
@@ -82,9 +82,10 @@ class Command(BaseCommand):
             client.close()
 
 
-def _client(url: str, username: str) -> ApiClient:
+def _client(url: str, username: str) -> RestClient:
     password = password_file(username).read_text(encoding="ascii").strip()
-    return ApiClient(url=url, username=username, password=password)
+    # The bot waits by itself, so that it can be told to stop meanwhile.
+    return RestClient(url, credentials=Password(username, password), timeout_s=8.0, retries=0)
 
 
 def recorded_depth() -> Recorded:

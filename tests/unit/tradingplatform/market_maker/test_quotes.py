@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from tradingclient.models import Order
 from tradingplatform.market_maker.quotes import (
     MarketRules,
     Quote,
@@ -13,7 +14,6 @@ from tradingplatform.market_maker.quotes import (
     imbalance,
     mirrored,
     order_of,
-    plain,
     taker_order,
 )
 
@@ -71,14 +71,31 @@ class TestMirrored:
         ]
 
 
-def resting(price: str, quantity: str, *, side: str = "buy", filled: str = "0") -> dict[str, str]:
-    return {
-        "id": f"{side}{price}",
-        "side": side,
-        "price": price,
-        "quantity": quantity,
-        "filled_quantity": filled,
-    }
+def resting(price: str, quantity: str, *, side: str = "buy", filled: str = "0") -> Order:
+    zero = Decimal(0)
+    return Order(
+        id=f"{side}{price}",
+        client_order_id=None,
+        symbol=RULES.symbol,
+        side=side,
+        type="limit",
+        time_in_force="gtc",
+        post_only=False,
+        self_trade_prevention="expire_maker",
+        price=Decimal(price),
+        quantity=Decimal(quantity),
+        quote_quantity=None,
+        filled_quantity=Decimal(filled),
+        remaining_quantity=Decimal(quantity) - Decimal(filled),
+        filled_quote=zero,
+        average_price=None,
+        fee=zero,
+        fee_currency=RULES.quote,
+        status="open",
+        reason=None,
+        created_at=0,
+        updated_at=0,
+    )
 
 
 class TestChanges:
@@ -97,12 +114,12 @@ class TestChanges:
             ("too much", resting("100.00", "2.1")),
         ],
     )
-    def test_replaces_an_order_that_no_longer_fits(self, _case: str, order: dict[str, str]) -> None:
+    def test_replaces_an_order_that_no_longer_fits(self, _case: str, order: Order) -> None:
         wanted = [Quote("buy", Decimal(100), Decimal(1))]
 
         change = changes([order], wanted)
 
-        assert change.cancel == [order["id"]]
+        assert change.cancel == [order.id]
         assert change.place == wanted
 
     def test_cancels_everything_when_nothing_is_wanted(self) -> None:
@@ -119,11 +136,18 @@ def test_imbalance_lies_between_none_and_twice_the_target(
     assert imbalance(held=Decimal(held), target=Decimal(target)) == Decimal(expected)
 
 
-def test_orders_carry_plain_decimals() -> None:
-    order = order_of(RULES, Quote("buy", Decimal("1E+2"), Decimal("0.10000")))
+def test_quotes_are_orders_that_rest_and_yield_to_nobody() -> None:
+    order = order_of(RULES, Quote("buy", Decimal(100), Decimal("0.1")))
 
-    assert (order["price"], order["quantity"]) == ("100", "0.1")
-    assert plain(Decimal("0.00000001")) == "0.00000001"
+    assert order == {
+        "symbol": "BTC-USDT",
+        "side": "buy",
+        "type": "limit",
+        "time_in_force": "gtc",
+        "self_trade_prevention": "expire_maker",
+        "price": Decimal(100),
+        "quantity": Decimal("0.1"),
+    }
 
 
 def test_taker_pays_at_most_the_slippage() -> None:
@@ -136,7 +160,7 @@ def test_taker_pays_at_most_the_slippage() -> None:
     )
 
     assert order is not None
-    assert (order["price"], order["quantity"]) == ("60060", "0.12345")
+    assert (order["price"], order["quantity"]) == (Decimal(60060), Decimal("0.12345"))
     assert order["time_in_force"] == "ioc"
 
 
