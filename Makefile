@@ -5,13 +5,15 @@ BOOT := @sh tools/bootstrap.sh
 DEV := $(BOOT) --dev
 MANAGE := $(BOOT) manage.py
 PYTEST_WORKERS ?= 2
+EXCHANGE_URL ?= http://localhost:$(or $(PORT),3000)
 PYTEST := $(BOOT) --dev --redis python -m pytest -n $(PYTEST_WORKERS)
 CODE := accounts adminpanel common exchange markets orders wallets tradingplatform
 
 .DEFAULT_GOAL := help
 .PHONY: help run dev start build stop status reset doctor test test-unit test-watch test-coverage \
-	test-ws test-integration test-functional check audit bench prove seed migrate validate-env \
-	format lint lint-fix typecheck openapi asyncapi mutation requirements hooks
+	test-ws ws-example ws-stress ws-admin test-integration test-functional check audit bench prove \
+	seed migrate validate-env format lint lint-fix typecheck openapi asyncapi mutation requirements \
+	hooks
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' Makefile
@@ -64,6 +66,15 @@ test-functional: ## Run the journeys through real processes
 
 test-ws: ## Run the WebSocket tests
 	$(PYTEST) tests/unit/ws tests/integration/ws
+
+ws-example: ## Show prices as they move (TOKEN=... also one's own orders)
+	@PYTHONPATH=sdk/src EXCHANGE_URL=$(EXCHANGE_URL) sh tools/bootstrap.sh python sdk/examples/price_ticker.py
+
+ws-stress: ## Many WebSocket clients: latency, gaps, drops (NUM_CLIENTS=100 TEST_DURATION=60)
+	@PYTHONPATH=sdk/src EXCHANGE_URL=$(EXCHANGE_URL) sh tools/bootstrap.sh python tools/ws_stress.py
+
+ws-admin: ## Live dashboard of operators (ADMIN_TOKEN=...)
+	@PYTHONPATH=sdk/src EXCHANGE_URL=$(EXCHANGE_URL) sh tools/bootstrap.sh python tools/ws_admin.py
 
 test-watch: ## Run the unit tests again whenever a file changes
 	$(DEV) watchfiles --filter python "python -m pytest -x -q tests/unit" $(CODE) tests

@@ -93,13 +93,14 @@ class Connection:
         self._ready = asyncio.Event()
         self._heard_at = 0.0
         self._refused = 0
+        self._refusal: TradingError | None = None
 
     # --- Life -------------------------------------------------------------------------
 
     def start(self) -> None:
         """Connect in the background; nothing happens when it is running already."""
         if self._task is None or self._task.done():
-            self.failure = None
+            self.failure = self._refusal = None
             self._refused = 0
             self._task = asyncio.create_task(self._run())
 
@@ -220,8 +221,10 @@ class Connection:
                 log.info("not let in", extra={"url": self.url, "status": status})
             except (AuthenticationError, PermissionDeniedError, InvalidRequestError) as error:
                 self._refused += 1
+                # What the platform said first is the reason, not that the token cannot be renewed.
+                self._refusal = self._refusal or error
                 if self._refused >= LOGINS_REFUSED_MAX or not _is_token(error):
-                    self._fail(error)
+                    self._fail(self._refusal)
                     return
             except (OSError, TimeoutError, WebSocketException, TradingError) as error:
                 log.info("connection lost", extra={"url": self.url, "error": repr(error)})
@@ -250,6 +253,7 @@ class Connection:
                 await self._greet()
                 self._backoff.reset()
                 self._refused = 0
+                self._refusal = None
                 self._set_state(State.LIVE)
                 self._ready.set()
                 await reader

@@ -254,6 +254,14 @@ class TestAccount:
         finally:
             await client.aclose()
 
+    async def test_of_a_wrong_token_fails_for_the_reason_that_the_platform_told(
+        self, server: LiveServer, users: dict[str, User]
+    ) -> None:
+        async with AsyncTradingClient(f"http://127.0.0.1:{server.port}", token="bad") as client:
+            with pytest.raises(AuthenticationError) as caught:
+                await client.subscribe_user_streams()
+            assert caught.value.code == "TOKEN_INVALID"
+
     async def test_logs_in_again_when_its_session_is_ended(
         self, connect: MakeClient, pipeline: LivePipeline, users: dict[str, User]
     ) -> None:
