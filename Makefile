@@ -7,7 +7,7 @@ MANAGE := $(BOOT) manage.py
 PYTEST_WORKERS ?= 2
 EXCHANGE_URL ?= http://localhost:$(or $(PORT),3000)
 PYTEST := $(BOOT) --dev --redis python -m pytest -n $(PYTEST_WORKERS)
-CODE := accounts adminpanel common exchange markets orders wallets tradingplatform
+CODE := accounts adminpanel common exchange markets orders positions riskengine wallets tradingplatform
 
 .DEFAULT_GOAL := help
 .PHONY: help run dev start build stop status reset doctor test test-unit test-watch test-coverage \

@@ -14,6 +14,8 @@ CODE = [
     "exchange",
     "markets",
     "orders",
+    "positions",
+    "riskengine",
     "tradingplatform",
     "wallets",
 ]

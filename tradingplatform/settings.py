@@ -53,6 +53,8 @@ INSTALLED_APPS = [
     "markets",
     "wallets",
     "orders",
+    "positions",
+    "riskengine",
     "adminpanel",
     "tradingplatform",
 ]
@@ -122,6 +124,8 @@ EXCHANGE_PROJECTIONS = [
     "wallets.projection.WalletProjection",
     "orders.projection.OrderProjection",
     "orders.safeguard_projection.SafeguardProjection",
+    "positions.projection.PositionProjection",
+    "riskengine.projection.RiskProjection",
 ]
 # "redis": the runner process; "inline": the same engine and store in this process (tests, tools).
 EXCHANGE_TRANSPORT = "redis"

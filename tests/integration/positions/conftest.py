@@ -1,0 +1,6 @@
+"""Fixtures of the tests of positions."""
+
+from tests.support.margin import exchange
+from tests.support.trading import alice, bob
+
+__all__ = ["alice", "bob", "exchange"]
