@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from accounts import api_keys, key_states, services
+from accounts import api_keys, key_states, services, sockets
 from accounts.models import User
 from orders.models import Order
 from tests.support.live import LiveClient, LivePipeline, LiveServer
@@ -138,7 +138,10 @@ async def test_t14_only_from_its_addresses(server: LiveServer, user: User) -> No
     assert await client.closed() == 4001
 
 
-async def test_t23_an_expired_key_is_told_and_closed(server: LiveServer, user: User) -> None:
+async def test_t23_an_expired_key_is_told_and_closed(
+    server: LiveServer, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockets, "REAUTH_WITHIN_S", 0.2)
     soon = int(time.time() * 1000) + 700
     signer, _ = await asyncio.to_thread(make, user, expires_at_ms=soon)
 
