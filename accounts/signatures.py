@@ -24,6 +24,7 @@ from accounts.enums import KeyKind
 from accounts.key_states import KeyState, key_state
 from accounts.types import Identity
 from common import redis as common_redis
+from common.deadline import bind_deadline
 from common.errors import ApiError
 
 log = structlog.get_logger(__name__)
@@ -80,6 +81,8 @@ def authenticate_signed(signed: SignedRequest, *, ip: str) -> Identity:
     """
     Return the identity behind a signed request, and use up its nonce.
 
+    What this thread sends to the exchange from now on is void there once the window is over.
+
     Blocks on database and Redis: an event loop calls it through a thread.
 
     Raises:
@@ -99,6 +102,7 @@ def authenticate_signed(signed: SignedRequest, *, ip: str) -> Identity:
     if not state.allows(ip):
         raise ApiError("IP_NOT_ALLOWED", "This API key does not work from this address.", 403)
     _use_nonce(state.key_id, signed.nonce, window_ms=window_ms)
+    bind_deadline(int(signed.timestamp) + window_ms - int(time.time() * 1000))
     return state.identity
 
 

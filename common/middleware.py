@@ -7,6 +7,7 @@ from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
+from common.deadline import clear_deadline
 from common.exceptions import to_api_error
 from common.network import client_ip
 from common.request_id import HEADER, accept_request_id, bind_client_ip, bind_request_id
@@ -37,6 +38,7 @@ class RequestIdMiddleware:
         request_id = accept_request_id(request.META.get("HTTP_X_REQUEST_ID"))
         request.request_id = request_id  # type: ignore[attr-defined]
         bind_request_id(request_id)
+        clear_deadline()
         bind_client_ip(client_ip(request))
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)

@@ -76,16 +76,19 @@ def submit(
     lane: Lane = Lane.ORDERS,
     request_id: str = "",
     command_id: str = "",
+    age_max_ms: int = 0,
     timeout_s: float = TIMEOUT_S,
 ) -> Outcome:
     """
     Carry out one command and return its outcome after it is durable.
 
+    With ``age_max_ms`` it is void (``EXPIRED_IN_QUEUE``) if it waited longer; 0 is the usual.
+
     Raises:
         ExchangeError: if no answer came; see ``exchange.errors``.
         RuntimeError: if called inside a database transaction.
     """
-    submission = Submission(command_id or make_command_id(), command, request_id)
+    submission = Submission(command_id or make_command_id(), command, request_id, age_max_ms)
     return _submit([submission], lane, timeout_s)[0]
 
 
@@ -94,6 +97,7 @@ def submit_many(
     *,
     lane: Lane = Lane.ORDERS,
     request_id: str = "",
+    age_max_ms: int = 0,
     timeout_s: float = TIMEOUT_S,
 ) -> list[Outcome]:
     """
@@ -103,7 +107,7 @@ def submit_many(
         ExchangeError: if no answer came for at least one of them.
         RuntimeError: if called inside a database transaction.
     """
-    return _submit(_submissions(commands, request_id), lane, timeout_s)
+    return _submit(_submissions(commands, request_id, age_max_ms), lane, timeout_s)
 
 
 async def submit_async(
@@ -112,10 +116,11 @@ async def submit_async(
     lane: Lane = Lane.ORDERS,
     request_id: str = "",
     command_id: str = "",
+    age_max_ms: int = 0,
     timeout_s: float = TIMEOUT_S,
 ) -> Outcome:
     """Carry out one command from the event loop; as ``submit``."""
-    submission = Submission(command_id or make_command_id(), command, request_id)
+    submission = Submission(command_id or make_command_id(), command, request_id, age_max_ms)
     return (await _submit_async([submission], lane, timeout_s))[0]
 
 
@@ -124,14 +129,17 @@ async def submit_many_async(
     *,
     lane: Lane = Lane.ORDERS,
     request_id: str = "",
+    age_max_ms: int = 0,
     timeout_s: float = TIMEOUT_S,
 ) -> list[Outcome]:
     """Carry out commands from the event loop; as ``submit_many``."""
-    return await _submit_async(_submissions(commands, request_id), lane, timeout_s)
+    return await _submit_async(_submissions(commands, request_id, age_max_ms), lane, timeout_s)
 
 
-def _submissions(commands: Iterable[AnyCommand], request_id: str) -> list[Submission]:
-    return [Submission(make_command_id(), command, request_id) for command in commands]
+def _submissions(
+    commands: Iterable[AnyCommand], request_id: str, age_max_ms: int
+) -> list[Submission]:
+    return [Submission(make_command_id(), command, request_id, age_max_ms) for command in commands]
 
 
 def _inline() -> InlineExchange | None:

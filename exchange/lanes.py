@@ -214,7 +214,8 @@ class Lanes:
         void = age_ms > COMMAND_AGE_MAX_MS
         for index in range(entry.taken, len(entry.items)):
             item = entry.items[index]
-            if void and item.verdict is None:
+            wanted_ms = item.submission.age_max_ms
+            if (void or (wanted_ms and age_ms > wanted_ms)) and item.verdict is None:
                 item = replace(item, verdict=Code.EXPIRED_IN_QUEUE)
             items.append(item)
             last = index + 1 == len(entry.items)

@@ -23,11 +23,17 @@ COMMAND_AGE_MAX_MS = 5_000
 
 
 class Submission(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One command on its way to the runner; ``command_id`` makes delivery exactly-once."""
+    """
+    One command on its way to the runner; ``command_id`` makes delivery exactly-once.
+
+    ``age_max_ms`` is how old it may be when its turn comes, where its sender wants less than
+    ``COMMAND_AGE_MAX_MS`` (0: that).
+    """
 
     command_id: str
     command: AnyCommand
     request_id: str = ""
+    age_max_ms: int = 0
 
 
 class Packet(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from accounts.opening import account_open
+from common.deadline import deadline_left_ms
 from common.errors import ApiError, not_found, raise_for_outcome
 from common.exceptions import to_api_error
 from common.request_id import current_request_id
@@ -302,8 +303,9 @@ def needs_rows(outcome: Outcome) -> bool:
 
 def _send(commands: Sequence[OrderCommand], request_id: str) -> list[Outcome]:
     if len(commands) == 1:
-        return [gateway.submit(commands[0], request_id=request_id)]
-    return list(gateway.submit_many(commands, request_id=request_id))
+        left_ms = deadline_left_ms()
+        return [gateway.submit(commands[0], request_id=request_id, age_max_ms=left_ms)]
+    return list(gateway.submit_many(commands, request_id=request_id, age_max_ms=deadline_left_ms()))
 
 
 def _last_state(events: Iterable[Any], order_id: int) -> OrderChanged:

@@ -6,6 +6,7 @@ import hashlib
 
 from accounts.opening import account_open
 from accounts.selectors import account_id_by_username
+from common.deadline import deadline_left_ms
 from common.decimals import parse_atoms
 from common.errors import ApiError, FieldError, raise_for_outcome
 from common.request_id import current_request_id
@@ -93,11 +94,11 @@ def _account_of(username: str) -> int:
 def _submit(command: Transfer) -> Outcome:
     """Submit; open either account on the exchange where it does not know it."""
     request_id = current_request_id()
-    outcome = gateway.submit(command, request_id=request_id)
+    outcome = gateway.submit(command, request_id=request_id, age_max_ms=deadline_left_ms())
     if outcome.code == Code.ACCOUNT_NOT_FOUND:
         account_open(command.account_id)
         account_open(command.target_account_id)
-        outcome = gateway.submit(command, request_id=request_id)
+        outcome = gateway.submit(command, request_id=request_id, age_max_ms=deadline_left_ms())
     return outcome
 
 

@@ -381,6 +381,34 @@ class TestT17Replay:
 
         assert 120_000 < left <= 121_000
 
+    def test_t17_the_window_goes_with_the_order_into_the_queue(
+        self, client, inline_exchange, monkeypatch
+    ):
+        inline_exchange.seed_markets()
+        signer, _ = make(client, scopes=["trade", "transfer"])
+        ages = []
+        real = inline_exchange.submit
+        monkeypatch.setattr(
+            inline_exchange,
+            "submit",
+            lambda submissions, lane: (
+                ages.extend(submission.age_max_ms for submission in submissions)
+                or real(submissions, lane)
+            ),
+        )
+        order = TestT14Scope.ORDER
+
+        signer.request("POST", "/api/orders", order, recv_window=60_000)
+        signer.request("POST", "/api/orders", order, recv_window=900)
+        signer.request("POST", "/api/orders/batch", {"orders": [order] * 2}, recv_window=900)
+        signer.request("POST", "/api/wallet/transfer", TestT14Scope.TRANSFER, recv_window=900)
+        client.post("/api/orders", order)
+
+        assert 55_000 < ages[0] <= 60_000
+        assert len(ages) == 6
+        assert all(1 <= age <= 900 for age in ages[1:5])
+        assert ages[5] == 0
+
     def test_t17_without_redis_nothing_signed_counts(self, signer, settings):
         settings.REDIS_URL = "unix:///nowhere/redis.sock"
         common_redis.reset_clients()

@@ -334,6 +334,30 @@ class TestLanes:
         payload = last_payload_with(submission.command_id)
         assert payload.unapplied[0].code is Code.EXPIRED_IN_QUEUE
 
+    def test_t17_a_command_is_void_once_its_senders_window_is_over(
+        self, seeded: Path, redis_server: RedisProcess
+    ) -> None:
+        first = RunnerThread()
+        first.start()
+        first.stop()
+        order = limit_order(ALICE, Side.BUY, price=100, quantity_atoms=ATOMS)
+        # All of one age: 2 s. A window beyond the usual five seconds does not widen those.
+        ages = {"narrow": 1_500, "wide": 4_500, "usual": 0}
+        submissions = [Submission(name, order, "", age) for name, age in ages.items()]
+        seconds, _ = redis_server.client.time()
+        send(redis_server, Lane.ORDERS, submissions, stream_id=f"{(seconds - 2) * 1_000}-0")
+
+        runner = RunnerThread()
+        runner.start()
+        gateway.wait_until_caught_up()
+        runner.stop()
+
+        assert LogPosition.objects.get().last_order == 2
+        payload = last_payload_with("narrow")
+        assert [(item.command_id, item.code) for item in payload.unapplied] == [
+            ("narrow", Code.EXPIRED_IN_QUEUE)
+        ]
+
     def test_a_lane_is_trimmed_to_what_is_committed(
         self, runner: RunnerThread, redis_server: RedisProcess
     ) -> None:

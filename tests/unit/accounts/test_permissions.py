@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import pytest
 
 from accounts.enums import Role, Scope
@@ -30,6 +33,19 @@ class TestTable:
 
     def test_an_unknown_role_may_nothing(self):
         assert not any(role_permits("root", permission) for permission in Permission)
+
+
+class TestDocument:
+    def test_the_guide_shows_the_table_as_it_is(self):
+        text = (Path(__file__).resolve().parents[3] / "docs" / "API.md").read_text()
+        rows = re.findall(r"^\| (\w+) \| ((?:`\w+`(?:, )?)+) \|$", text, re.MULTILINE)
+
+        shown = {role: set(re.findall(r"`(\w+)`", cells)) for role, cells in rows}
+
+        assert shown == {
+            role.value: {permission.value for permission in permissions}
+            for role, permissions in ROLE_PERMISSIONS.items()
+        }
 
 
 class TestScopes:
