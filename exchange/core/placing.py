@@ -14,7 +14,7 @@ from exchange.core.matching import Plan
 from exchange.core.memory import PRIORITY_SHIFT, Market, Memory
 from exchange.core.rejects import Code
 from exchange.core.state import Order, Terms
-from exchange.core.taking import plan_order
+from exchange.core.taking import plan_order, plan_taker
 from exchange.core.triggers import CONDITIONAL_TYPES, MARKET_TYPES
 from exchange.core.units import ATOMS, RATE_ONE, ceil_div
 
@@ -101,30 +101,40 @@ def plan_funds(
 
     ``value_atoms`` is price x quantity where the caller knows it.
     """
+    if order.margined:
+        return _plan_margin(memory, account, market, order)
     match: Plan | None = None
     buys = order.side is _BUY
     if order.status is _UNTRIGGERED:
         needed = hold_of(order)
     else:
-        planned = plan_order(memory, account, market, order)
+        planned = plan_taker(market, order, memory.time_ms)
         if isinstance(planned, Code):
             return planned
         match = planned
-        if order.margined:
-            needed = hold_of(order)
-        elif order.order_type is _LIMIT:
+        if order.order_type is _LIMIT:
             needed = order.quantity_atoms
             if buys:
                 needed = hold_needed(order, value_atoms or order.price_atoms * needed // ATOMS)
         else:
             needed = _cost(order, match)
     config = market.config
-    if order.margined:
-        return PlacePlan(account, market, order, match, needed)
     wallet = account.spot.get(config.quote_asset_id if buys else config.base_asset_id)
     if wallet is None or needed > wallet.total_atoms - wallet.held_atoms:
         return Code.INSUFFICIENT_BALANCE
     return PlacePlan(account, market, order, match, needed)
+
+
+def _plan_margin(
+    memory: Memory, account: Account, market: Market, order: Order
+) -> PlacePlan | Code:
+    """Return the plan of an order of a perpetual market; one that waits takes no margin yet."""
+    if order.status is _UNTRIGGERED:
+        return PlacePlan(account, market, order, None, hold_of(order))
+    planned = plan_order(memory, account, market, order)
+    if isinstance(planned, Code):
+        return planned
+    return PlacePlan(account, market, order, planned, hold_of(order))
 
 
 def _cost(order: Order, match: Plan | None) -> int:
