@@ -270,7 +270,10 @@ def update_index_prices(memory: Memory, plan: UpdateIndexPrices) -> Outcome:
         events.append(event)
     marked = mark_markets(memory, qualities, events)
     for market_id, price in plan.prices:
-        observe(memory, market_id, TriggerType.INDEX, price)
+        # A doubtful price fires nothing where it could cost a position.
+        contract = memory.markets[market_id].contract
+        if contract is None or contract.quality is PriceQuality.LIVE:
+            observe(memory, market_id, TriggerType.INDEX, price)
     for market_id in marked:
         observe(memory, market_id, TriggerType.MARK, memory.markets[market_id].mark_atoms)
     return Outcome(Code.OK, 0, events)

@@ -82,25 +82,26 @@ def start_when_due(memory: Memory, market: Market, events: list[AnyEvent]) -> No
     """
     Begin the funding that is due, with a healthy mark; one that is too late is skipped.
 
-    Called at each mark, so funding missed while the exchange was down, or while the price was
-    not live, happens once, with the first healthy mark.
+    Called at each mark. Of times missed while the exchange was down, or while the price was
+    not live, the latest is charged, once, with the first healthy mark.
     """
     contract = contract_of(market)
     interval = contract.config.funding_interval_ms
     if not contract.next_funding_ms:
         contract.next_funding_ms = next_time_ms(memory.time_ms, interval)
-    due_ms = contract.next_funding_ms
-    if memory.time_ms < due_ms or contract.quality is not PriceQuality.LIVE:
+    if memory.time_ms < contract.next_funding_ms or contract.quality is not PriceQuality.LIVE:
         return
     market_id = market.config.market_id
     if market_id in memory.funding:
         return
+    missed_ms, next_ms = contract.next_funding_ms, next_time_ms(memory.time_ms, interval)
+    due_ms = max(missed_ms, next_ms - interval)
     rate = predicted_rate(market)
+    if due_ms > missed_ms:
+        _note(memory, market_id, missed_ms, rate, skipped=True, events=events)
     skipped = memory.time_ms - due_ms > LATE_MAX_MS
-    settled = FundingSettled(market_id, due_ms, rate, contract.mark_atoms, skipped, memory.time_ms)
-    memory.changes.fundings.append(settled)
-    events.append(settled)
-    contract.next_funding_ms = next_time_ms(memory.time_ms, interval)
+    _note(memory, market_id, due_ms, rate, skipped=skipped, events=events)
+    contract.next_funding_ms = next_ms
     contract.premium_sum_e8 = contract.premium_count = 0
     memory.price_changes[market_id] = None
     if skipped:
@@ -110,6 +111,22 @@ def start_when_due(memory: Memory, market: Market, events: list[AnyEvent]) -> No
         task = FundingTask(market_id, due_ms, rate, contract.mark_atoms)
         memory.tasks.append(task)
         memory.funding[market_id] = task
+
+
+def _note(
+    memory: Memory,
+    market_id: int,
+    funding_ms: int,
+    rate_e8: int,
+    *,
+    skipped: bool,
+    events: list[AnyEvent],
+) -> None:
+    """Write one time's funding into history."""
+    mark_atoms = contract_of(memory.markets[market_id]).mark_atoms
+    settled = FundingSettled(market_id, funding_ms, rate_e8, mark_atoms, skipped, memory.time_ms)
+    memory.changes.fundings.append(settled)
+    events.append(settled)
 
 
 def funding_step(memory: Memory, task: FundingTask, events: list[AnyEvent]) -> bool:

@@ -122,6 +122,7 @@ def _may_liquidate(memory: Memory, position: Position) -> bool:
     contract = contract_of(market)
     return (
         contract.quality is PriceQuality.LIVE
+        and contract.is_mark_fresh(memory.time_ms)
         and not contract.config.liquidations_paused
         and market.config.status is not MarketStatus.SETTLED
     )
@@ -138,6 +139,7 @@ def _liquidate(memory: Memory, scope: Scope, events: list[AnyEvent]) -> bool:
     """Go through the ladder with one scope; False if it goes on in the next step."""
     account = memory.ledger.accounts[scope[0]]
     for position in positions_of(memory, scope):
+        # Funding that is under way comes first, so that it is not left to the fund.
         settle_when_touched(memory, memory.markets[position.market_id], position, events)
     if not _unhealthy_positions(memory, account, scope):
         return _release(memory, scope)

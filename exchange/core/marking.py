@@ -24,7 +24,7 @@ from exchange.core.guards import find_unhealthy
 from exchange.core.liquidation import start_liquidations, start_unwinding
 from exchange.core.memory import Market, Memory
 from exchange.core.state import CancelOpeningTask
-from exchange.core.units import ATOMS, RATE_ONE
+from exchange.core.units import ATOMS, RATE_ONE, ceil_div
 
 # One basis sample a second over 30 seconds.
 BASIS_SAMPLE_MS = 1_000
@@ -43,26 +43,26 @@ def mark_markets(
     memory: Memory, qualities: Mapping[int, PriceQuality], events: list[AnyEvent]
 ) -> list[int]:
     """
-    Compute the marks of the perpetual markets named, then liquidate, then start due funding.
+    Compute the marks of the perpetual markets named, start due funding, then liquidate.
 
-    Returns the markets whose mark is new: those with a healthy price.
+    Returns the markets whose mark is new: those with a healthy price. Due funding fixes its
+    rate and mark first, and who is liquidated has paid it before; DOMAIN 3.3.
     """
     marked: list[int] = []
-    contracts: list[Contract] = []
     for market_id, quality in qualities.items():
         market = memory.markets[market_id]
         if market.contract is None or market.config.status is MarketStatus.SETTLED:
             continue
         memory.price_changes[market_id] = None
-        _set_quality(memory, market, _judged(memory, market, quality), events)
+        _take_quality(memory, market, quality, events)
         if market.contract.quality is PriceQuality.LIVE:
             _mark(memory, market)
             marked.append(market_id)
-            contracts.append(market.contract)
-    start_liquidations(memory, find_unhealthy(memory, contracts))
-    start_unwinding(memory, marked)
     for market_id in marked:
         start_when_due(memory, memory.markets[market_id], events)
+    contracts = [contract_of(memory.markets[market_id]) for market_id in marked]
+    start_liquidations(memory, find_unhealthy(memory, contracts))
+    start_unwinding(memory, marked)
     return marked
 
 
@@ -70,10 +70,9 @@ def _judged(memory: Memory, market: Market, quality: PriceQuality) -> PriceQuali
     """
     Return the quality that counts.
 
-    One source that has been alone for long is good enough if the own book agrees with it.
+    One source that has been alone for long is good enough while the own book agrees with it.
     """
-    contract = contract_of(market)
-    if quality is not PriceQuality.DEGRADED or not _is_long(memory, contract):
+    if quality is not PriceQuality.DEGRADED or not _is_long(memory, contract_of(market)):
         return quality
     mid = mid_price(market)
     index = market.index_atoms
@@ -89,22 +88,19 @@ def _is_long(memory: Memory, contract: Contract) -> bool:
     return since > 0 and memory.time_ms - since > DEGRADED_MAX_MS
 
 
-def _set_quality(
+def _take_quality(
     memory: Memory, market: Market, quality: PriceQuality, events: list[AnyEvent]
 ) -> None:
     """Take over the quality; halt a market whose price stays doubtful, and open it again."""
     contract = contract_of(market)
     if quality is PriceQuality.LIVE:
         contract.unhealthy_since_ms = 0
-        if contract.halted_for_price:
-            contract.halted_for_price = False
-            if market.config.status is MarketStatus.HALTED:
-                _set_status(memory, market, MarketStatus.TRADING, events)
     elif not contract.unhealthy_since_ms:
         contract.unhealthy_since_ms = memory.time_ms
-    contract.quality = quality
-    tradable = market.config.status is not MarketStatus.HALTED
-    if quality is not PriceQuality.LIVE and tradable and _is_long(memory, contract):
+    contract.quality = _judged(memory, market, quality)
+    if contract.quality is PriceQuality.LIVE:
+        _resume(memory, market, contract, events)
+    elif _is_long(memory, contract) and _stops_by_itself(market):
         contract.halted_for_price = True
         _set_status(memory, market, MarketStatus.HALTED, events)
         memory.tasks.append(
@@ -115,6 +111,23 @@ def _set_quality(
                 keep_reducing=True,
             )
         )
+
+
+def _resume(memory: Memory, market: Market, contract: Contract, events: list[AnyEvent]) -> None:
+    """Open a market that was halted for its price, unless an operator decided otherwise since."""
+    if not contract.halted_for_price:
+        return
+    contract.halted_for_price = False
+    if market.config.status_cause is StatusCause.NO_PRICE:
+        _set_status(memory, market, MarketStatus.TRADING, events)
+
+
+def _stops_by_itself(market: Market) -> bool:
+    """Tell whether a doubtful price halts the market; what an operator restricted stays so."""
+    config = market.config
+    return config.status_cause in (StatusCause.NONE, StatusCause.CIRCUIT_BREAKER) and (
+        config.status is not MarketStatus.HALTED
+    )
 
 
 def _set_status(
@@ -150,7 +163,7 @@ def _mark(memory: Memory, market: Market) -> None:
 
 
 def _sample(memory: Memory, market: Market, contract: Contract) -> None:
-    """Take one basis and one premium sample, at most one a second; a thin book gives none."""
+    """Take one basis and one premium sample, at most one a second; a thin book gives no basis."""
     oldest = memory.time_ms - BASIS_WINDOW_MS
     contract.basis = [sample for sample in contract.basis if sample[0] > oldest]
     if memory.time_ms < contract.sampled_ms + BASIS_SAMPLE_MS:
@@ -164,9 +177,16 @@ def _sample(memory: Memory, market: Market, contract: Contract) -> None:
 
 
 def mid_price(market: Market) -> int:
-    """Return the middle of a two-sided book that is not too wide, else 0; rounded down."""
+    """
+    Return the middle of the book, rounded down; 0 from one that is thin, wide or one-sided.
+
+    Both sides must hold the impact notional: a lot on either side of nothing moves no mark.
+    """
     bid, ask = market.book.bids.best_price(), market.book.asks.best_price()
     if not bid or not ask or (ask - bid) * RATE_ONE > bid * SPREAD_MAX_E8:
+        return 0
+    notional = contract_of(market).config.impact_notional_atoms
+    if not all(impact_price(market, side, notional) for side in (Side.BUY, Side.SELL)):
         return 0
     return (bid + ask) // 2
 
@@ -188,7 +208,11 @@ def premium_index(market: Market, notional_atoms: int) -> int:
 
 
 def impact_price(market: Market, taker_side: Side, notional_atoms: int) -> int:
-    """Return the average price at which a notional fills, 0 without the depth; rounded down."""
+    """
+    Return the average price at which a notional fills, 0 without the depth.
+
+    Rounded against the premium: down for who sells into bids, up for who buys from asks.
+    """
     levels = market.book.opposite(taker_side)
     left, quantity = notional_atoms, 0
     for key in reversed(levels.keys):
@@ -196,8 +220,10 @@ def impact_price(market: Market, taker_side: Side, notional_atoms: int) -> int:
         size = levels.levels[price].quantity_atoms
         value = price * size // ATOMS
         if value >= left:
-            quantity += left * ATOMS // price
-            return notional_atoms * ATOMS // quantity if quantity else 0
+            # notional / (quantity + left / price), as one fraction
+            total = notional_atoms * ATOMS * price
+            bought = quantity * price + left * ATOMS
+            return ceil_div(total, bought) if taker_side is Side.BUY else total // bought
         quantity += size
         left -= value
     return 0

@@ -82,7 +82,9 @@ def post_fill(
         )
         fees.total_atoms += buyer_fee + seller_fee
         memory.changes.wallets[fees.wallet_id] = fees
-    contract.last_trade_ms = memory.time_ms
+    if trade.kind is TradeKind.MATCH:
+        # Nobody agreed to the other prices, so they are no last trade.
+        contract.last_trade_ms = memory.time_ms
     memory.price_changes[market.config.market_id] = None
     contract.check_sums(clearing_wallet(memory, market).total_atoms)
 
