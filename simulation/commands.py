@@ -33,6 +33,9 @@ GOLD, CASH, DUST = 1, 2, 3
 # Values nobody should send; each is tried in every numeric place.
 STRANGE = (0, -1, 1, 7, -ATOMS, 2**31, 2**62, 2**62 + 1, 2**63 - 1)
 
+# The wallets that owners move money between.
+WALLETS = (WalletKind.SPOT, WalletKind.MARGIN)
+
 # Good-till-date needs an expiry, which plain orders do not have.
 PLAIN_TIMES = (TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK)
 
@@ -339,9 +342,9 @@ class PlainCommands:
         name, request_hash = self.client_id()
         return c.Transfer(
             account_id=account_id,
-            wallet=r.choices(list(WalletKind), (3, 1))[0],
+            wallet=r.choices(WALLETS, (3, 1))[0],
             target_account_id=account_id if r.random() < 0.5 else self.account_id(),
-            target_wallet=r.choices(list(WalletKind), (3, 1))[0],
+            target_wallet=r.choices(WALLETS, (3, 1))[0],
             asset_id=self.rarely_strange(asset_id),
             amount_atoms=self.amount(asset_id),
             client_transfer_id=name,
@@ -359,7 +362,7 @@ class PlainCommands:
         name, request_hash = self.client_id()
         return c.Debit(
             account_id=self.account_id(),
-            wallet=self.random.choices(list(WalletKind), (4, 1))[0],
+            wallet=self.random.choices(WALLETS, (4, 1))[0],
             asset_id=self.rarely_strange(asset_id),
             amount_atoms=self.amount(asset_id),
             reason="simulation",

@@ -79,28 +79,29 @@ class NaiveChecks(NaiveAccounts):
     def _require_possible(self, order: c.PlaceOrder) -> None:
         by_quote = order.quote_quantity_atoms != 0
         may_rest = order.time_in_force in MAY_REST
-        if order.order_type not in WITHOUT_PRICE:
-            impossible = (
-                by_quote or order.slippage_rate_e8 != 0 or (order.post_only and not may_rest)
-            )
-        else:
-            impossible = (
-                order.price_atoms != 0
-                or order.post_only
-                or may_rest
-                or (order.quantity_atoms != 0 and by_quote)
-                or not 0 <= order.slippage_rate_e8 < ATOMS
-                or (by_quote and order.order_type is not OrderType.MARKET)
-                or (by_quote and order.time_in_force is TimeInForce.FOK)
-                or (by_quote and order.self_trade_mode is SelfTradeMode.DECREMENT)
-            )
-        refuse_if(impossible or self._is_mixed_up(order), Code.INVALID_ORDER)
+        priced = order.order_type not in WITHOUT_PRICE
+        refuse_if(order.post_only and not (priced and may_rest), Code.POST_ONLY_NOT_RESTING)
+        if not priced:
+            refuse_if(order.price_atoms != 0, Code.PRICE_NOT_POSSIBLE)
+            refuse_if(may_rest, Code.TIME_IN_FORCE_NOT_POSSIBLE)
+        alone = (
+            order.order_type is OrderType.MARKET
+            and order.quantity_atoms == 0
+            and order.time_in_force is TimeInForce.IOC
+            and order.self_trade_mode is not SelfTradeMode.DECREMENT
+        )
+        refuse_if(by_quote and not alone, Code.QUOTE_QUANTITY_NOT_POSSIBLE)
+        slips = range(1) if priced else range(ATOMS)
+        refuse_if(order.slippage_rate_e8 not in slips, Code.SLIPPAGE_NOT_POSSIBLE)
+        refuse_if(self._is_mixed_up(order), Code.INVALID_ORDER)
 
     def _is_mixed_up(self, order: c.PlaceOrder) -> bool:
         """Tell whether the special terms do not go with the type."""
         special = order.special
         if special is None:
             return False
+        if special.reduce_only and special.display_atoms:
+            return True
         if (order.order_type, order.side) not in WAITS_FOR_RISE:
             return bool(
                 special.trigger_type
@@ -147,7 +148,8 @@ class NaiveChecks(NaiveAccounts):
             if price <= 0:
                 return
             notional = price * order.quantity_atoms // ATOMS
-        refuse_if(notional < market.notional_min_atoms, Code.MIN_NOTIONAL)
+        reduces = order.special is not None and order.special.reduce_only
+        refuse_if(notional < market.notional_min_atoms and not reduces, Code.MIN_NOTIONAL)
         refuse_if(notional > AMOUNT_MAX, Code.NOTIONAL_TOO_LARGE)
 
     def _price_to_value_at(self, order: c.PlaceOrder) -> int:

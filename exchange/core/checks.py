@@ -109,28 +109,35 @@ def check_open(
 
 def check_shape(command: PlaceOrder) -> Code:
     """Check that the plain options can go together."""
-    by_quote = command.quote_quantity_atoms != 0
-    if command.order_type in MARKET_TYPES:
-        possible = (
-            command.price_atoms == 0
-            and command.time_in_force not in RESTING
-            and not (by_quote and command.order_type is not OrderType.MARKET)
-            and not command.post_only
-            and not (by_quote and command.quantity_atoms)
-            and not (by_quote and command.time_in_force is TimeInForce.FOK)
-            and not (by_quote and command.self_trade_mode is SelfTradeMode.DECREMENT)
-            and 0 <= command.slippage_rate_e8 < RATE_ONE
-        )
-    else:
-        possible = (
-            not by_quote
-            and command.slippage_rate_e8 == 0
-            and not (command.post_only and command.time_in_force not in RESTING)
-            and command.order_type is not OrderType.LIQUIDATION
-        )
+    code = _check_execution(command)
+    if code:
+        return code
+    possible = command.order_type is not OrderType.LIQUIDATION
     if possible and command.special is not None:
         possible = _special_fits(command.order_type, command.special)
     return _OK if possible else Code.INVALID_ORDER
+
+
+def _check_execution(command: PlaceOrder) -> Code:
+    """Check price, size and time in force against whether it trades at the market."""
+    at_market, rests = command.order_type in MARKET_TYPES, command.time_in_force in RESTING
+    if command.post_only and (at_market or not rests):
+        return Code.POST_ONLY_NOT_RESTING
+    if at_market and command.price_atoms:
+        return Code.PRICE_NOT_POSSIBLE
+    if at_market and rests:
+        return Code.TIME_IN_FORCE_NOT_POSSIBLE
+    if command.quote_quantity_atoms and (
+        command.order_type is not OrderType.MARKET
+        or command.quantity_atoms
+        or command.time_in_force is TimeInForce.FOK
+        or command.self_trade_mode is SelfTradeMode.DECREMENT
+    ):
+        return Code.QUOTE_QUANTITY_NOT_POSSIBLE
+    slippage = command.slippage_rate_e8
+    if slippage and not (at_market and 0 < slippage < RATE_ONE):
+        return Code.SLIPPAGE_NOT_POSSIBLE
+    return _OK
 
 
 def _special_fits(order_type: OrderType, special: SpecialTerms) -> bool:

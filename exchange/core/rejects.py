@@ -43,6 +43,11 @@ class Code(IntEnum):
 
     # Orders.
     CLIENT_ORDER_ID_CONFLICT = 401
+    POST_ONLY_NOT_RESTING = 455
+    PRICE_NOT_POSSIBLE = 456
+    TIME_IN_FORCE_NOT_POSSIBLE = 457
+    QUOTE_QUANTITY_NOT_POSSIBLE = 458
+    SLIPPAGE_NOT_POSSIBLE = 459
     INVALID_ORDER = 402
     INVALID_QUANTITY = 403
     LOT_SIZE = 404
@@ -167,6 +172,11 @@ MESSAGES: dict[Code, str] = {
     Code.INVALID_CONFIGURATION: "The configuration is not valid.",
     Code.CONFIGURATION_IN_USE: "The change is not possible while orders or balances depend on it.",
     Code.CLIENT_ORDER_ID_CONFLICT: "This client_order_id was used for a different request.",
+    Code.POST_ONLY_NOT_RESTING: "Post-only needs a limit order that may rest: gtc or gtd.",
+    Code.PRICE_NOT_POSSIBLE: "An order that trades at the market takes no price.",
+    Code.TIME_IN_FORCE_NOT_POSSIBLE: "An order that trades at the market is ioc or fok.",
+    Code.QUOTE_QUANTITY_NOT_POSSIBLE: "Only a market order, ioc and alone, is sized in quote.",
+    Code.SLIPPAGE_NOT_POSSIBLE: "Only an order that trades at the market takes a slippage below 1.",
     Code.INVALID_ORDER: "This combination of order options is not possible.",
     Code.INVALID_QUANTITY: "The quantity must be positive.",
     Code.LOT_SIZE: "The quantity is not a multiple of the market's lot size.",

@@ -13,7 +13,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from exchange.core import book, cancelling, executing, firing, imaging, ledger, memory, placing
+from exchange.core import (
+    book,
+    cancelling,
+    executing,
+    firing,
+    imaging,
+    ledger,
+    memory,
+    placing,
+    taking,
+)
 from exchange.core.enums import OrderStatus, Side
 from exchange.core.units import RATE_ONE, InvariantError
 from simulation import compare, mirrors
@@ -162,7 +172,7 @@ MUTANTS: list[tuple[str, list[tuple[Any, str]], Callable[..., Any]]] = [
     ("a level event lost", [(memory.Memory, "take_level_changes")], loses_a_level),
     (
         "price band one atom wide",
-        [(module, "band_price") for module in (memory, executing)],
+        [(module, "band_price") for module in (memory, taking)],
         cap_rounded_outward,
     ),
     ("cancelled order ends expired", [(memory.Memory, "retire")], expires_instead_of_cancels),

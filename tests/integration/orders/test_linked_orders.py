@@ -322,7 +322,7 @@ RULE_REFUSALS: list[tuple[str, str, dict[str, Any], str]] = [
     ), "LEG_PRICES"),
     ("profit that does not rest", "oco", with_leg(OCO, "take_profit", time_in_force="ioc"),
      "OCO_LEGS"),
-    ("stop with a price", "oco", with_leg(OCO, "stop_loss", price="48000"), "INVALID_ORDER"),
+    ("stop with a price", "oco", with_leg(OCO, "stop_loss", price="48000"), "PRICE_NOT_POSSIBLE"),
     ("tick", "oco", with_leg(OCO, "take_profit", price="52000.001"), "TICK_SIZE"),
     ("money", "oco", changed(OCO, quantity="11"), "INSUFFICIENT_BALANCE"),
     ("small", "oco", changed(OCO, quantity="0.00001"), "MIN_NOTIONAL"),

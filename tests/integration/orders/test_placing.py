@@ -193,15 +193,15 @@ SHAPE_REFUSALS: list[tuple[str, dict[str, Any], int, str, dict[str, str] | None]
 ]
 
 RULE_REFUSALS: list[tuple[str, dict[str, Any], int, str]] = [
-    ("post-only ioc", {"post_only": True, "time_in_force": "ioc"}, 422, "INVALID_ORDER"),
-    ("market with a price", {"type": "market"}, 422, "INVALID_ORDER"),
-    ("limit with slippage", {"slippage": "0.1"}, 422, "INVALID_ORDER"),
-    ("both sizes", {"quote_quantity": "10"}, 422, "INVALID_ORDER"),
+    ("post-only ioc", {"post_only": True, "time_in_force": "ioc"}, 422, "POST_ONLY_NOT_RESTING"),
+    ("market with a price", {"type": "market"}, 422, "PRICE_NOT_POSSIBLE"),
+    ("limit with slippage", {"slippage": "0.1"}, 422, "SLIPPAGE_NOT_POSSIBLE"),
+    ("both sizes", {"quote_quantity": "10"}, 422, "QUOTE_QUANTITY_NOT_POSSIBLE"),
     (
         "market good till cancelled",
         {"type": "market", "price": None, "time_in_force": "gtc"},
         422,
-        "INVALID_ORDER",
+        "TIME_IN_FORCE_NOT_POSSIBLE",
     ),
     ("lot", {"quantity": "0.000015"}, 422, "LOT_SIZE"),
     ("too small", {"quantity": "0.00001"}, 422, "MIN_NOTIONAL"),
