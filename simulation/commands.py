@@ -164,6 +164,7 @@ class PlainCommands:
     def __init__(self, seed: int, *, crowded: bool = False) -> None:
         self.random = Random(seed)
         self.crowded = crowded
+        self.shapes: tuple[MarketShape, ...] = MARKETS
         self.placed = 0
         self.now_ms = START_MS
         self.epoch = 0
@@ -191,16 +192,24 @@ class PlainCommands:
         """Return the opening and then ``count`` random commands."""
         makers, weights = zip(*self.kinds, strict=True)
         chosen = self.random.choices(makers, weights, k=count)
-        first = opening(2_000 if self.crowded else 12)
+        first = self.opening(2_000 if self.crowded else 12)
         last = [c.CancelAllOrders(account_id) for account_id in ACCOUNTS] if self.crowded else []
         commands = [self._timed(make()) for make in chosen]
         return [*first, *commands, *(self._timed(command) for command in last)]
+
+    def opening(self, open_orders_max: int) -> Iterator[TimedCommand]:
+        """Yield what makes an empty exchange tradable."""
+        return opening(open_orders_max)
+
+    def delay_ms(self) -> int:
+        """Return how long the next command waits."""
+        return self.random.choices((0, 1, 40, 700), (33, 33, 33, 1))[0]
 
     def _timed(self, command: c.AnyCommand) -> TimedCommand:
         r = self.random
         able = isinstance(command, c.CancelOrder | c.AmendOrder)
         picked = able and r.random() < (0.7 if isinstance(command, c.CancelOrder) else 0.95)
-        delay_ms = r.choices((0, 1, 40, 700), (33, 33, 33, 1))[0]
+        delay_ms = self.delay_ms()
         self.now_ms += delay_ms
         lazy = not self.crowded and r.random() < 0.3
         return TimedCommand(
@@ -219,7 +228,7 @@ class PlainCommands:
         """Return the value, or one in two hundred times something wrong."""
         if self.random.random() < 0.995:
             return value
-        return self.random.choice((*STRANGE, value + 1, -value, value * 10**6))
+        return self.random.choice((*STRANGE, value + 1, -value, min(value * 10**6, 2**63 - 1)))
 
     def client_id(self) -> tuple[str, int]:
         """Return a client id and a request hash; now and then both or one were used before."""
@@ -232,7 +241,7 @@ class PlainCommands:
         r = self.random
         if self.crowded:
             return self.place_in_crowd()
-        shape = r.choice(MARKETS)
+        shape = r.choice(self.shapes)
         side = r.choice(list(Side))
         away = r.randint(-6, 9) * (-1 if side is Side.BUY else 1)
         if r.random() < 0.03:
@@ -278,7 +287,7 @@ class PlainCommands:
     def place_market(self) -> c.PlaceOrder:
         """Return a market order sized in base or in quote."""
         r = self.random
-        shape = r.choice(MARKETS)
+        shape = r.choice(self.shapes)
         by_quote = r.random() < 0.5
         name, request_hash = self.client_id()
         self.placed += 1
@@ -374,7 +383,7 @@ class PlainCommands:
     def index_prices(self) -> c.UpdateIndexPrices:
         """Return index prices around the middle, now and then for a market nobody knows."""
         r = self.random
-        chosen = r.sample(MARKETS, r.choice((1, 2)))
+        chosen = r.sample(self.shapes, r.choice((1, 2)))
         return c.UpdateIndexPrices(
             prices=tuple(
                 (
@@ -388,7 +397,7 @@ class PlainCommands:
     def market_status(self) -> c.SetMarketStatus:
         """Return a change of status; trading is the likeliest."""
         return c.SetMarketStatus(
-            market_id=self.rarely_strange(self.random.choice(MARKETS).market_id),
+            market_id=self.rarely_strange(self.random.choice(self.shapes).market_id),
             status=self.random.choices(list(MarketStatus)[:4], (60, 1, 1, 1))[0],
             reason="simulation",
         )
@@ -417,7 +426,7 @@ class PlainCommands:
             maker = r.choice((100_000, -10_000, 0, 3_333_333))
             taker = self.rarely_strange(r.choice((200_000, 40_003, 10_001, 9_999)))
             return c.ConfigureFeeTier(r.randrange(3), maker, taker)
-        shape = r.choice(MARKETS)
+        shape = r.choice(self.shapes)
         if r.random() < 0.1:
             shape = MarketShape(shape.market_id, shape.tick * 10, shape.lot, shape.middle)
         return configure_market(shape, MarketStatus.TRADING, self.safety())

@@ -7,7 +7,7 @@ from typing import Any
 
 from exchange.core import commands as c
 from exchange.core.enums import LinkKind, OrderType, SelfTradeMode, Side, TimeInForce, TriggerType
-from simulation.commands import ATOMS, MARKETS, PLAIN_TIMES, MarketShape, PlainCommands
+from simulation.commands import ATOMS, PLAIN_TIMES, MarketShape, PlainCommands
 
 STOPS = (OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT)
 PROFITS = (OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT)
@@ -63,7 +63,7 @@ class CommandSource(PlainCommands):
     def place_special(self) -> c.PlaceOrder:
         """Return an iceberg, a dated order, one that steps back, or a mix of them."""
         r = self.random
-        shape = r.choice(MARKETS)
+        shape = r.choice(self.shapes)
         dated, iceberg = r.random() < 0.5, r.random() < 0.6
         quantity = self.quantity(shape)
         parts = r.choice((2, 3, 7, 30, 101))
@@ -113,14 +113,14 @@ class CommandSource(PlainCommands):
 
     def place_conditional(self) -> c.PlaceOrder:
         """Return a stop or a take-profit near the middle; half of them would fire at once."""
-        shape = self.random.choice(MARKETS)
+        shape = self.random.choice(self.shapes)
         order_type = self.random.choice((*STOPS, *PROFITS))
         return self.conditional(shape, order_type, self.near(shape, 8))
 
     def place_trailing(self) -> c.PlaceOrder:
         """Return a trailing stop, with or without an activation price."""
         r = self.random
-        shape = r.choice(MARKETS)
+        shape = r.choice(self.shapes)
         rate = CALLBACK * r.choice(
             (1, 1, 2, 3, 100) if shape.market_id == 1 else (25, 50, 100, 100)
         )
@@ -140,7 +140,7 @@ class CommandSource(PlainCommands):
     def place_oco(self) -> c.PlaceLinkedOrders:
         """Return a limit or take-profit and a stop of one size and side."""
         r = self.random
-        shape = r.choice(MARKETS)
+        shape = r.choice(self.shapes)
         side = r.choice(list(Side))
         sign = shape.tick if side is Side.SELL else -shape.tick
         one: dict[str, Any] = {
@@ -163,7 +163,7 @@ class CommandSource(PlainCommands):
     def place_bracket(self) -> c.PlaceLinkedOrders:
         """Return an entry with a take-profit, a stop-loss or both against it."""
         r = self.random
-        shape = r.choice(MARKETS)
+        shape = r.choice(self.shapes)
         side = r.choice(list(Side))
         other = Side.SELL if side is Side.BUY else Side.BUY
         sign = shape.tick if side is Side.BUY else -shape.tick
@@ -191,7 +191,7 @@ class CommandSource(PlainCommands):
         r = self.random
         orders = list(legs)
         if r.random() < 0.03:
-            orders[-1] = self.own(r.choice(MARKETS))
+            orders[-1] = self.own(r.choice(self.shapes))
         if r.random() < 0.02:
             orders = orders[: r.randrange(len(orders) + 1)]
         name, request_hash = self.client_id()
@@ -200,7 +200,7 @@ class CommandSource(PlainCommands):
     def amend(self) -> c.AmendOrder:
         """Return a change of an order that the driver mostly picks."""
         r = self.random
-        shape = r.choice(MARKETS)
+        shape = r.choice(self.shapes)
         fields: dict[str, Any] = {}
         if r.random() < 0.6:
             fields["quantity_atoms"] = self.quantity(shape)
@@ -226,7 +226,7 @@ class CommandSource(PlainCommands):
     def protection(self) -> c.ConfigureProtection:
         """Return a market-maker protection, or the end of one."""
         r = self.random
-        shape = r.choice(MARKETS)
+        shape = r.choice(self.shapes)
         return c.ConfigureProtection(
             self.account_id(),
             self.rarely_strange(shape.market_id),
@@ -238,5 +238,5 @@ class CommandSource(PlainCommands):
 
     def reset_protection(self) -> c.ResetProtection:
         """Return the end of a freeze, if there is one."""
-        market_id = self.rarely_strange(self.random.choice(MARKETS).market_id)
+        market_id = self.rarely_strange(self.random.choice(self.shapes).market_id)
         return c.ResetProtection(self.account_id(), market_id)

@@ -9,7 +9,7 @@ DOMAIN 4.1.
 
 from __future__ import annotations
 
-from exchange.core.collateral import contract_of, profit_atoms
+from exchange.core.collateral import contract_of, cross_positions, profit_atoms
 from exchange.core.enums import LedgerKind, WalletKind, liquidation_account
 from exchange.core.events import AnyEvent, InsuranceChanged
 from exchange.core.ledger import Account
@@ -110,6 +110,25 @@ def _follow_high(
     memory.changes.insurances[config.group_id] = changed
     events.append(changed)
     return changed
+
+
+def cover_shortfall(
+    memory: Memory, market: Market, account: Account, kind: LedgerKind, amount_atoms: int = 0
+) -> None:
+    """
+    Pay what an account owes beyond its collateral; the liquidation account's wallet carries it.
+
+    That is ``amount_atoms``, and what its margin wallet is below zero with no open cross position
+    behind it. The fund takes it over with ``settle_liquidator``.
+    """
+    quote_id = market.config.quote_asset_id
+    wallet = memory.ledger.wallet(account, WalletKind.MARGIN, quote_id)
+    if next(cross_positions(memory, account, quote_id), None) is None:
+        amount_atoms = max(amount_atoms, -wallet.total_atoms)
+    if amount_atoms:
+        move_between(memory, liquidator_wallet(memory, market), -amount_atoms)
+        wallet.total_atoms += amount_atoms
+        post_entry(memory, account, wallet, kind, market.config.market_id, amount_atoms)
 
 
 def settle_liquidator(memory: Memory, market: Market) -> int:

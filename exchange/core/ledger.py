@@ -112,7 +112,7 @@ class Ledger:
         }
 
     def wallet(self, account: Account, kind: WalletKind, asset_id: int) -> Wallet:
-        """Return a wallet, opening it when it does not exist."""
+        """Return a wallet, opening it when it does not exist: from then on it has a row."""
         wallets = account.wallets(kind)
         wallet = wallets.get(asset_id)
         if wallet is None:
@@ -120,6 +120,7 @@ class Ledger:
             wallet = wallets[asset_id] = Wallet(
                 self.sequences.wallet, account.account_id, kind, asset_id
             )
+            self.changes.wallets[wallet.wallet_id] = wallet
         return wallet
 
     def touch(self, account: Account, wallet: Wallet) -> None:

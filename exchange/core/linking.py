@@ -6,7 +6,14 @@ import msgspec
 
 from exchange.core import checks, margin_checks, protecting
 from exchange.core.commands import PlaceLinkedOrders, PlaceOrder
-from exchange.core.enums import EndReason, LinkKind, OrderStatus, OrderType, Side
+from exchange.core.enums import (
+    EndReason,
+    LinkKind,
+    MarketStatus,
+    OrderStatus,
+    OrderType,
+    Side,
+)
 from exchange.core.events import AnyEvent, Outcome
 from exchange.core.executing import execute
 from exchange.core.ledger import Account, hold_of
@@ -279,13 +286,7 @@ def arm_step(memory: Memory, task: ArmTask, events: list[AnyEvent]) -> bool:
     first = children[0]
     account = memory.ledger.accounts[first.account_id]
     market = memory.markets[first.market_id]
-    reason = EndReason.ENTRY_NOT_FILLED
-    if task.filled_atoms:
-        paid = _size_children(memory, account, market, children, task.filled_atoms)
-        short = EndReason.INSUFFICIENT_BALANCE
-        if first.margined:
-            short = EndReason.INSUFFICIENT_MARGIN
-        reason = EndReason.NONE if paid else short
+    reason = _why_not_armed(memory, account, market, children, task.filled_atoms)
     if reason is not EndReason.NONE:
         for child in children:
             memory.end(child, OrderStatus.CANCELLED, reason, events)
@@ -302,6 +303,20 @@ def arm_step(memory: Memory, task: ArmTask, events: list[AnyEvent]) -> bool:
             _open_limit_child(memory, account, market, child, events)
     _observe_again(memory, market, children)
     return True
+
+
+def _why_not_armed(
+    memory: Memory, account: Account, market: Market, children: list[Order], filled_atoms: int
+) -> EndReason:
+    """Size the children to what their entry filled; return why they end instead, if they do."""
+    if market.config.status is MarketStatus.SETTLED:
+        return EndReason.MARKET_SETTLED
+    if not filled_atoms:
+        return EndReason.ENTRY_NOT_FILLED
+    if _size_children(memory, account, market, children, filled_atoms):
+        return EndReason.NONE
+    margined = children[0].margined
+    return EndReason.INSUFFICIENT_MARGIN if margined else EndReason.INSUFFICIENT_BALANCE
 
 
 def _size_children(

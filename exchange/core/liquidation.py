@@ -353,11 +353,9 @@ def _charge_fee(
     isolated = position.mode is _ISOLATED
     if isolated and not position.quantity_atoms:
         left = gained_atoms
-    elif position.quantity_atoms:
+    else:
         left, _ = health(memory, account, position)
         left = min(left, position.isolated_atoms) if isolated else left
-    else:
-        left = max(wallet.total_atoms, 0)
     fee = min(fee_atoms, max(0, left))
     if not fee:
         return 0

@@ -14,11 +14,12 @@ from bisect import bisect_right
 import msgspec
 
 from exchange.core.breaking import take_market
-from exchange.core.collateral import contract_of, cross_positions
+from exchange.core.collateral import contract_of
 from exchange.core.commands import SettleMarket
 from exchange.core.enums import (
     EndReason,
     LedgerKind,
+    MarginMode,
     MarketStatus,
     StatusCause,
     TradeKind,
@@ -27,7 +28,13 @@ from exchange.core.enums import (
 )
 from exchange.core.events import AnyEvent, Outcome
 from exchange.core.funding import settle_when_touched
-from exchange.core.insurance import inherited, liquidator, liquidator_wallet, settle_liquidator
+from exchange.core.insurance import (
+    cover_shortfall,
+    inherited,
+    liquidator,
+    liquidator_wallet,
+    settle_liquidator,
+)
 from exchange.core.ledger import Account
 from exchange.core.margin import value_atoms
 from exchange.core.margin_ledger import insurance_of, move_between, post_entry
@@ -152,6 +159,9 @@ def _close(
     """Close one position at the settlement price, and cut a winner's profit if need be."""
     account = memory.ledger.accounts[position.account_id]
     profit = _profit(position, task.price_atoms)
+    isolated = position.mode is MarginMode.ISOLATED
+    # An isolated position loses no more than its own wallet has.
+    lacking = max(0, -profit - position.isolated_atoms) if isolated else 0
     size = abs(position.quantity_atoms)
     # A position closes at what its value rounds to, against it.
     sign = 1 if position.quantity_atoms > 0 else -1
@@ -167,23 +177,12 @@ def _close(
         kind=TradeKind.SETTLEMENT,
         events=events,
     )
-    if task.losers:
-        _cover(memory, market, account)
-    check_wallet(memory, account, market.config.quote_asset_id)
-    if task.losers:
-        return
-    if task.pool_atoms < task.claims_atoms:
+    if not task.losers and task.pool_atoms < task.claims_atoms:
         cut = ceil_div(profit * (task.claims_atoms - task.pool_atoms), task.claims_atoms)
         _move(memory, market, account, -cut)
-
-
-def _cover(memory: Memory, market: Market, account: Account) -> None:
-    """Pay what a loser owes beyond its wallet; the fund and then the winners carry it."""
-    quote_id = market.config.quote_asset_id
-    wallet = memory.ledger.wallet(account, WalletKind.MARGIN, quote_id)
-    open_still = next(cross_positions(memory, account, quote_id), None) is not None
-    if wallet.total_atoms < 0 and not open_still:
-        _move(memory, market, account, -wallet.total_atoms)
+    # What an account owes beyond its wallet the fund and then the winners carry.
+    cover_shortfall(memory, market, account, LedgerKind.SETTLEMENT, lacking)
+    check_wallet(memory, account, market.config.quote_asset_id)
 
 
 def _move(memory: Memory, market: Market, account: Account, amount_atoms: int) -> None:

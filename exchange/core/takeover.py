@@ -17,9 +17,9 @@ from exchange.core.collateral import (
     maintenance_atoms,
     wallet_atoms,
 )
-from exchange.core.enums import MarginMode, Side, TradeKind
+from exchange.core.enums import LedgerKind, MarginMode, Side, TradeKind
 from exchange.core.events import AnyEvent, LiquidationStepped, TradeExecuted
-from exchange.core.insurance import can_carry, liquidator, settle_liquidator
+from exchange.core.insurance import can_carry, cover_shortfall, liquidator, settle_liquidator
 from exchange.core.ledger import Account
 from exchange.core.margin import value_atoms
 from exchange.core.memory import Market, Memory
@@ -47,13 +47,23 @@ def bankruptcy_quote(memory: Memory, account: Account, position: Position) -> in
     """
     Return the quote amount that closing the whole position at its bankruptcy price moves.
 
-    What a long receives, or a short pays; never negative.
+    What a long receives, or a short pays; no price is below zero.
+    """
+    return max(0, exact_bankruptcy_quote(memory, account, position))
+
+
+def exact_bankruptcy_quote(memory: Memory, account: Account, position: Position) -> int:
+    """
+    Return the quote amount that would leave the collateral of a position exactly empty.
+
+    Below zero when an account owes more than the whole position is worth: a short that would
+    have to be paid for.
     """
     market = memory.markets[position.market_id]
     contract = contract_of(market)
     sign = 1 if position.quantity_atoms > 0 else -1
     if position.mode is MarginMode.ISOLATED:
-        return max(0, sign * (position.cost_atoms - position.isolated_atoms))
+        return sign * (position.cost_atoms - position.isolated_atoms)
     quote_id = market.config.quote_asset_id
     others = [
         own
@@ -62,11 +72,11 @@ def bankruptcy_quote(memory: Memory, account: Account, position: Position) -> in
     ]
     if not others:
         total = wallet_atoms(account, quote_id)
-        return max(0, sign * (position.cost_atoms - total))
+        return sign * (position.cost_atoms - total)
     balance, maintenance = cross_health(memory, account, quote_id)
     share = balance * maintenance_atoms(position, contract) // maintenance
     value = value_atoms(position.quantity_atoms, contract.mark_atoms)
-    return max(0, sign * (value - share))
+    return sign * (value - share)
 
 
 def bankruptcy_price(quote_atoms: int, position: Position, tick_atoms: int) -> int:
@@ -85,7 +95,7 @@ def take_over(
 
     Returns False, and changes nothing but the fund's high, if the fund cannot carry it.
     """
-    quote = bankruptcy_quote(memory, account, position)
+    quote = exact_bankruptcy_quote(memory, account, position)
     sign = 1 if position.quantity_atoms > 0 else -1
     if not can_carry(
         memory,
@@ -102,7 +112,7 @@ def take_over(
         position,
         liquidator(memory, market),
         quantity_atoms=abs(position.quantity_atoms),
-        quote_atoms=quote,
+        quote_atoms=max(0, quote),
         kind=TradeKind.TAKEOVER,
         events=events,
     )
@@ -149,6 +159,7 @@ def hand_over(
     post_fill(memory, market, trade, buyer, seller, events)
     fit_orders(memory, market, (buyer, seller), 0, events)
     if kind is not TradeKind.SETTLEMENT:  # there the caller covers what a loser lacks first
+        cover_shortfall(memory, market, account, LedgerKind.INSURANCE)
         check_wallets(memory, market, (buyer, seller))
     gained = settle_liquidator(memory, market)
     tell_step(

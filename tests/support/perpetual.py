@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterable
 from typing import Any
 
 from exchange.core.commands import (
@@ -21,6 +23,8 @@ from exchange.core.commands import (
     UpdateIndexPrices,
 )
 from exchange.core.enums import (
+    FINAL_STATUSES,
+    EndReason,
     MarginMode,
     MarketKind,
     MarketStatus,
@@ -30,7 +34,7 @@ from exchange.core.enums import (
     WalletKind,
     insurance_account,
 )
-from exchange.core.events import Outcome
+from exchange.core.events import OrderChanged, Outcome
 from exchange.core.state import Position
 from tests.support.engine import BTC, MAKER_RATE, TAKER_RATE, USDT, Bench, units
 
@@ -117,6 +121,13 @@ class PerpetualBench(Bench):
         self.settle()
         return outcome
 
+    def list_another(self, market_id: int, price: str, **terms: Any) -> None:
+        """Add a second perpetual market that settles in the same asset."""
+        self.ok(perpetual_market(market_id=market_id, symbol=f"BTC-USDT-PERP-{market_id}"))
+        self.ok(contract(market_id=market_id, **terms))
+        self.ok(SetMarketStatus(market_id, MarketStatus.TRADING))
+        self.ok(UpdateIndexPrices(((market_id, units(price)),)))
+
     def settle(self) -> list[Any]:
         """Carry out all internal work; return its events."""
         events: list[Any] = []
@@ -129,11 +140,12 @@ class PerpetualBench(Bench):
     ) -> PlaceOrder:
         """Return a limit order, or without a price a market order."""
         reduce_only = more.pop("reduce_only", False)
+        market_id = more.pop("market_id", PERP)
         limit = bool(units(price))
         default = TimeInForce.GTC if limit else TimeInForce.IOC
         return PlaceOrder(
             account,
-            PERP,
+            market_id,
             side,
             OrderType.LIMIT if limit else OrderType.MARKET,
             more.pop("time_in_force", default),
@@ -143,10 +155,12 @@ class PerpetualBench(Bench):
             **more,
         )
 
-    def trade(self, buyer: int, seller: int, quantity: str, price: str) -> Outcome:
+    def trade(
+        self, buyer: int, seller: int, quantity: str, price: str, market_id: int = PERP
+    ) -> Outcome:
         """Let the seller's limit order be taken by the buyer's."""
-        self.ok(self.order(seller, Side.SELL, quantity, price))
-        return self.ok(self.order(buyer, Side.BUY, quantity, price))
+        self.ok(self.order(seller, Side.SELL, quantity, price, market_id=market_id))
+        return self.ok(self.order(buyer, Side.BUY, quantity, price, market_id=market_id))
 
     def leverage(self, account: int, leverage: int, mode: MarginMode = MarginMode.CROSS) -> None:
         """Set leverage and margin mode."""
@@ -154,13 +168,21 @@ class PerpetualBench(Bench):
         if mode is MarginMode.ISOLATED:
             self.ok(SetMarginMode(account, PERP, mode))
 
-    def position(self, account: int) -> Position:
-        """Return the slot of an account."""
+    def position(self, account: int, market_id: int = PERP) -> Position:
+        """Return a copy of the slot of an account, flat ones included."""
         return next(
-            position
+            copy.copy(position)
             for position in self.exchange.image().positions
-            if (position.account_id, position.market_id) == (account, PERP)
+            if (position.account_id, position.market_id) == (account, market_id)
         )
+
+    def ended(self, events: Iterable[Any]) -> dict[int, EndReason]:
+        """Return the reasons of the orders that events say have ended."""
+        return {
+            event.order_id: event.reason
+            for event in events
+            if isinstance(event, OrderChanged) and event.status in FINAL_STATUSES
+        }
 
     def margin(self, account: int) -> int:
         """Return the balance of a margin wallet."""
