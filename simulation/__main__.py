@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -45,6 +46,11 @@ def main(arguments: list[str] | None = None) -> int:
     for action in (fall, prove):
         action.add_argument("--stops", type=int, default=100_000)
     prove.add_argument("--kills", type=int, default=300)
+    siege = actions.add_parser("siege", help="races and bad requests against real processes")
+    siege.add_argument("--seconds", type=float, default=0, help="bombard no longer (0: no limit)")
+    siege.add_argument("--seed", type=int, default=1)
+    for action in (siege, prove):
+        action.add_argument("--requests", type=int, default=100_000)
     options = parser.parse_args(sys.argv[1:] or ["prove"] if arguments is None else arguments)
     if options.action == "hash":
         return _print_hash(options.seed, options.commands)
@@ -54,7 +60,14 @@ def main(arguments: list[str] | None = None) -> int:
         return _kill(options.kills, options.seed, options.seconds)
     if options.action == "crash":
         return _crash(options.stops)
-    return _compare_many(options.commands) or _crash(options.stops) or _kill(options.kills, seed=1)
+    if options.action == "siege":
+        return _siege(options.requests, options.seed, options.seconds)
+    return (
+        _compare_many(options.commands)
+        or _crash(options.stops)
+        or _kill(options.kills, seed=1)
+        or _siege_apart(options.requests)
+    )
 
 
 def _say(text: str) -> None:
@@ -130,6 +143,22 @@ def _kill(kills: int, seed: int, seconds: float = 0) -> int:
     for line in run_of_kills.lines():
         _say(line)
     return 0 if held else 1
+
+
+def _siege(requests: int, seed: int, seconds: float) -> int:
+    from simulation.siege.run import SiegeRun
+
+    siege = SiegeRun(requests, seed=seed, seconds=seconds)
+    held = siege.run()
+    for line in siege.lines():
+        _say(line)
+    return 0 if held else 1
+
+
+def _siege_apart(requests: int) -> int:
+    """Besiege in a process of its own: Django is set up once in each, here for the kills."""
+    command = [sys.executable, "-m", "simulation", "siege", "--requests", str(requests)]
+    return subprocess.run(command, check=False).returncode
 
 
 def _crash(stops: int) -> int:
