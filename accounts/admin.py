@@ -150,20 +150,21 @@ class UserAdmin(ModelAdmin):
 
     @action(description="End all sessions", permissions=["end_sessions"])
     def end_sessions(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        """End every session of the chosen users."""
+        """End every session of the chosen users; only administrators touch staff."""
         actor: Any = request.user
         ended = sum(
             services.sessions_revoke_all(user_id=user.pk, reason="operator", actor=actor)
-            for user in queryset
+            for user in self._changeable(request, queryset)
         )
         messages.success(request, f"{ended} sessions ended.")
 
     @action(description="End all API keys", permissions=["end_sessions"])
     def end_api_keys(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        """End every API key of the chosen users."""
+        """End every API key of the chosen users; only administrators touch staff."""
         actor: Any = request.user
         ended = sum(
-            api_keys_end(user_id=user.pk, reason="operator", actor=actor) for user in queryset
+            api_keys_end(user_id=user.pk, reason="operator", actor=actor)
+            for user in self._changeable(request, queryset)
         )
         messages.success(request, f"{ended} API keys ended.")
 
@@ -171,9 +172,14 @@ class UserAdmin(ModelAdmin):
     def reset_second_factor(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Remove the second factor of users who lost it; only administrators touch staff."""
         actor: Any = request.user
-        allowed = [user for user in queryset if self.has_change_permission(request, user)]
-        reset = sum(factor_reset(user=user, actor=actor, reason="back-office") for user in allowed)
+        reset = sum(
+            factor_reset(user=user, actor=actor, reason="back-office")
+            for user in self._changeable(request, queryset)
+        )
         messages.success(request, f"{reset} second factors removed.")
+
+    def _changeable(self, request: HttpRequest, users: QuerySet[User]) -> list[User]:
+        return [user for user in users if self.has_change_permission(request, user)]
 
     def has_end_sessions_permission(self, request: HttpRequest) -> bool:
         """Return whether the role manages users."""

@@ -163,7 +163,7 @@ def password_reset_confirm(*, token: str, new_password: str, ip: str) -> None:
         audit.record(actor=user, action="user.password_reset", target=target_of(user.pk), ip=ip)
         sessions_revoke_all(user_id=user.pk, reason="password_reset")
     if not user.has_second_factor:
-        LoginAttempt.of(user, login=user.username, ip=ip).succeeded()
+        LoginAttempt.of(user, login=user.username, ip=ip).forget_failures()
 
 
 def email_verify(*, token: str, ip: str) -> None:

@@ -63,11 +63,7 @@ def password_try(user: User | None, *, login: str, password: str, ip: str) -> bo
     if user is None or not matches or not user.is_active:
         attempt.failed()
         return False
-    if user.has_second_factor:
-        # A right password alone must not wipe out the failures at the second factor.
-        attempt.given_back()
-    else:
-        attempt.succeeded()
+    attempt.passed(is_in=not user.has_second_factor)
     return True
 
 

@@ -99,17 +99,42 @@ class LoginAttempt:
             time.sleep(SLOWED_BY_S)
 
     def failed(self) -> None:
-        """Count a wrong password against the address and the login as well."""
+        """
+        Count a wrong password against the address and the login as well.
+
+        Raises:
+            ApiError: 429 if others of this address failed meanwhile: of parallel guesses no
+                more than the bound ever learn that they were wrong.
+        """
         with _counting():
-            limits.count(_IP, self._ip, window_s=WINDOW_S)
             limits.count(_LOGIN, self._login, window_s=WINDOW_S)
+            if limits.count(_IP, self._ip, window_s=WINDOW_S) > FAILURES_PER_IP:
+                raise _too_many(_IP, self._ip, window_s=WINDOW_S)
+
+    def passed(self, *, is_in: bool) -> None:
+        """
+        Take back the try of a right password, and every failure of this login if it is in.
+
+        Before a second factor is shown it is not: a right password alone must not wipe out
+        the failures there.
+
+        Raises:
+            ApiError: 429 if others of this address failed meanwhile: nor does a right one learn.
+        """
+        with _counting():
+            if limits.counted(_IP, self._ip) >= FAILURES_PER_IP:
+                raise _too_many(_IP, self._ip, window_s=WINDOW_S)
+        if is_in:
+            self.forget_failures()
+        else:
+            self.given_back()
 
     def given_back(self) -> None:
-        """Undo the count of a try that never got to the password."""
+        """Undo the count of a try."""
         with _counting():
             limits.count(_PAIR, self._pair, window_s=WINDOW_S, amount=-1)
 
-    def succeeded(self) -> None:
+    def forget_failures(self) -> None:
         """Forget the failures of this login from this address."""
         with _counting():
             limits.forget(_PAIR, self._pair)
@@ -143,7 +168,7 @@ class CodeAttempt:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Give back the try of a right code, or count the wrong one against the address too."""
         if kind is None:
-            self._login.succeeded()
+            self._login.passed(is_in=True)
             with _counting():
                 limits.count(_CODE, self._who, window_s=WINDOW_S, amount=-1)
         elif issubclass(kind, ApiError):

@@ -35,7 +35,7 @@ STEP_S = 30
 # A clock may be one step off in either direction.
 DRIFT_STEPS = 1
 RECOVERY_CODES = 10
-_PURPOSE = "totp"
+PURPOSE = "totp"
 _TOTP_CODE = re.compile(r"[0-9]{6}")
 # 16 characters of base32 are 80 random bits: beyond guessing, so a plain hash keeps them.
 _RECOVERY_CODE = re.compile(r"[A-Z2-7]{16}")
@@ -77,7 +77,7 @@ def factor_setup(*, user: User, current_password: str, ip: str) -> Enrolment:
     """
     password_require(user=user, password=current_password, ip=ip)
     secret = pyotp.random_base32()
-    sealed = seal(secret, purpose=_PURPOSE, owner_id=user.pk)
+    sealed = seal(secret, purpose=PURPOSE, owner_id=user.pk)
     pending = TwoFactor.objects.filter(user=user, confirmed_at__isnull=True)
     if not pending.update(secret=sealed, created_at=timezone.now()):
         try:
@@ -234,7 +234,7 @@ def _step_of(factor: TwoFactor, code: str) -> int | None:
     """Return the time step whose code this is; every step in reach is compared."""
     if not _TOTP_CODE.fullmatch(code):
         return None
-    totp = pyotp.TOTP(unseal(factor.secret, purpose=_PURPOSE, owner_id=factor.pk))
+    totp = pyotp.TOTP(unseal(factor.secret, purpose=PURPOSE, owner_id=factor.pk))
     now = int(time.time()) // STEP_S
     found = None
     for step in range(now - DRIFT_STEPS, now + DRIFT_STEPS + 1):

@@ -2,8 +2,9 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from accounts.api_keys import api_key_create
 from accounts.enums import Role
-from accounts.models import Session, User
+from accounts.models import ApiKey, Session, User
 from accounts.services import user_create
 from common.testing import ApiClient, error_code
 from common.tiers import Tier
@@ -155,3 +156,43 @@ class TestChanges:
 
         assert answer.status_code == 302
         assert Session.objects.get().revoked_at is not None
+
+    @pytest.mark.parametrize("action", ["end_sessions", "end_api_keys"])
+    def test_an_operator_ends_nothing_of_an_administrators(self, users, api, action):
+        api.post("/api/auth/login", {"username": "user_admin", "password": PASSWORD})
+        api_key_create(user=users[Role.ADMIN], name="bot", scopes=["read"])
+        operator, _ = signed_in(Role.OPERATOR)
+
+        operator.post(
+            reverse("admin:accounts_user_changelist"),
+            {"action": action, "_selected_action": [users[Role.ADMIN].pk]},
+        )
+
+        assert Session.objects.get().revoked_at is None
+        assert ApiKey.objects.get().revoked_at is None
+
+    def test_api_keys_are_ended_by_action(self, users):
+        api_key_create(user=users[Role.TRADER], name="bot", scopes=["read"])
+        operator, _ = signed_in(Role.OPERATOR)
+
+        answer = operator.post(
+            reverse("admin:accounts_user_changelist"),
+            {"action": "end_api_keys", "_selected_action": [users[Role.TRADER].pk]},
+        )
+
+        assert answer.status_code == 302
+        assert ApiKey.objects.get().revoked_reason == "operator"
+
+    def test_keys_are_shown_without_their_secrets(self, users):
+        made = api_key_create(user=users[Role.TRADER], name="bot", scopes=["read"])
+        operator, _ = signed_in(Role.OPERATOR)
+
+        pages = [
+            operator.get(reverse("admin:accounts_apikey_changelist")),
+            operator.get(reverse("admin:accounts_apikey_change", args=[made.row.pk])),
+        ]
+
+        assert [page.status_code for page in pages] == [200, 200]
+        for page in pages:
+            assert made.secret.encode() not in page.content
+            assert made.row.secret.encode() not in page.content

@@ -1,7 +1,11 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from accounts import throttle
+from accounts import passwords, throttle
 from accounts.models import Account, Session, User
+from common.errors import ApiError
 from common.testing import ApiClient, error_code
 
 PASSWORD = "correct horse 9"
@@ -143,6 +147,28 @@ class TestLogin:
 
         assert login(api).status_code == 200
         assert slept == [1.0]
+
+    def test_t11_of_parallel_guesses_no_more_than_twenty_learn_anything(self, settings):
+        settings.PASSWORD_HASHES_AT_ONCE = 64
+        passwords._slots.clear()
+        barrier = threading.Barrier(60)
+
+        def guess(index):
+            barrier.wait()
+            try:
+                passwords.password_try(None, login=f"n_{index}", password="x", ip="192.0.2.1")
+            except ApiError as error:
+                return error.code
+            return "WRONG"
+
+        try:
+            with ThreadPoolExecutor(60) as pool:
+                found = list(pool.map(guess, range(60)))
+        finally:
+            passwords._slots.clear()
+
+        assert found.count("WRONG") == 20
+        assert found.count("TOO_MANY_ATTEMPTS") == 40
 
     @pytest.mark.parametrize(
         "spellings",

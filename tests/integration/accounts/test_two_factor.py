@@ -509,24 +509,6 @@ class TestEnforcement:
         assert (answer.status_code, error_code(answer)) == (403, "TWO_FACTOR_ENFORCED")
         assert TwoFactor.objects.exists()
 
-    def test_production_asks_it_of_staff(self):
-        from tradingplatform import configuration, environment
-
-        (variable,) = [item for item in environment.VARIABLES if item.name == "TWO_FACTOR"]
-        assert variable.default == "auto"
-        assert "none" in variable.choices
-        with pytest.raises(configuration.ConfigurationError, match="TWO_FACTOR"):
-            configuration.Environment(
-                {
-                    "NODE_ENV": "production",
-                    "SESSION_SECRET": "9b1f" * 12,
-                    "ADMIN_PASSWORD": "a-long-one-of-our-own",
-                    "JWT_PRIVATE_KEY": "a key",
-                    "SECRETS_KEYS": "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY=",
-                    "TWO_FACTOR": "none",
-                }
-            ).validate()
-
 
 class TestBackOffice:
     @pytest.fixture

@@ -148,6 +148,20 @@ class TestProduction:
         with pytest.raises(ConfigurationError, match=name):
             Environment(environ).validate()
 
+    def test_t27_staff_needs_a_second_factor_unless_everybody_does(self, tmp_path: Path) -> None:
+        environ = {"ENV_FILE": os.devnull, "VAR_DIR": str(tmp_path), **PRODUCTION}
+        for choice, expected in (("", "staff"), ("all", "all")):
+            done = subprocess.run(
+                [sys.executable, "-c", "from tradingplatform.settings import *; print(TWO_FACTOR)"],
+                cwd=ROOT,
+                env={**os.environ, **environ, "TWO_FACTOR": choice},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+
+            assert done.stdout.split() == [expected], done.stderr
+
 
 class TestValues:
     def test_reads_each_kind(self) -> None:
