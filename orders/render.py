@@ -10,6 +10,7 @@ from exchange.core.enums import (
     SelfTradeMode,
     Side,
     TimeInForce,
+    TradeKind,
     TriggerType,
 )
 from exchange.core.events import OrderChanged, OrderTerms, TradeExecuted
@@ -30,6 +31,7 @@ REASON_NAMES = {
 TRIGGER_NAMES = {
     kind: None if kind is TriggerType.NONE else kind.name.lower() for kind in TriggerType
 }
+TRADE_KIND_NAMES = {kind: kind.name.lower() for kind in TradeKind}
 LINK_NAMES = {kind: None if kind is LinkKind.NONE else kind.name.lower() for kind in LinkKind}
 
 # What a preview shows of the order that placing would leave.
@@ -61,6 +63,8 @@ _NO_TERMS: dict[str, Any] = {
     "expire_time": None,
     "group_id": None,
     "group_role": None,
+    "reduce_only": False,
+    "close_position": False,
 }
 
 
@@ -127,6 +131,8 @@ def _render_terms(terms: OrderTerms, market: MarketInfo) -> dict[str, Any]:
         "expire_time": terms.expires_ms or None,
         "group_id": str(terms.link_id) if terms.link_id else None,
         "group_role": LINK_NAMES[terms.link_kind],
+        "reduce_only": terms.reduce_only,
+        "close_position": terms.close_position,
     }
 
 
@@ -153,7 +159,8 @@ def render_fill(trade: TradeExecuted, account_id: int) -> dict[str, Any]:
     Return a trade as one of its two accounts sees it: own order, own side, own fee.
 
     ``trade_id`` is the same on both sides and on the public tape. Self-trades never
-    happen, so an account has one side of a trade.
+    happen, so an account has one side of a trade. What did not meet in the book, as a takeover
+    of a position, is no order's.
     """
     market = market_by_id(trade.market_id)
     is_taker = trade.taker_account_id == account_id
@@ -161,9 +168,11 @@ def render_fill(trade: TradeExecuted, account_id: int) -> dict[str, Any]:
     if not is_taker:
         side = Side.SELL if side is Side.BUY else Side.BUY
     fee_atoms = trade.taker_fee_atoms if is_taker else trade.maker_fee_atoms
+    order_id = trade.taker_order_id if is_taker else trade.maker_order_id
     return {
         "trade_id": str(trade.trade_id),
-        "order_id": str(trade.taker_order_id if is_taker else trade.maker_order_id),
+        "kind": TRADE_KIND_NAMES[trade.kind],
+        "order_id": str(order_id) if order_id else None,
         "symbol": market.symbol,
         "side": SIDE_NAMES[side],
         "role": "taker" if is_taker else "maker",

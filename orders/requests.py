@@ -138,8 +138,11 @@ ORDER_FIELDS = table_of(
     DISPLAY_QUANTITY,
     EXPIRE_TIME,
     REPRICE,
-    boolean_field("reduce_only", description="Only reduce a position; not possible on spot."),
-    boolean_field("close_position", description="Close a position; not possible on spot."),
+    boolean_field("reduce_only", description="Only reduce a position; perpetuals only."),
+    boolean_field(
+        "close_position",
+        description="Stops and take-profits: close all that is open then; without quantity.",
+    ),
 )
 
 # Fields that plain orders do not have; without them nothing about them is looked at.
@@ -263,6 +266,9 @@ def missing_fields(values: Mapping[str, Any]) -> list[str]:
     """Return the fields without which an order of its type means nothing."""
     order_type = values["type"]
     missing = [name for name in _NEEDED[order_type] if name not in values]
+    if values.get("close_position"):
+        # It closes whatever is open when it fires; that it has no quantity the exchange checks.
+        missing = [name for name in missing if name != "quantity"]
     if missing and order_type is OrderType.MARKET and "quote_quantity" in values:
         missing = []
     if values.get("time_in_force") is _GTD and "expire_time" not in values:

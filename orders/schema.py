@@ -28,6 +28,7 @@ from orders.render import (
     SIDE_NAMES,
     STATUS_NAMES,
     TIME_IN_FORCE_NAMES,
+    TRADE_KIND_NAMES,
     TRIGGER_NAMES,
 )
 from orders.requests import (
@@ -90,11 +91,20 @@ ORDER_PROPERTIES: dict[str, Any] = {
         **names(LINK_NAMES),
         "description": "Its part in an OCO or a bracket; a bracket's children become an OCO.",
     },
+    "reduce_only": {**BOOLEAN, "description": "Never grows a position."},
+    "close_position": {
+        **BOOLEAN,
+        "description": "Closes whatever is open when it fires; its quantity is null until then.",
+    },
 }
 
 FILL_PROPERTIES: dict[str, Any] = {
     "trade_id": IDENTIFIER,
-    "order_id": IDENTIFIER,
+    "kind": {
+        **names(TRADE_KIND_NAMES),
+        "description": "How the quantity changed hands; only a match is on the public tape.",
+    },
+    "order_id": {**TEXT_OR_NULL, "example": "1234", "description": "Null unless a match."},
     "symbol": {**TEXT, "example": "BTC-USDT"},
     "side": names(SIDE_NAMES),
     "role": {"type": "string", "enum": ["maker", "taker"]},
@@ -243,6 +253,18 @@ PLACE_REFUSALS = (
     "ACTIVATION_PRICE_REACHED",
     "EXPIRY_REQUIRED",
     "ICEBERG_NOT_RESTING",
+    "MARK_PRICE_STALE",
+    "MARKET_REDUCE_ONLY",
+    "ACCOUNT_LIQUIDATING",
+    "REDUCE_ONLY_NO_POSITION",
+    "REDUCE_ONLY_EXCEEDS",
+    "CLOSE_POSITION_SHAPE",
+    "POSITION_LIMIT",
+    "LEVERAGE_TOO_HIGH",
+    "OPEN_INTEREST_CAP",
+    "INSUFFICIENT_MARGIN",
+    "BEYOND_BANKRUPTCY_PRICE",
+    "MARKET_SETTLED",
 )
 GROUP_REFUSALS = (*PLACE_REFUSALS, "OCO_LEGS", "LEG_PRICES", "BRACKET_LEGS")
 AMEND_REFUSALS = (
@@ -251,5 +273,12 @@ AMEND_REFUSALS = (
     "AMEND_NO_CHANGE",
     "AMEND_NOT_POSSIBLE",
     "AMEND_LINKED",
+    "MARK_PRICE_STALE",
+    "MARKET_REDUCE_ONLY",
+    "ACCOUNT_LIQUIDATING",
+    "REDUCE_ONLY_EXCEEDS",
+    "POSITION_LIMIT",
+    "LEVERAGE_TOO_HIGH",
+    "INSUFFICIENT_MARGIN",
     "ORDER_NOT_OPEN",
 )

@@ -6,11 +6,13 @@ from exchange.client_lookup import find_client_order_id
 from exchange.core.enums import (
     EndReason,
     LinkKind,
+    MarketKind,
     OrderStatus,
     OrderType,
     SelfTradeMode,
     Side,
     TimeInForce,
+    TradeKind,
     TriggerType,
 )
 from exchange.core.events import OrderChanged, OrderTerms, TradeExecuted
@@ -74,7 +76,16 @@ _TERMS_COLUMNS = (
     "link_id",
     "link_kind",
     "price_protect",
+    "reduce_only",
+    "close_position",
     "hidden_atoms",
+)
+_TERMS_ENUMS = (
+    (_TERMS_COLUMNS.index("trigger_type"), TriggerType),
+    (_TERMS_COLUMNS.index("link_kind"), LinkKind),
+    (_TERMS_COLUMNS.index("price_protect"), bool),
+    (_TERMS_COLUMNS.index("reduce_only"), bool),
+    (_TERMS_COLUMNS.index("close_position"), bool),
 )
 _ENUMS = (
     (_EVENT_COLUMNS.index("side"), Side),
@@ -101,6 +112,11 @@ _TRADE_COLUMNS = (
     "taker_fee_atoms",
     "maker_fee_atoms",
     "time_ms",
+    "kind",
+)
+_TRADE_ENUMS = (
+    (_TRADE_COLUMNS.index("taker_side"), Side),
+    (_TRADE_COLUMNS.index("kind"), TradeKind),
 )
 
 
@@ -205,9 +221,15 @@ def fills_of(
         account_id,
         limit=limit,
         from_id=from_entry_id,
-        assets=(market.base_asset_id, market.quote_asset_id) if market else None,
+        assets=_entry_assets(market) if market else None,
     )
-    trades = trades_by_id([entry.reference_id for entry in page.entries])
+    trades = [
+        trade
+        for trade in trades_by_id([entry.reference_id for entry in page.entries])
+        if account_id in (trade.taker_account_id, trade.maker_account_id)
+        # Entries of all perpetual markets look alike: they move the quote asset alone.
+        and (market is None or trade.market_id == market.market_id)
+    ]
     return FillPage(trades=trades, next_id=page.next_id)
 
 
@@ -225,7 +247,7 @@ def fills_of_order(
         account_id,
         limit=SCAN_ROWS_MAX,
         from_id=from_entry_id,
-        assets=(market.base_asset_id, market.quote_asset_id),
+        assets=_entry_assets(market),
         since_ms=order.created_ms,
     )
     entries = {entry.reference_id: entry for entry in page.entries}
@@ -243,18 +265,31 @@ def fills_of_order(
     return FillPage(trades=trades, next_id=next_id)
 
 
+def _entry_assets(market: MarketInfo) -> tuple[int, int]:
+    """Return both assets of the ledger entries of a market's trades; a perpetual moves one."""
+    if market.kind is MarketKind.PERPETUAL:
+        return market.quote_asset_id, 0
+    return market.base_asset_id, market.quote_asset_id
+
+
 def trades_by_id(trade_ids: list[int]) -> list[TradeExecuted]:
-    """Return trades in the order of the given ids, which must exist."""
+    """Return trades in the order of the given ids, without those that do not exist."""
     rows = Trade.objects.filter(id__in=trade_ids).values_list(*_TRADE_COLUMNS)
     found = {row[0]: _trade_from_row(row) for row in rows}
-    return [found[trade_id] for trade_id in trade_ids]
+    return [found[trade_id] for trade_id in dict.fromkeys(trade_ids) if trade_id in found]
 
 
 def holds_needed() -> dict[tuple[int, int], int]:
-    """Return what the open orders of each (account, asset) need to be held, in atoms."""
+    """
+    Return what the open orders of each (account, asset) need to be held, in atoms.
+
+    Orders of perpetual markets hold nothing: their margin is computed when it is needed.
+    """
     needs: dict[tuple[int, int], int] = {}
     for order in _open_orders_holding():
         market = market_by_id(order.market_id)
+        if market.kind is MarketKind.PERPETUAL:
+            continue
         is_buy = order.side is Side.BUY
         key = (order.account_id, market.quote_asset_id if is_buy else market.base_asset_id)
         needs[key] = needs.get(key, 0) + hold_of(order)
@@ -310,8 +345,8 @@ def _terms_by_order(order_ids: Sequence[int]) -> dict[int, tuple[OrderTerms, int
         chunk = order_ids[start : start + TERMS_CHUNK]
         rows = TermsRow.objects.filter(id__in=chunk).values_list("id", *_TERMS_COLUMNS)
         for order_id, *values, hidden_atoms in rows:
-            values[0], values[-2] = TriggerType(values[0]), LinkKind(values[-2])
-            values[-1] = bool(values[-1])
+            for index, kind in _TERMS_ENUMS:
+                values[index] = kind(values[index])
             found[order_id] = (OrderTerms(*values), hidden_atoms)
     return found
 
@@ -326,6 +361,6 @@ def _order_from_row(row: Row, terms: OrderTerms | None, hidden_atoms: int) -> Or
 
 def _trade_from_row(row: Row) -> TradeExecuted:
     values = list(row)
-    side = _TRADE_COLUMNS.index("taker_side")
-    values[side] = Side(values[side])
+    for index, kind in _TRADE_ENUMS:
+        values[index] = kind(values[index])
     return TradeExecuted(*values)

@@ -1,8 +1,13 @@
-"""Trades of everybody, in the order of their numbers: for derived views, never for a caller."""
+"""
+Trades of everybody, in the order of their numbers: for derived views, never for a caller.
+
+Only what met in the book: takeovers, deleveraging and settlement have prices of their own, which
+no tape, candle or last price may show.
+"""
 
 from typing import Any
 
-from exchange.core.enums import Side
+from exchange.core.enums import Side, TradeKind
 from exchange.core.events import TradeExecuted
 from orders.models import Trade
 
@@ -22,17 +27,18 @@ _COLUMNS = (
     "time_ms",
 )
 _SIDE = _COLUMNS.index("taker_side")
+_MATCHES = Trade.objects.filter(kind=TradeKind.MATCH.value)
 
 
 def trades_after(trade_id: int, limit: int) -> list[TradeExecuted]:
     """Return at most ``limit`` trades with higher numbers, lowest first."""
-    rows = Trade.objects.filter(id__gt=trade_id).order_by("id").values_list(*_COLUMNS)[:limit]
+    rows = _MATCHES.filter(id__gt=trade_id).order_by("id").values_list(*_COLUMNS)[:limit]
     return [_event(row) for row in rows]
 
 
 def trades_recent(market_id: int, limit: int) -> list[TradeExecuted]:
     """Return at most ``limit`` last trades of a market, newest first."""
-    rows = Trade.objects.filter(market_id=market_id).order_by("-id").values_list(*_COLUMNS)
+    rows = _MATCHES.filter(market_id=market_id).order_by("-id").values_list(*_COLUMNS)
     return [_event(row) for row in rows[:limit]]
 
 

@@ -32,6 +32,11 @@ _KIND = _ENTRY_COLUMNS.index("kind")
 _TIME_MS = _ENTRY_COLUMNS.index("time_ms")
 _ASSET_ID = _ENTRY_COLUMNS.index("asset_id")
 _QUOTE_ASSET_ID = _ENTRY_COLUMNS.index("quote_asset_id")
+_WALLET = _ENTRY_COLUMNS.index("wallet")
+# Entries whose reference is the number of a trade.
+_TRADE_KINDS = frozenset(
+    {LedgerKind.TRADE, LedgerKind.TAKEOVER, LedgerKind.DELEVERAGING, LedgerKind.SETTLEMENT}
+)
 
 
 def balances_of(account_id: int, *, asset_id: int | None = None) -> list[BalanceChanged]:
@@ -91,15 +96,18 @@ def trade_entries_page(
     since_ms: int = 0,
 ) -> EntryPage:
     """
-    Return a page of an account's trade entries.
+    Return a page of the entries of an account's trades, of whatever kind.
 
-    ``assets`` are base and quote of one market; the page ends the history at entries older
-    than ``since_ms``.
+    ``assets`` are asset and quote asset as the entries of one market have them; the page ends
+    the history at entries older than ``since_ms``. What a trade did to an isolated wallet is a
+    second entry, and left out.
     """
 
     def matches(row: Row) -> bool:
-        return row[_KIND] == LedgerKind.TRADE and (
-            assets is None or (row[_ASSET_ID], row[_QUOTE_ASSET_ID]) == assets
+        return (
+            row[_KIND] in _TRADE_KINDS
+            and row[_WALLET] != WalletKind.ISOLATED
+            and (assets is None or (row[_ASSET_ID], row[_QUOTE_ASSET_ID]) == assets)
         )
 
     return _page(account_id, limit=limit, from_id=from_id, matches=matches, since_ms=since_ms)
@@ -141,6 +149,5 @@ def _page(
 def _entry_from_row(row: Row) -> LedgerPosted:
     values = list(row)
     values[_KIND] = LedgerKind(values[_KIND])
-    wallet = _ENTRY_COLUMNS.index("wallet")
-    values[wallet] = WalletKind(values[wallet])
+    values[_WALLET] = WalletKind(values[_WALLET])
     return LedgerPosted(*values)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import redis as redis_module
 
 from common.ws.projecting import Output
+from exchange.core.enums import TradeKind
 from exchange.core.events import (
     IndexPriceChanged,
     LevelChanged,
@@ -76,7 +77,9 @@ class PublicProjector:
         touched: set[LiveMarket],
     ) -> None:
         if isinstance(event, TradeExecuted):
-            market.take_trade(event, command)
+            # What did not meet in the book has a price of its own, which is nobody's last price.
+            if event.kind is TradeKind.MATCH:
+                market.take_trade(event, command)
         elif isinstance(event, IndexPriceChanged):
             market.take_index(event.price_atoms, command)
         elif market.book.is_known:

@@ -54,6 +54,8 @@ class TestPlacing:
             "expire_time": None,
             "group_id": None,
             "group_role": None,
+            "reduce_only": False,
+            "close_position": False,
             "fills": [],
         }
         # 0.25 x 49,000.5 and 0.1 % of it.
@@ -76,6 +78,7 @@ class TestPlacing:
         assert body["fills"] == [
             {
                 "trade_id": "1",
+                "kind": "match",
                 "order_id": body["id"],
                 "symbol": "BTC-USDT",
                 "side": "buy",
@@ -88,6 +91,7 @@ class TestPlacing:
             },
             {
                 "trade_id": "2",
+                "kind": "match",
                 "order_id": body["id"],
                 "symbol": "BTC-USDT",
                 "side": "buy",

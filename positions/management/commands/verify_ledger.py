@@ -8,13 +8,14 @@ from common.db import read_snapshot
 from exchange.core.units import format_atoms
 from markets.selectors import assets_all, cache_clear
 from orders.selectors import holds_needed
+from positions.ledger_standing import standing_all
 from wallets.verify import AssetReport, verify_ledger
 
 
 class Command(BaseCommand):
     """Prints one line per asset; exit code 1 if anything does not add up."""
 
-    help = "Check balances, ledger and holds against each other."
+    help = "Check balances, ledger, holds and positions against each other."
 
     def handle(self, *args: Any, **options: Any) -> None:
         """
@@ -26,7 +27,7 @@ class Command(BaseCommand):
         with read_snapshot():
             cache_clear()
             assets = {asset.asset_id: asset for asset in assets_all()}
-            reports = verify_ledger(asset_ids=assets, needs=holds_needed())
+            reports = verify_ledger(asset_ids=assets, needs=holds_needed(), standing=standing_all())
         for report in reports:
             asset = assets.get(report.asset_id)
             code = asset.code if asset else f"asset {report.asset_id}"
