@@ -219,7 +219,9 @@ if TWO_FACTOR == "auto":
 
 # Browser sessions serve the back-office only; the API uses tokens.
 SESSION_ENGINE = "django.contrib.sessions.backends.cache"
-SESSION_COOKIE_NAME = "exchange_session"
+# The prefix makes browsers insist on TLS, this host alone and the whole site.
+SESSION_COOKIE_NAME = "__Host-exchange_session" if PRODUCTION else "exchange_session"
+CSRF_COOKIE_NAME = "__Host-csrftoken" if PRODUCTION else "csrftoken"
 SESSION_COOKIE_AGE = env.integer("SESSION_MAX_AGE") // 1000
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Strict"
@@ -305,6 +307,7 @@ CONTENT_SECURITY_POLICY = {
         "form-action": [SELF],
         "frame-ancestors": [NONE],
         "base-uri": [NONE],
+        "object-src": [NONE],
     },
 }
 CONTENT_POLICY_BY_PREFIX: dict[str, dict[str, list[str]]] = {

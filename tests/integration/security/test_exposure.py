@@ -248,11 +248,13 @@ class TestSettings:
             "CORS_ALLOWED_ORIGINS",
             "SECURE_PROXY_SSL_HEADER",
             "ADMIN_PATH",
+            "SESSION_COOKIE_NAME",
+            "CSRF_COOKIE_NAME",
         )
 
         assert found.strip() == (
             "[False, True, True, True, 31536000, [], ('HTTP_X_FORWARDED_PROTO', 'https'),"
-            " 'office-7f3a']"
+            " 'office-7f3a', '__Host-exchange_session', '__Host-csrftoken']"
         )
 
 

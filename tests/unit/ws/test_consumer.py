@@ -202,7 +202,7 @@ async def test_t24_too_many_connections_of_one_address_are_denied_with_429(
 
 
 @pytest.mark.parametrize("query", ["token=abc", "ACCESS_TOKEN=abc", "x=eyJhbGciOi.a.b", "jwt="])
-async def test_a_token_in_the_url_closes_with_4001(query: str, hub: Hub) -> None:
+async def test_t22_a_token_in_the_url_closes_with_4001(query: str, hub: Hub) -> None:
     socket = connect(query=query)
 
     error = await _error(socket)

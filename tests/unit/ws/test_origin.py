@@ -27,7 +27,9 @@ async def _accept(scope: dict[str, Any], receive: Any, send: Any) -> None:
         ("rebound name", {"host": "evil.example", "origin": "http://evil.example"}, False),
     ],
 )
-async def test_origin(_case: str, headers: dict[str, str], is_let_in: bool, settings: Any) -> None:
+async def test_t21_only_our_pages_open_sockets(
+    _case: str, headers: dict[str, str], is_let_in: bool, settings: Any
+) -> None:
     settings.CORS_ALLOWED_ORIGINS = ["https://app.example"]
     settings.CORS_ALLOW_ALL_ORIGINS = False
     settings.ALLOWED_HOSTS = ["localhost"]
