@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from corsheaders.defaults import default_headers
 from csp.constants import NONE, SELF
 
 from tradingplatform.configuration import load_or_exit
@@ -286,6 +287,16 @@ CORS_ALLOWED_ORIGINS = [origin for origin in _ORIGINS if origin != "*"]
 CORS_ALLOW_ALL_ORIGINS = "*" in _ORIGINS
 CORS_ALLOW_CREDENTIALS = env.flag("CORS_CREDENTIALS")
 CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOW_HEADERS = (
+    *default_headers,
+    "x-2fa-code",
+    "x-api-key",
+    "x-nonce",
+    "x-recv-window",
+    "x-request-id",
+    "x-signature",
+    "x-timestamp",
+)
 CORS_EXPOSE_HEADERS = [
     "Retry-After",
     "X-Request-ID",

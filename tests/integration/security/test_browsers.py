@@ -174,7 +174,7 @@ class TestCors:
             headers={
                 "Origin": origin,
                 "Access-Control-Request-Method": "POST",
-                "Access-Control-Request-Headers": "authorization,content-type",
+                "Access-Control-Request-Headers": "authorization,content-type,x-2fa-code",
             },
         )
 
@@ -186,7 +186,8 @@ class TestCors:
             assert response["Access-Control-Allow-Origin"] == self.OURS
             assert response["Access-Control-Allow-Credentials"] == "true"
         assert asked.status_code == 200
-        assert "authorization" in asked["Access-Control-Allow-Headers"]
+        allowed = asked["Access-Control-Allow-Headers"].split(", ")
+        assert {"authorization", "content-type", "x-2fa-code", "x-api-key"} <= set(allowed)
         assert "Retry-After" in answer["Access-Control-Expose-Headers"]
         assert "origin" in answer["Vary"].lower()
 
