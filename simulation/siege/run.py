@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import secrets
 import shutil
 import sys
 import tempfile
@@ -28,9 +29,11 @@ from simulation.siege.client import Client
 from simulation.siege.requests import Generator, Operation, Request, corpus
 from simulation.siege.verdict import Verdict
 
-PASSWORD = "canary-horse-7f3a-99"  # noqa: S105 - looked for in the logs afterwards
-CANARY_TOKEN = "eyJjYW5hcnkiOjF9x.canary7f3a.canary7f3a"  # noqa: S105 - as above
-CANARY_SIGNATURE = "c0ffee7f3a" * 6
+# Looked for in the logs afterwards. Made for each run: hypothesis collects the literals of the
+# sources, and would put these into addresses itself.
+PASSWORD = f"horse-{secrets.token_hex(8)}"
+CANARY_TOKEN = f"eyJjYW5hcnkiOjF9x.{secrets.token_hex(16)}.{secrets.token_hex(16)}"
+CANARY_SIGNATURE = secrets.token_hex(32)
 AFFORDABLE = 50
 RICH = 10**6
 THREADS = 3
@@ -241,17 +244,17 @@ class SiegeRun:
         for name in ("exchange", "projector", "web"):
             if not self.world.alive(name):
                 self.left.append(f"{name} died:\n{self.world.output(name)[-2000:]}")
-        secrets = {PASSWORD, CANARY_TOKEN, CANARY_SIGNATURE} | {
+        canaries = {PASSWORD, CANARY_TOKEN, CANARY_SIGNATURE} | {
             token
             for member in self._members.values()
             for token in (member.access_token, member.refresh_token)
         }
-        self.left += faults_of_logs(sorted(self.directory.glob("log/*")), secrets)
+        self.left += faults_of_logs(sorted(self.directory.glob("log/*")), canaries)
         outputs = sorted(self.directory.glob("*.out"))
         self.left += [
             f"{path.name} holds a secret"
             for path in outputs
-            if any(secret in path.read_text(errors="replace") for secret in secrets)
+            if any(secret in path.read_text(errors="replace") for secret in canaries)
         ]
         for command in ("verify_ledger", "verify_audit_log"):
             self.left += _verified(command)
