@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import structlog
 from django.conf import settings
 from redis.exceptions import RedisError
 
@@ -17,6 +18,8 @@ from common import limits
 from common import redis as common_redis
 from common.errors import ApiError
 from common.network import limit_key
+
+log = structlog.get_logger(__name__)
 
 WINDOW_S = 900
 FAILURES_PER_LOGIN_AND_IP = 5
@@ -100,12 +103,15 @@ class LoginAttempt:
 
     def failed(self) -> None:
         """
-        Count a wrong password against the address and the login as well.
+        Count a wrong password against the address and the login as well, and log it.
+
+        The login is logged as a hash alone: people type passwords into the wrong field.
 
         Raises:
             ApiError: 429 if others of this address failed meanwhile: of parallel guesses no
                 more than the bound ever learn that they were wrong.
         """
+        log.warning("login_failed", ip=self._ip, login_hash=self._login)
         with _counting():
             limits.count(_LOGIN, self._login, window_s=WINDOW_S)
             if limits.count(_IP, self._ip, window_s=WINDOW_S) > FAILURES_PER_IP:

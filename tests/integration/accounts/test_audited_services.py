@@ -152,6 +152,16 @@ class TestSessions:
 
         assert events("session.open") == []
 
+    def test_but_the_logs_tell_of_it_without_name_and_password(
+        self, inline_exchange, alice, caplog
+    ):
+        ApiClient().post("/api/auth/login", {"username": "alice", "password": "wrong horse 1"})
+
+        (line,) = [r.getMessage() for r in caplog.records if "login_failed" in r.getMessage()]
+        assert "127.0.0.1" in line
+        assert "alice" not in line
+        assert "wrong horse" not in caplog.text
+
     def test_a_token_used_twice_is_the_platforms_doing(self, alice):
         pair = services.session_open(user=alice, caller=CALLER)
         services.session_refresh(refresh_token=pair.refresh_token)
