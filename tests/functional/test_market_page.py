@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 import pytest
 
 from tests.support.browser import Browser, find_chromium
 from tests.support.platform import PASSWORD, Platform, wait_until
-from tradingclient import Password, RestClient
+from tradingclient import AsyncTradingClient, Password, RestClient
 
 SYMBOL = "BTC-USDT"
 LOST_LINE = ("ERR_CONNECTION", "WebSocket connection")
@@ -258,6 +259,35 @@ def test_it_says_that_it_is_cut_off_and_comes_back_by_itself(
     book_follows(page, bob, reference - 3)
     page.wait("document.querySelectorAll('#balances tr').length >= 2")
     assert [text for text in page.messages if not any(word in text for word in LOST_LINE)] == []
+
+
+async def test_the_sdk_comes_back_too_and_misses_nothing(
+    platform: Platform, reference: Decimal
+) -> None:
+    user = Password("bob", PASSWORD)
+    updates: list[str] = []
+    async with AsyncTradingClient(platform.url, credentials=user) as client:
+        client.on("order:update", lambda order: updates.append(f"{order.id} {order.status}"))
+        account = await client.subscribe_user_streams()
+        book = await client.order_book(SYMBOL)
+        kill(platform, "web")
+        await until(lambda: not account.is_live and not book.is_live)
+
+        await client.connection("user").ready(60)
+        placed = await client.trading.place_order(
+            symbol=SYMBOL, side="buy", type="limit", price=reference - 6, quantity="0.1"
+        )
+
+        await until(lambda: account.is_live and placed.id in account.orders)
+        await until(lambda: book.is_live and book.bids.get(reference - 6) == Decimal("0.1"))
+        await client.trading.cancel_order(placed.id)
+        await until(lambda: updates == [f"{placed.id} open", f"{placed.id} cancelled"])
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110 - nothing tells when
+            await asyncio.sleep(0.02)
 
 
 def test_it_begins_anew_in_a_new_epoch(

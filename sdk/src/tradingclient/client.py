@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Self, TypeVar, Unpack
 
 from tradingclient import models
 from tradingclient.account_state import AccountState
@@ -88,7 +88,7 @@ class TradingClient:
                 self._streams = AsyncTradingClient(self._url, credentials=self._credentials)
             return self._streams
 
-    def run(self, make: Callable[[AsyncTradingClient], Coroutine[Any, Any, Result]]) -> Result:
+    def run(self, make: Callable[[AsyncTradingClient], Awaitable[Result]]) -> Result:
         """
         Run a coroutine of the streams' client in its thread and return its result.
 
@@ -102,7 +102,12 @@ class TradingClient:
         loop = self._loop
         if loop is None:
             raise UnavailableError("CLOSED", "The client is closed.")
-        future = asyncio.run_coroutine_threadsafe(make(streams), loop)
+
+        async def made() -> Result:
+            # In the thread of the loop already: making the coroutine may start connections.
+            return await make(streams)
+
+        future = asyncio.run_coroutine_threadsafe(made(), loop)
         try:
             return future.result(CALL_S)
         except TimeoutError:
