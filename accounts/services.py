@@ -316,13 +316,22 @@ def sessions_revoke_all(
         )
 
 
-def sessions_end_others(*, user: User, session_id: int, reason: str) -> int:
-    """End every session of a user but one (0: none is spared), browser sessions included."""
+def sessions_end_others(
+    *, user: User, session_id: int, reason: str, actor: audit.Actor | str | None = None
+) -> int:
+    """
+    End every session of a user but one (0: none is spared), browser sessions included.
+
+    No actor: the user itself.
+    """
     with atomic():
         User.objects.filter(id=user.pk).update(session_epoch=F("session_epoch") + 1)
         alive = Session.objects.filter(user=user, revoked_at__isnull=True).exclude(id=session_id)
         return _sessions_end(
-            list(alive.values_list("id", flat=True)), user_id=user.pk, reason=reason, actor=user
+            list(alive.values_list("id", flat=True)),
+            user_id=user.pk,
+            reason=reason,
+            actor=actor or user,
         )
 
 

@@ -157,7 +157,7 @@ def factor_reset(*, user: User, actor: audit.Actor | str, reason: str) -> bool:
         audit.record(
             actor=actor, action="two_factor.reset", target=target_of(user.pk), reason=reason
         )
-        sessions_end_others(user=user, session_id=0, reason="two_factor_reset")
+        sessions_end_others(user=user, session_id=0, reason="two_factor_reset", actor=actor)
     return True
 
 

@@ -409,6 +409,7 @@ class TestDisabling:
         assert error_code(client.get("/api/auth/profile")) == "TOKEN_REVOKED"
         event = AuditEvent.objects.get(action="two_factor.reset")
         assert (event.actor, event.reason) == ("console", "seen in person")
+        assert AuditEvent.objects.get(action="session.revoke").actor == "console"
         for name in ("alice", "nobody"):
             with pytest.raises(CommandError):
                 call_command("reset_second_factor", name, "--reason", "again")
