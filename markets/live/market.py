@@ -29,8 +29,9 @@ class LiveMarket:
     """
     One market's views and what of them still has to be published.
 
-    ``seq`` of books, prices, tickers and candles is the number of the last command they
-    contain; ``seq`` of trades is the last trade's id.
+    ``seq`` of books is the number of the last command they contain, that of trades the last
+    trade's id. Prices, tickers and candles also change when time passes, or twice within one
+    command: their ``seq`` is the number of a command, or one more than the frame before.
     """
 
     def __init__(self, info: MarketInfo) -> None:
@@ -49,6 +50,8 @@ class LiveMarket:
         self._trade_prev = 0
         self._trades_unwritten = True
         self._seq = 0
+        # By topic: the sequence of the last whole state.
+        self._state_seqs: dict[str, int] = {}
         self._book_image = False
         self._price_dirty = self._ticker_dirty = True
         self._dirty_candles = set(range(len(self.candles)))
@@ -291,10 +294,12 @@ class LiveMarket:
         self, out: Output, topic: str, values: dict[str, object] | dict[str, str | None]
     ) -> None:
         """Publish a whole state: as the snapshot, and as a frame that replaces the last one."""
-        data = f"{{{self._head(out, self._seq)},{to_json(values)[1:]}"
+        seq = max(self._seq, self._state_seqs.get(topic, 0) + 1)
+        self._state_seqs[topic] = seq
+        data = f"{{{self._head(out, seq)},{to_json(values)[1:]}"
         out.snapshots[topics.snapshot_key(topic)] = data
-        text = body(epoch=out.epoch, seq=self._seq, kind=UPDATE, time_ms=out.time_ms, data=data)
-        out.public.append(PublicFrame(topic, self._seq, 0, text))
+        text = body(epoch=out.epoch, seq=seq, kind=UPDATE, time_ms=out.time_ms, data=data)
+        out.public.append(PublicFrame(topic, seq, 0, text))
 
     def _head(self, out: Output, seq: int) -> str:
         return f'"symbol":"{self.info.symbol}","epoch":{out.epoch},"seq":{seq},"time":{out.time_ms}'
