@@ -20,6 +20,7 @@ import redis.asyncio
 import uvloop
 
 from benchmarks.report import percentile
+from benchmarks.ws_site import memory_bytes
 from benchmarks.ws_wire import Client, connect
 
 # Frames on their way at most while throughput is measured.
@@ -27,7 +28,7 @@ WINDOW = 20
 OPEN_AT_ONCE = 50
 WAIT_S = 30.0
 # As large as a frame of a trade or a small change of a book.
-PADDING = "x" * 200
+PADDING = 200
 
 
 class Publisher(Protocol):
@@ -41,9 +42,10 @@ class Publisher(Protocol):
 class Projector:
     """Publishes packets with one frame each, through Redis as ``run_projector`` does."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, padding: int) -> None:
         from common.ws import topics
 
+        self._padding = "x" * padding
         self._redis = redis.asyncio.Redis.from_url(url)
         self._topics = topics
         self._epoch = time.time_ns() // 1_000_000
@@ -60,9 +62,10 @@ class Projector:
         """Publish one frame that carries the time."""
         from common.ws.frames import PublicFrame, body
 
-        data = f'{{"sent":{time.perf_counter_ns()},"padding":"{PADDING}"}}'
-        text = body(epoch=self._epoch, seq=seq, prev=seq - 1, kind="update", time_ms=0, data=data)
-        await self._send([PublicFrame("trade:1", seq, seq - 1, text)])
+        # Nothing before it: the one snapshot there is stays good for who comes later.
+        data = f'{{"sent":{time.perf_counter_ns()},"padding":"{self._padding}"}}'
+        text = body(epoch=self._epoch, seq=seq, prev=0, kind="update", time_ms=0, data=data)
+        await self._send([PublicFrame("trade:1", seq, 0, text)])
 
     async def _send(self, frames: list[Any]) -> None:
         from common.ws.frames import Packet, encode_packet
@@ -80,7 +83,7 @@ class Bare:
 
     async def publish(self, seq: int) -> None:
         """Have one frame sent that carries the time."""
-        frame = {"channel": "trade:BTC-USDT", "seq": seq, "sent": 0, "padding": PADDING}
+        frame = {"channel": "trade:BTC-USDT", "seq": seq, "sent": 0, "padding": "x" * PADDING}
         text = json.dumps(frame, separators=(",", ":"))
         self._client.send(text.replace('"sent":0', f'"sent":{time.perf_counter_ns()}').encode())
 
@@ -147,6 +150,37 @@ async def _at_rate(
     return seq
 
 
+async def _slow_clients(port: int, number: int) -> list[Client]:
+    """Open clients that subscribe and read nothing: their windows close after a few kilobytes."""
+    opened = []
+    for _ in range(number):
+        client = await connect(port, "/ws/market", lambda *_: None, receive_bytes=4_096)
+        client.send(json.dumps({"op": "subscribe", "channels": ["trade:BTC-USDT"]}).encode())
+        client.transport.pause_reading()
+        opened.append(client)
+    return opened
+
+
+async def _with_slow_clients(
+    publisher: Publisher, listeners: Listeners, job: dict[str, Any]
+) -> dict[str, Any]:
+    """Measure who reads in turn alone and beside clients that do not, and the server's memory."""
+    p99: dict[str, list[float]] = {"alone": [], "beside": []}
+    memory = [memory_bytes(job["web_pid"])]
+    seq = 0
+    for _ in range(job["turns"]):
+        for name, latencies in p99.items():
+            number = job["slow"] if name == "beside" else 0
+            slow = await _slow_clients(job["port"], number)
+            seq = await _at_rate(publisher, listeners, seq, job["per_s"], job["seconds"])
+            latencies.append(percentile(listeners.latencies_ms, 0.99))
+            memory.append(memory_bytes(job["web_pid"]))
+            for client in slow:
+                client.transport.abort()
+            await asyncio.sleep(0.5)
+    return {**p99, "grown_mb": (max(memory) - memory[0]) / 2**20}
+
+
 async def _flat_out(publisher: Publisher, listeners: Listeners, seq: int, seconds: float) -> float:
     """Publish as fast as the subscribers hear; return frames received per second."""
     number = len(listeners.clients)
@@ -160,14 +194,14 @@ async def _flat_out(publisher: Publisher, listeners: Listeners, seq: int, second
     return (seq - first) * number / (time.perf_counter() - started)
 
 
-async def _run(job: dict[str, Any]) -> dict[str, float]:
+async def _run(job: dict[str, Any]) -> dict[str, Any]:
     listeners = Listeners()
     publisher: Publisher
     if job["bare"]:
         await listeners.open(job["port"], "/", job["number"], "")
         publisher = Bare(await connect(job["port"], "/go", lambda *_: None))
     else:
-        projector = Projector(job["redis"])
+        projector = Projector(job["redis"], job.get("padding", PADDING))
         await projector.begin()
         hello = json.dumps({"op": "subscribe", "channels": ["trade:BTC-USDT"]})
         await listeners.open(job["port"], "/ws/market", job["number"], hello)
@@ -179,6 +213,8 @@ async def _run(job: dict[str, Any]) -> dict[str, float]:
         with contextlib.suppress(EOFError):
             await asyncio.to_thread(sys.stdin.readline)
         return {"left": sum(not client.is_lost for client in listeners.clients)}
+    if job.get("slow"):
+        return await _with_slow_clients(publisher, listeners, job)
     seq = await _at_rate(publisher, listeners, 0, job["per_s"], job["seconds"])
     p50, p99 = (percentile(listeners.latencies_ms, share) for share in (0.5, 0.99))
     rate = await _flat_out(publisher, listeners, seq, job["seconds"])

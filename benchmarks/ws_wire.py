@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import socket
 from collections.abc import Callable
 
 PING, PONG, CLOSE = 9, 10, 8
@@ -90,16 +91,27 @@ def _framed(opcode: int, payload: bytes) -> bytes:
     return bytes((128 | opcode, 254)) + length.to_bytes(2, "big") + b"\0\0\0\0" + payload
 
 
-async def connect(port: int, path: str, on_text: Callable[[Client, bytes], None]) -> Client:
+async def connect(
+    port: int,
+    path: str,
+    on_text: Callable[[Client, bytes], None],
+    *,
+    receive_bytes: int = 0,
+) -> Client:
     """
-    Open a connection to a loopback port.
+    Open a connection to a loopback port, with a receive buffer of so many bytes.
 
     Raises:
         OSError: if the server refuses it.
     """
     loop = asyncio.get_running_loop()
+    plain = socket.socket()
+    if receive_bytes:
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+    plain.setblocking(False)
+    await loop.sock_connect(plain, ("127.0.0.1", port))
     _, client = await loop.create_connection(
-        lambda: Client(path, f"127.0.0.1:{port}", on_text), "127.0.0.1", port
+        lambda: Client(path, f"127.0.0.1:{port}", on_text), sock=plain
     )
     await client.opened
     return client

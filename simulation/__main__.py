@@ -42,6 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
     kill.add_argument("--kills", type=int, default=20, help="of each of the three")
     kill.add_argument("--seed", type=int, default=1)
     kill.add_argument("--seconds", type=float, default=0, help="strike no longer (0: no limit)")
+    streams = actions.add_parser("streams", help="every channel rebuilt while frames are lost")
+    streams.add_argument("--seconds", type=float, default=60.0)
+    streams.add_argument("--seed", type=int, default=1)
     fall = actions.add_parser("crash", help="one crash that fires very many stops")
     for action in (fall, prove):
         action.add_argument("--stops", type=int, default=100_000)
@@ -51,6 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     siege.add_argument("--seed", type=int, default=1)
     for action in (siege, prove):
         action.add_argument("--requests", type=int, default=100_000)
+    prove.add_argument("--stream-seconds", type=float, default=600.0)
     options = parser.parse_args(sys.argv[1:] or ["prove"] if arguments is None else arguments)
     if options.action == "hash":
         return _print_hash(options.seed, options.commands)
@@ -58,6 +62,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _compare_one(options.seed, options.commands, crowded=options.crowded)
     if options.action == "kill":
         return _kill(options.kills, options.seed, options.seconds)
+    if options.action == "streams":
+        return _streams(options.seconds, options.seed)
     if options.action == "crash":
         return _crash(options.stops)
     if options.action == "siege":
@@ -66,7 +72,8 @@ def main(arguments: list[str] | None = None) -> int:
         _compare_many(options.commands)
         or _crash(options.stops)
         or _kill(options.kills, seed=1)
-        or _siege_apart(options.requests)
+        or _apart("streams", "--seconds", str(options.stream_seconds))
+        or _apart("siege", "--requests", str(options.requests))
     )
 
 
@@ -155,9 +162,20 @@ def _siege(requests: int, seed: int, seconds: float) -> int:
     return 0 if held else 1
 
 
-def _siege_apart(requests: int) -> int:
-    """Besiege in a process of its own: Django is set up once in each, here for the kills."""
-    command = [sys.executable, "-m", "simulation", "siege", "--requests", str(requests)]
+def _streams(seconds: float, seed: int) -> int:
+    os.environ["LOG_LEVEL"] = "error"
+    from simulation.streams.run import StreamRun
+
+    run_of_streams = StreamRun(seconds, seed=seed)
+    held = run_of_streams.run()
+    for line in run_of_streams.lines():
+        _say(line)
+    return 0 if held else 1
+
+
+def _apart(*words: str) -> int:
+    """Run in a process of its own: Django is set up once in each, here for the kills."""
+    command = [sys.executable, "-m", "simulation", *words]
     return subprocess.run(command, check=False).returncode
 
 

@@ -51,6 +51,7 @@ class World:
             "HOST": "127.0.0.1",
             "PORT": str(self.port),
             "FEED_MODE": "replay",
+            "WS_MAX_CONNECTIONS_PER_IP": "10000",
             "COMMAND_LOG_RETENTION_HOURS": "0",
             "SECRET_KEY": secrets.token_urlsafe(50),
             # All clients come from one address.
@@ -70,6 +71,7 @@ class World:
                 *("--appendfsync", "everysec", "--save", "", "--maxmemory-policy", "noeviction"),
             ],
             "exchange": [sys.executable, "manage.py", "run_exchange"],
+            "projector": [sys.executable, "manage.py", "run_projector"],
             "web": [sys.executable, "manage.py", "run_web"],
         }
 

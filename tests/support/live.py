@@ -146,6 +146,10 @@ class LiveServer:
         while not self._server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.005)
 
+    def limit_send_buffers(self, size: int) -> None:
+        """Let connections from now on have so small a buffer in the kernel."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+
     async def stop(self) -> None:
         """End server and hub."""
         self._server.should_exit = True

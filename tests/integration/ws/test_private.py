@@ -18,11 +18,11 @@ from common.tiers import Tier
 from exchange.core.enums import Side
 from exchange.core.units import ATOMS
 from orders.consumers import account_snapshot
+from simulation.streams.replicas import AccountReplica
 from tests.support.exchange import limit_order
 from tests.support.live import LivePipeline, LiveServer
 from tests.support.people import Person, login
 from tests.support.random_trading import step
-from tests.support.replicas import AccountReplica
 
 pytestmark = pytest.mark.integration
 

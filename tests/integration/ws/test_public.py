@@ -9,17 +9,14 @@ import time
 from typing import Any
 
 import pytest
-from websockets.exceptions import ConnectionClosed
 
 from common.ws import topics
-from common.ws.frames import PublicFrame, body
-from common.ws.hub import get_hub
 from exchange.core.enums import Side
 from exchange.core.units import ATOMS
+from simulation.streams.replicas import BookReplica
 from tests.support import random_trading
 from tests.support.exchange import BTC_USDT, limit_order
 from tests.support.live import LiveClient, LivePipeline, LiveServer
-from tests.support.replicas import BookReplica
 
 pytestmark = pytest.mark.integration
 
@@ -211,42 +208,3 @@ async def test_quiet_channels_say_their_last_sequence_every_second(
     heartbeat = await client.until(type="heartbeat")
 
     assert (heartbeat["epoch"], heartbeat["seq"]) == (snapshot["epoch"], snapshot["seq"])
-
-
-async def test_a_client_that_does_not_read_is_cut_off_and_delays_nobody(
-    pipeline: LivePipeline, server: LiveServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("common.ws.outbox.SEND_TIMEOUT_S", 0.5)
-    hub = get_hub()
-    slow = await server.connect("/ws/market", max_queue=1)
-    quick = await server.connect("/ws/market", max_size=2**22, max_queue=None)
-    for client in (slow, quick):
-        await client.send(op="subscribe", channels=["trade:BTC-USDT"])
-    await quick.until(type="snapshot")
-    # What follows is made up here, to be large.
-    quick.is_held_to_contract = False
-    await asyncio.to_thread(pipeline.stop)
-    text = body(
-        epoch=hub.public.epoch, seq=1, prev=0, kind="update", time_ms=0, data=f'"{"x" * 200_000}"'
-    )
-
-    delays: list[float] = []
-    deadline = hub.time() + 6
-    while len(hub.connections) == 2 and hub.time() < deadline:
-        began = hub.time()
-        hub.public.route([PublicFrame("trade:1", 1, 0, text)], began)
-        await quick.until(type="update")
-        delays.append(hub.time() - began)
-        await asyncio.sleep(0.01)
-
-    assert len(hub.connections) == 1
-    assert sorted(delays)[len(delays) // 2] < 0.1
-    with pytest.raises(ConnectionClosed):
-        await _read_all(slow)
-    await quick.send(op="ping")
-    await quick.until(type="pong")
-
-
-async def _read_all(client: LiveClient) -> None:
-    for _ in range(1_000):
-        await client.connection.recv()

@@ -75,6 +75,41 @@ class BookReplica(ChannelState):
         return [list(level) for level in bids], [list(level) for level in asks]
 
 
+class TapeReplica(ChannelState):
+    """The recent trades rebuilt from one trade channel, newest first."""
+
+    def __init__(self, length: int = 500) -> None:
+        """Keep as many as a snapshot holds."""
+        super().__init__()
+        self.trades: list[dict[str, Any]] = []
+        self._length = length
+
+    def take(self, frame: dict[str, Any]) -> None:
+        """Take a frame of the channel."""
+        if self.accepts(frame):
+            older = [] if frame["type"] == "snapshot" else self.trades
+            self.trades = [*frame["data"]["trades"], *older][: self._length]
+
+
+class StateReplica(ChannelState):
+    """The latest state of a channel whose frames are whole states: price, ticker, kline."""
+
+    # When and where a state was published is not part of it.
+    PUBLISHED = ("epoch", "seq", "time")
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        super().__init__()
+        self.data: dict[str, Any] = {}
+
+    def take(self, frame: dict[str, Any]) -> None:
+        """Take a frame of the channel."""
+        if self.accepts(frame):
+            self.data = {
+                name: value for name, value in frame["data"].items() if name not in self.PUBLISHED
+            }
+
+
 class AccountReplica:
     """
     Open orders, balances and fills rebuilt from all three private channels.
