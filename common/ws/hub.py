@@ -39,6 +39,7 @@ DATABASE_THREADS = 4
 RECONNECT_S = 0.25
 SWEEP_S = 0.5
 KEEP_WATCHED_S = 60.0
+STOP_AGAIN_S = 0.5
 # The projector sends something each second; without it nothing is known to be up to date.
 SILENCE_S = 3.0
 
@@ -121,9 +122,11 @@ class Hub:
         for number, (handle, previous) in self._signals.items():
             if signal.getsignal(number) is handle:
                 signal.signal(number, previous)
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # A library may swallow a cancellation that meets a result, so it is repeated.
+        while self._tasks:
+            for task in tuple(self._tasks):
+                task.cancel()
+            await asyncio.wait(self._tasks, timeout=STOP_AGAIN_S)
         await self._redis.aclose()
         self._executor.shutdown(wait=False)
 
