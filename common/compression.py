@@ -1,11 +1,15 @@
 """Compression of answers that hold no secret."""
 
+import re
+
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
 
 # Headers under which a request says who it is.
 _CREDENTIALS = ("HTTP_AUTHORIZATION", "HTTP_COOKIE", "HTTP_X_API_KEY")
+# The framework overlooks that a weight of zero means "not this one".
+_REFUSED = re.compile(r"\bgzip\s*;\s*q=0(\.0{0,3})?\s*(,|$)", re.ASCII)
 _METHODS = frozenset({"GET", "HEAD"})
 
 
@@ -23,6 +27,8 @@ class PublicGZipMiddleware(GZipMiddleware):
     ) -> HttpResponseBase:
         """Compress a long enough answer of a read without credentials."""
         if response.streaming or request.method not in _METHODS:
+            return response
+        if _REFUSED.search(request.META.get("HTTP_ACCEPT_ENCODING", "")):
             return response
         if any(request.META.get(name) for name in _CREDENTIALS):
             return response

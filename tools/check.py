@@ -19,7 +19,7 @@ CODE = [
     "tradingplatform",
     "wallets",
 ]
-SCANNED = [*CODE, "benchmarks", "simulation", "tools", "manage.py"]
+SCANNED = [*CODE, "benchmarks", "sdk", "simulation", "tools", "manage.py"]
 BIN = Path(sys.executable).parent
 CHECKS: dict[str, list[str]] = {
     "ruff": [str(BIN / "ruff"), "check", "--quiet", "."],

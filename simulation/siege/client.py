@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import http.client
 import json
 import time
@@ -59,5 +60,7 @@ class Client:
         self._connection.endheaders(request.body or None)
         response = self._connection.getresponse()
         body = response.read()
+        if response.headers.get("Content-Encoding") == "gzip" and body:
+            body = gzip.decompress(body)
         seconds = time.perf_counter() - began
         return Answer(response.status, response.headers.get("Content-Type", ""), body, seconds)

@@ -44,6 +44,13 @@ DRAWN_AT_ONCE = 20
 ENDS_SESSION = frozenset({"auth_logout", "auth_sessions_revoke_all", "auth_session_revoke"})
 
 
+# These answer 401 to whoever sends wrong credentials in a body.
+LOGINS = frozenset(
+    f"/api/auth/{name}"
+    for name in ("login", "login/2fa", "refresh", "profile", "2fa/setup", "2fa/disable")
+)
+
+
 class SiegeRun:
     """One siege: ``requests`` in all, or as many as fit into ``seconds`` (0: no limit)."""
 
@@ -62,6 +69,8 @@ class SiegeRun:
         self._lock = threading.Lock()
         self._taken = 0
         self._members: dict[str, races.Member] = {}
+        self._tokens: set[str] = set()
+        self.logins = 0
 
     @property
     def address(self) -> tuple[str, int]:
@@ -90,6 +99,7 @@ class SiegeRun:
             f"4 races, {len(self.races)} wrong results",
             *self.races,
             *self.verdict.lines(),
+            f"{self.logins} times the session was gone and opened anew",
             f"logs, ledger and audit log: {len(self.left)} faults",
             *self.left,
         ]
@@ -215,7 +225,23 @@ class SiegeRun:
             answer = client.send(prepared)
             with self._lock:
                 self.verdict.take(prepared, answer)
+                if answer.status == 401 and self._own(prepared):
+                    self._log_in_again(prepared)
         client.close()
+
+    def _own(self, request: Request) -> bool:
+        """Return whether a request carries the token that is used at present."""
+        token = self._members["besieger"].access_token
+        return request.headers.get("Authorization") == f"Bearer {token}"
+
+    def _log_in_again(self, request: Request) -> None:
+        """Get a new token where the old one has expired, or a request ended its session."""
+        if request.target.partition("?")[0] in LOGINS:
+            return
+        self.logins += 1
+        old = self._members["besieger"]
+        self._members["besieger"] = self._logged_in(old.username, old.account_id)
+        self._tokens |= {old.access_token, old.refresh_token}
 
     def _with_credentials(self, request: Request, chance: random.Random) -> Request:
         """Return a request as a stranger, a user or a forger sends it."""
@@ -249,6 +275,7 @@ class SiegeRun:
             for member in self._members.values()
             for token in (member.access_token, member.refresh_token)
         }
+        canaries |= self._tokens
         self.left += faults_of_logs(sorted(self.directory.glob("log/*")), canaries)
         outputs = sorted(self.directory.glob("*.out"))
         self.left += [

@@ -221,6 +221,18 @@ class TestCompression:
         assert len(packed.content) < len(plain.content) / 2
         assert "accept-encoding" in packed["Vary"].lower()
 
+    @pytest.mark.parametrize("accepted", ["gzip;q=0", "gzip;q=0.000, *;q=1", "br, gzip ; q=0", ""])
+    def test_nothing_is_for_who_does_not_want_it(self, accepted: str) -> None:
+        answer = Client().get("/api/errors", headers={"Accept-Encoding": accepted})
+
+        assert "Content-Encoding" not in answer
+        assert answer.json()["errors"]
+
+    def test_a_small_weight_is_a_wish_all_the_same(self) -> None:
+        answer = Client().get("/api/errors", headers={"Accept-Encoding": "gzip;q=0.05"})
+
+        assert answer["Content-Encoding"] == "gzip"
+
     def test_what_belongs_to_somebody_is_not(self, alice: Trader, operator: Any) -> None:
         for _ in range(10):
             alice.placed(price="40000")

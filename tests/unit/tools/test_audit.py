@@ -90,6 +90,6 @@ def test_the_checks_scan_every_package() -> None:
         text=True,
         check=True,
     )
-    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"} | {"sdk"}
 
     assert packages <= set(done.stdout.split())
