@@ -104,9 +104,16 @@ def _post_side(
     settle_when_touched(memory, market, position, events)
     isolated_before = position.isolated_atoms
     gain = 0
-    for quantity, quote in _parts(position, side, trade.quantity_atoms, trade.quote_atoms):
-        gain += _apply(memory, contract, position, trade, side, quantity, quote, reason, events)
-    position.fee_atoms += fee_atoms
+    fee_left = fee_atoms
+    parts = _parts(position, side, trade.quantity_atoms, trade.quote_atoms)
+    for number, (quantity, quote) in enumerate(parts, start=1):
+        # What closes bears its share of the fee before it becomes history.
+        is_last = number == len(parts)
+        fee = fee_left if is_last else fee_atoms * quote // trade.quote_atoms
+        fee_left -= fee
+        gain += _apply(
+            memory, contract, position, trade, side, quantity, quote, fee, reason, events
+        )
     isolated_change = position.isolated_atoms - isolated_before
     quote_id = market.config.quote_asset_id
     wallet = account.margin.get(quote_id) or memory.ledger.wallet(account, _MARGIN, quote_id)
@@ -138,6 +145,7 @@ def _apply(
     side: Side,
     quantity: int,
     quote: int,
+    fee: int,
     reason: CloseReason,
     events: list[AnyEvent],
 ) -> int:
@@ -154,6 +162,7 @@ def _apply(
         quote_atoms=quote,
         mark_atoms=contract.mark_atoms,
     )
+    position.fee_atoms += fee
     position.updated_ms = memory.time_ms
     contract.add_quantity(before, position.quantity_atoms, position.cost_atoms - cost_before)
     memory.changes.positions[position.slot_id] = position
