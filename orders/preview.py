@@ -41,9 +41,7 @@ from exchange.core.state import Image, Order, Sequences, Wallet
 from markets.live_bytes import book_levels
 from markets.selectors import asset_by_id, market_by_id
 from markets.types import BookLevels, MarketInfo
-from orders.models import Order as OrderRow
-from orders.models import OrderTerms as TermsRow
-from orders.projection import ORDERS, TERMS, order_from_row, terms_from_row
+from orders.own_orders import own_orders
 from orders.types import OrderPreview
 from wallets.selectors import balances_of
 
@@ -52,9 +50,6 @@ _OTHERS_ID = 3
 
 # A taker meets no more levels than it may meet makers; far fewer than are published.
 LEVELS_MAX = STEPS_MAX + 1
-
-# Own orders whose terms one query fetches; databases limit the parameters of a statement.
-TERMS_CHUNK = 500
 
 _MARKET_FIELDS = MarketConfigured.__struct_fields__
 _IN_BOOK = (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED)
@@ -99,7 +94,7 @@ def _image(command: PlaceOrder, market: MarketInfo, levels: BookLevels, now_ms: 
     tier = fee_tier_by_number(account.fee_tier) if account else None
     if account is None or tier is None:
         raise_for_code(Code.ACCOUNT_NOT_FOUND)
-    own = _own_orders(command.account_id, command.market_id)
+    own = own_orders(command.account_id, [command.market_id])
     others = _others(command, market, levels, own)
     configured = AccountConfigured(
         account_id=command.account_id,
@@ -140,18 +135,6 @@ def _image(command: PlaceOrder, market: MarketInfo, levels: BookLevels, now_ms: 
         last_prices={market.market_id: levels.last_atoms} if levels.last_atoms else {},
         time_ms=now_ms,
     )
-
-
-def _own_orders(account_id: int, market_id: int) -> list[Order]:
-    """Return the account's open orders of the market, whole, as the exchange knows them."""
-    rows = OrderRow.objects.filter(is_open=1, account_id=account_id, market_id=market_id)
-    own = {row[0]: order_from_row(row) for row in rows.values_list(*ORDERS.columns)}
-    ids = sorted(own)
-    for start in range(0, len(ids), TERMS_CHUNK):
-        chunk = ids[start : start + TERMS_CHUNK]
-        for row in TermsRow.objects.filter(id__in=chunk).values_list(*TERMS.columns):
-            own[row[0]].terms = terms_from_row(row)
-    return [own[order_id] for order_id in ids]
 
 
 def _others(

@@ -154,6 +154,11 @@ REPLAY_SPEED_E8 = env.rate_e8("REPLAY_SPEED")
 # Candles and the tape are made of trades, which belong to an app above the markets.
 TRADES_AFTER = "orders.trade_feed.trades_after"
 TRADES_RECENT = "orders.trade_feed.trades_recent"
+# Terms and prices of perpetual markets are rows of the risk engine, read by apps below it.
+CONTRACTS_BY_ID = "riskengine.selectors.contracts_by_id"
+PRICES_BY_ID = "riskengine.selectors.prices_by_id"
+# What backs positions is known above the wallets that back them.
+MARGIN_SUMMARIES = "positions.standing.margin_summaries"
 # Seed an empty database only; rates in 10^-8.
 MAKER_FEE_E8 = env.rate_e8("MAKER_FEE")
 TAKER_FEE_E8 = env.rate_e8("TAKER_FEE")

@@ -4,9 +4,12 @@ from typing import Any
 
 from exchange.core.enums import LedgerKind, WalletKind
 from exchange.core.events import BalanceChanged, LedgerPosted
-from exchange.core.units import format_atoms
+from exchange.core.units import RATE_ONE, ceil_div, format_atoms
 from markets.selectors import asset_by_id
-from wallets.types import TransferResult
+from wallets.types import MarginSummary, TransferResult
+
+# Ratios of 10^-8 as fractions: 0.8 is 80 %.
+_RATIO_DECIMALS = 4
 
 WALLET_NAMES = {kind: kind.name.lower() for kind in WalletKind}
 # An isolated wallet belongs to its position: nothing is transferred to it by name.
@@ -27,6 +30,34 @@ def render_balance(balance: BalanceChanged) -> dict[str, Any]:
         "total": format_atoms(balance.total_atoms, asset.decimals),
         "available": format_atoms(available_atoms, asset.decimals),
         "held": format_atoms(balance.held_atoms, asset.decimals),
+    }
+
+
+def render_margin(summary: MarginSummary) -> dict[str, Any]:
+    """
+    Return a margin wallet with amounts as decimal strings; the margin ratio is rounded up.
+
+    It is null once no equity is left.
+    """
+    asset = asset_by_id(summary.asset_id)
+
+    def text(atoms: int) -> str:
+        return format_atoms(atoms, asset.decimals)
+
+    equity, ratio = summary.equity_atoms, None
+    if equity > 0:
+        rate = ceil_div(summary.maintenance_atoms * RATE_ONE, equity)
+        ratio = format_atoms(rate, _RATIO_DECIMALS)
+    return {
+        "currency": asset.code,
+        "wallet_balance": text(summary.wallet_atoms),
+        "unrealised_profit": text(summary.profit_atoms),
+        "equity": text(equity),
+        "available": text(summary.available_atoms),
+        "transferable": text(summary.transferable_atoms),
+        "initial_margin": text(summary.initial_atoms),
+        "maintenance_margin": text(summary.maintenance_atoms),
+        "margin_ratio": ratio,
     }
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from common.openapi import (
     DECIMAL,
+    DECIMAL_OR_NULL,
     FRESHNESS,
     IDENTIFIER,
     MILLISECONDS,
@@ -24,7 +25,32 @@ BALANCE_PROPERTIES: dict[str, Any] = {
     "held": {**DECIMAL, "description": "Held by open orders; part of total."},
 }
 BALANCE = object_of(BALANCE_PROPERTIES)
-BALANCES = object_of({"balances": list_of(BALANCE), **FRESHNESS}, optional=tuple(FRESHNESS))
+MARGIN_PROPERTIES: dict[str, Any] = {
+    "currency": {**TEXT, "example": "USDT"},
+    "wallet_balance": DECIMAL,
+    "unrealised_profit": {**DECIMAL, "description": "Of all cross positions."},
+    "equity": {**DECIMAL, "description": "Wallet balance + unrealised profit."},
+    "available": {**DECIMAL, "description": "What positions may be opened with."},
+    "transferable": {**DECIMAL, "description": "What may leave; never unrealised profit."},
+    "initial_margin": {**DECIMAL, "description": "What positions and orders bind."},
+    "maintenance_margin": DECIMAL,
+    "margin_ratio": {
+        **DECIMAL_OR_NULL,
+        "description": "Maintenance margin / equity; at 1 all that is cross is liquidated. "
+        "Null once no equity is left.",
+    },
+}
+BALANCES = object_of(
+    {
+        "balances": list_of(BALANCE),
+        "margin": {
+            **list_of(object_of(MARGIN_PROPERTIES)),
+            "description": "Margin wallets with what they back.",
+        },
+        **FRESHNESS,
+    },
+    optional=tuple(FRESHNESS),
+)
 CURRENCY_BALANCES = object_of(
     {"currency": {**TEXT, "example": "USDT"}, "balances": list_of(BALANCE), **FRESHNESS},
     optional=tuple(FRESHNESS),

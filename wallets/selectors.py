@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 
+from django.conf import settings
+from django.utils.module_loading import import_string
+
 from exchange.core.enums import LedgerKind, WalletKind
 from exchange.core.events import BalanceChanged, LedgerPosted
 from wallets.chains import Row, seek_chain, walk_chain
 from wallets.models import Balance, LedgerEntry
-from wallets.types import ChainHeads, EntryPage
+from wallets.types import ChainHeads, EntryPage, MarginSummary
 
 # Rows that one page of a filtered history reads at most.
 SCAN_ROWS_MAX = 2_000
@@ -55,6 +58,12 @@ def balances_of(account_id: int, *, asset_id: int | None = None) -> list[Balance
         )
         for asset, wallet, total_atoms, held_atoms in sorted(values)
     ]
+
+
+def margin_summaries(account_id: int) -> list[MarginSummary]:
+    """Return an account's margin wallets with what they back, as the app above knows it."""
+    found: list[MarginSummary] = import_string(settings.MARGIN_SUMMARIES)(account_id)
+    return found
 
 
 def chain_heads(account_id: int) -> ChainHeads:

@@ -28,6 +28,27 @@ class EntryPage:
 
 
 @dataclass(frozen=True, slots=True)
+class MarginSummary:
+    """
+    One margin wallet and what it backs, in atoms of its asset.
+
+    ``equity_atoms`` is the wallet with the unrealised profit of cross positions,
+    ``available_atoms`` what positions may be opened with, ``transferable_atoms`` what may
+    leave, ``initial_atoms`` what positions and orders bind; all that is cross is liquidated
+    once the equity is no more than ``maintenance_atoms``.
+    """
+
+    asset_id: int
+    wallet_atoms: int
+    profit_atoms: int
+    equity_atoms: int
+    available_atoms: int
+    transferable_atoms: int
+    initial_atoms: int
+    maintenance_atoms: int
+
+
+@dataclass(frozen=True, slots=True)
 class TransferResult:
     """
     A transfer that was carried out, now or (``repeated``) before under the same client id.

@@ -21,6 +21,7 @@ from wallets.render import (
     WALLETS_BY_NAME,
     render_balance,
     render_entry,
+    render_margin,
     render_transfer,
 )
 from wallets.requests import HistoryQuery, TransferRequest
@@ -37,11 +38,18 @@ class WalletView(APIView):
         responses={200: schema.BALANCES, **errors(QUERY_ERRORS, LOGIN_ERRORS)},
     )
     def get(self, request: Request) -> Response:
-        """Return every balance of the account, by currency and wallet."""
+        """Return every balance of the account, and what its margin wallets back."""
         read_query(request)
-        balances = selectors.balances_of(caller_of(request).account_id)
+        account_id = caller_of(request).account_id
+        balances = selectors.balances_of(account_id)
         return Response(
-            {"balances": [render_balance(balance) for balance in balances], **freshness()}
+            {
+                "balances": [render_balance(balance) for balance in balances],
+                "margin": [
+                    render_margin(summary) for summary in selectors.margin_summaries(account_id)
+                ],
+                **freshness(),
+            }
         )
 
 

@@ -14,6 +14,7 @@ UNUSED: dict[str, str] = {
     "currency": "BTC",
     "order_id": "999999999999999999",
     "client_order_id": "never-used",
+    "position_id": "999999999999999999",
     "session_id": "999999999999999999",
     "key_id": "999999999999999999",
 }

@@ -166,7 +166,9 @@ def test_t7_an_id_that_is_none_is_an_unknown_address(api: ApiClient, others: Oth
         if "_id}" not in operation.path or "client" in operation.path:
             continue
         for value in ("abc", "nan", "0", "-1", "1.0", "9" * 5_000, "%D9%A1", "1%00"):
-            path = operation.path.format(order_id=value, session_id=value, key_id=value)
+            path = operation.path.format(
+                order_id=value, session_id=value, key_id=value, position_id=value
+            )
             answer = api._send(operation.method, path, None, None)
             others.check(operation, value[:9], answer, 404, "NOT_FOUND")
 

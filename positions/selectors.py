@@ -1,0 +1,111 @@
+"""Reads of positions, their history and their funding, always scoped by account."""
+
+from __future__ import annotations
+
+from exchange.core.enums import CloseReason, LedgerKind, MarginMode
+from exchange.core.events import FundingPaid, PositionClosed
+from markets.perpetuals import contracts_by_id
+from positions.models import ClosedPosition, FundingPayment, Position
+from positions.projection import CLOSED, PAYMENTS
+from positions.types import MarketSetting
+from wallets.chains import seek_chain, walk_chain
+from wallets.selectors import entries_page
+
+_CLOSED_COLUMNS = (
+    "id",
+    "previous_id",
+    *(n for n in CLOSED.columns if n not in ("id", "previous_id")),
+)
+
+
+def open_market_of(account_id: int, position_id: int) -> int | None:
+    """Return the market of an open position of this account, None if there is no such."""
+    row = Position.objects.filter(account_id=account_id, position_id=position_id, is_open=1)
+    return row.values_list("market_id", flat=True).first()
+
+
+def ever_market_of(account_id: int, position_id: int) -> int | None:
+    """Return the market of a position that this account has or had, None if it never did."""
+    market_id = open_market_of(account_id, position_id)
+    if market_id is None:
+        closed = ClosedPosition.objects.filter(id=position_id, account_id=account_id)
+        market_id = closed.values_list("market_id", flat=True).first()
+    return market_id
+
+
+def open_positions_of(account_id: int, market_id: int | None = None) -> list[tuple[int, int]]:
+    """Return market and number of an account's open positions, by number."""
+    rows = Position.objects.filter(account_id=account_id, is_open=1)
+    if market_id is not None:
+        rows = rows.filter(market_id=market_id)
+    return list(rows.order_by("position_id").values_list("market_id", "position_id"))
+
+
+def setting_of(account_id: int, market_id: int) -> MarketSetting | None:
+    """Return an account's leverage and margin mode in a market, None if that is no perpetual."""
+    contract = contracts_by_id([market_id]).get(market_id)
+    if contract is None:
+        return None
+    leverage_max = contract.brackets[0][3]
+    row = Position.objects.filter(account_id=account_id, market_id=market_id)
+    found = row.values_list("leverage", "mode").first()
+    if found is None:
+        leverage = min(contract.leverage_default, leverage_max)
+        return MarketSetting(market_id, leverage, MarginMode.CROSS, leverage_max)
+    return MarketSetting(market_id, found[0], MarginMode(found[1]), leverage_max)
+
+
+def closed_page(
+    account_id: int, *, limit: int, below_id: int | None = None, market_id: int | None = None
+) -> list[PositionClosed]:
+    """
+    Return one more than ``limit`` closed positions if there are, the last opened first.
+
+    Each slot has a chain of its own; an account has few slots, so that their newest are
+    merged.
+    """
+    slots = Position.objects.filter(account_id=account_id, previous_id__gt=0)
+    if market_id is not None:
+        slots = slots.filter(market_id=market_id)
+    found: list[PositionClosed] = []
+    for head_id in slots.values_list("previous_id", flat=True):
+        start_id = head_id
+        if below_id is not None:
+            start_id = seek_chain(
+                ClosedPosition, head_id=head_id, account_id=account_id, below_id=below_id - 1
+            )
+        rows = walk_chain(
+            ClosedPosition,
+            start_id=start_id,
+            account_id=account_id,
+            columns=_CLOSED_COLUMNS,
+            rows_max=limit + 1,
+        )
+        found += [_closed_from(row) for row in rows]
+    found.sort(key=lambda closed: -closed.position_id)
+    return found[: limit + 1]
+
+
+def _closed_from(row: tuple[int, ...]) -> PositionClosed:
+    values = dict(zip(_CLOSED_COLUMNS, row, strict=True))
+    position_id = values.pop("id")
+    mode, reason = MarginMode(values.pop("mode")), CloseReason(values.pop("reason"))
+    return PositionClosed(position_id=position_id, mode=mode, reason=reason, **values)
+
+
+def payments_page(
+    account_id: int, *, limit: int, from_entry_id: int | None, market_id: int | None = None
+) -> tuple[list[FundingPaid], int]:
+    """
+    Return a page of an account's funding, newest first, and the entry to go on from (0: end).
+
+    Found along the account's ledger entries; a page reads a bounded number of them, so it may
+    be short or empty and still have a next one.
+    """
+    page = entries_page(account_id, limit=limit, from_id=from_entry_id, kind=LedgerKind.FUNDING)
+    ids = [entry.entry_id for entry in page.entries]
+    rows = FundingPayment.objects.filter(id__in=ids)
+    if market_id is not None:
+        rows = rows.filter(market_id=market_id)
+    payments = rows.order_by("-id").values_list(*PAYMENTS.columns)
+    return [FundingPaid(*row) for row in payments], page.next_id

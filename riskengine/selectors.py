@@ -1,0 +1,63 @@
+"""Reads of contracts, prices, insurance groups, funding and liquidations."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from exchange.core.enums import Side, TradeKind
+from exchange.core.events import (
+    ContractConfigured,
+    InsuranceChanged,
+    LiquidationStepped,
+    PricesChanged,
+)
+from riskengine.models import Contract, Insurance, Liquidation, Price
+from riskengine.projection import (
+    CONTRACTS,
+    INSURANCES,
+    LIQUIDATIONS,
+    PRICES,
+    contract_from_row,
+    insurance_from_row,
+    prices_from_row,
+)
+
+
+def contracts_by_id(market_ids: Collection[int] | None = None) -> dict[int, ContractConfigured]:
+    """Return the terms of perpetual markets by market, of all or of these."""
+    rows = Contract.objects.order_by("id")
+    if market_ids is not None:
+        rows = rows.filter(id__in=market_ids)
+    return {row[0]: contract_from_row(row) for row in rows.values_list(*CONTRACTS.columns)}
+
+
+def prices_by_id(market_ids: Collection[int] | None = None) -> dict[int, PricesChanged]:
+    """Return the last committed prices of perpetual markets by market, of all or of these."""
+    rows = Price.objects.order_by("id")
+    if market_ids is not None:
+        rows = rows.filter(id__in=market_ids)
+    return {row[0]: prices_from_row(row) for row in rows.values_list(*PRICES.columns)}
+
+
+def insurances_all() -> list[InsuranceChanged]:
+    """Return all insurance groups in the order of their numbers."""
+    rows = Insurance.objects.order_by("id").values_list(*INSURANCES.columns)
+    return [insurance_from_row(row) for row in rows]
+
+
+def liquidations_page(
+    *, limit: int, below_id: int | None = None, market_id: int | None = None
+) -> list[LiquidationStepped]:
+    """Return one more than ``limit`` steps of the ladder if there are, newest first."""
+    rows = Liquidation.objects.order_by("-id")
+    if below_id is not None:
+        rows = rows.filter(id__lt=below_id)
+    if market_id is not None:
+        rows = rows.filter(market_id=market_id)
+    kind, side = LIQUIDATIONS.columns.index("kind"), LIQUIDATIONS.columns.index("side")
+    found = []
+    for row in rows.values_list(*LIQUIDATIONS.columns)[: limit + 1]:
+        values = list(row)
+        values[kind], values[side] = TradeKind(row[kind]), Side(row[side])
+        found.append(LiquidationStepped(*values))
+    return found
