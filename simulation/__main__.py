@@ -15,13 +15,16 @@ import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 
-from simulation import crash
+from simulation import crash, margin_compare, margin_soak
 from simulation.compare import OPEN_ORDERS_MOST, Comparison, run, shrink
 from simulation.mirrors import Disagreement
 from simulation.special_commands import CommandSource
 
 COMMANDS_PER_SEED = 50_000
 COMMANDS_PER_CROWDED_SEED = 2_500
+COMMANDS_PER_MARGIN_SEED = 10_000
+# Of each seed's commands so many (one in ten) also go to the engine alone.
+SOAKED_SHARE = 10
 # Every so many seeds one lets books grow until the limits on work are met.
 CROWDED_EVERY = 5
 
@@ -35,7 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
     compare = actions.add_parser("compare", help="engine against the naive exchange, one seed")
     compare.add_argument("--crowded", action="store_true")
     digest = actions.add_parser("hash", help="print the state hash after one seed's commands")
-    for action in (compare, digest):
+    margin = actions.add_parser("margin", help="the same with perpetual markets, one seed")
+    for action in (compare, digest, margin):
         action.add_argument("--seed", type=int, default=1)
         action.add_argument("--commands", type=int, default=20_000)
     kill = actions.add_parser("kill", help="kill -9 exchange, Redis and web under load")
@@ -56,8 +60,9 @@ def main(arguments: list[str] | None = None) -> int:
         action.add_argument("--requests", type=int, default=100_000)
     prove.add_argument("--stream-seconds", type=float, default=600.0)
     options = parser.parse_args(sys.argv[1:] or ["prove"] if arguments is None else arguments)
-    if options.action == "hash":
-        return _print_hash(options.seed, options.commands)
+    of_one_seed = {"hash": _print_hash, "margin": _compare_margin}.get(options.action)
+    if of_one_seed is not None:
+        return of_one_seed(options.seed, options.commands)
     if options.action == "compare":
         return _compare_one(options.seed, options.commands, crowded=options.crowded)
     if options.action == "kill":
@@ -70,6 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _siege(options.requests, options.seed, options.seconds)
     return (
         _compare_many(options.commands)
+        or _compare_margin_many(options.commands)
         or _crash(options.stops)
         or _kill(options.kills, seed=1)
         or _apart("streams", "--seconds", str(options.stream_seconds))
@@ -131,6 +137,50 @@ def _compare_many(total: int) -> int:
     seconds = time.perf_counter() - started
     _say(f"{planned:,d} commands over {len(jobs)} seeds, 0 disagreements, {seconds:.0f} s")
     return 0
+
+
+def _compare_margin(seed: int, count: int) -> int:
+    try:
+        counts = margin_compare.run(seed, count)
+    except Disagreement as error:
+        _say(f"DISAGREEMENT {error}")
+        return 1
+    for what, times in sorted(counts.items()):
+        _say(f"{times:10,d}  {what}")
+    return 0
+
+
+def _compare_margin_many(total: int) -> int:
+    """Compare perpetual markets over many seeds, and soak the engine in all order types."""
+    jobs = [
+        (seed + 1, COMMANDS_PER_MARGIN_SEED)
+        for seed in range(-(-total // COMMANDS_PER_MARGIN_SEED))
+    ]
+    started = time.perf_counter()
+    counts: Counter[str] = Counter()
+    with ProcessPoolExecutor() as pool:
+        for job, result in zip(jobs, pool.map(_run_margin_job, jobs), strict=True):
+            if isinstance(result, str):
+                _say(f"DISAGREEMENT {result}")
+                _say(f"again: python -m simulation margin --seed {job[0]} --commands {job[1]}")
+                return 1
+            counts += result
+    for what, times in sorted(counts.items()):
+        _say(f"{times:10,d}  {what}")
+    planned, seconds = sum(count for _, count in jobs), time.perf_counter() - started
+    _say(f"{planned:,d} margin commands, {len(jobs)} seeds, 0 disagreements, {seconds:.0f} s")
+    return 0
+
+
+def _run_margin_job(job: tuple[int, int]) -> Counter[str] | str:
+    seed, count = job
+    try:
+        soaked = margin_soak.run(seed, count // SOAKED_SHARE)
+        return margin_compare.run(seed, count) + Counter(
+            {f"soaked: {what}": times for what, times in soaked.items()}
+        )
+    except Disagreement as error:
+        return str(error)
 
 
 def _run_job(job: tuple[int, int, bool]) -> Counter[str] | str:

@@ -69,8 +69,8 @@ class Comparison:
             self._internal_step()
         command = self._resolve(timed)
         envelope = self._envelope(command, Lane.ORDERS)
-        answer = self.naive.apply(envelope)
         outcome = self._apply(envelope)
+        answer = self.naive.apply(envelope)
         steps = timed.steps
         while steps != 0 and self._has_internal_work():
             self._internal_step()
@@ -82,7 +82,7 @@ class Comparison:
             equal("reference", outcome.reference_id, answer.reference_id)
         self._compare_trades()
         self._compare_orders()
-        equal("balances", _not_empty(self.mirror.balances), _not_empty(self.naive.balances()))
+        equal_maps("balances", _not_empty(self.mirror.balances), _not_empty(self.naive.balances()))
         self._compare_safeguards()
         for market_id in self.naive.markets:
             equal("book", self.mirror.book(market_id), self.naive.levels(market_id))
@@ -122,7 +122,7 @@ class Comparison:
             Disagreement: if a hash differs.
         """
         self.engine.check_all()
-        self.ledger.compare(self.mirror.balances)
+        self._compare_ledger()
         live = self.engine.state_hash()
         loaded = Exchange.load(self.rows.image(self.engine))
         loaded.check_all()
@@ -135,6 +135,9 @@ class Comparison:
         # What comes next runs on the loaded engine: a field that load forgot shows there.
         self.engine = loaded
         self.counts["hash comparisons"] += 1
+
+    def _compare_ledger(self) -> None:
+        self.ledger.compare(self.mirror.balances)
 
     def _apply(self, envelope: c.Envelope) -> e.Outcome:
         self.log.append(msgspec.msgpack.encode(envelope))

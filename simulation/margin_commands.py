@@ -344,3 +344,25 @@ class MarginSource(CommandSource):
         return msgspec.structs.replace(
             super().account(), open_orders_max=self.random.choice((12, 20))
         )
+
+
+class PositionSource(MarginSource):
+    """What the naive exchange knows of perpetual markets: all of it but conditional orders."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        left_out = {
+            self.place_conditional,
+            self.place_special,
+            self.place_trailing,
+            self.place_oco,
+            self.place_bracket,
+            self.amend,
+            self.exits,
+        }
+        self.kinds = tuple(kind for kind in self.kinds if kind[0] not in left_out)
+
+    def reduce(self) -> c.PlaceOrder:
+        """Return a limit order that only reduces, often more than there is."""
+        special = c.SpecialTerms(reduce_only=True)
+        return msgspec.structs.replace(self.place_limit(), special=special)

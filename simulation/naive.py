@@ -69,6 +69,7 @@ class NaiveExchange(NaiveGroups):
         taker = self.new_order(order, market)
         if taker.time_in_force in MAY_REST or taker.is_conditional():
             self.require_room(order, 1)
+        self.require_margin_terms(order)
         if taker.is_conditional():
             wallet = (taker.account_id, WalletKind.SPOT, self._hold_asset(taker))
             refuse_if(taker.hold() > self.available(wallet), Code.INSUFFICIENT_BALANCE)
@@ -95,23 +96,26 @@ class NaiveExchange(NaiveGroups):
         """
         self.now = now
         while True:
-            self.waiting = [turn for turn in self.waiting if self._is_alive(turn)]
-            if self.waiting == [turn for turn in ahead if self._is_alive(turn)]:
+            self.waiting = [turn for turn in self.waiting if self.is_alive(turn)]
+            if self.waiting == [turn for turn in ahead if self.is_alive(turn)]:
                 break
             if not self.waiting:
                 raise ValueError(f"the engine has {ahead[:3]} ahead, the naive exchange nothing")
-            kind, order_id = self.waiting[0]
-            if kind == "arm":
-                del self.waiting[0]
-                self.arm(order_id, self.entries.pop(order_id))
-                continue
-            order = self._order(order_id)
-            if self.trades_now(order.market_id):
-                del self.waiting[0]
-                self.fire(order)
-            else:
-                self.stay_armed(order.market_id)
+            self.take_turn(*self.waiting[0])
         self.orders = [order for order in self.orders if order.is_open()]
+
+    def take_turn(self, kind: str, order_id: int) -> None:
+        """Carry out the first piece of internal work."""
+        if kind == "arm":
+            del self.waiting[0]
+            self.arm(order_id, self.entries.pop(order_id))
+            return
+        order = self._order(order_id)
+        if self.trades_now(order.market_id):
+            del self.waiting[0]
+            self.fire(order)
+        else:
+            self.stay_armed(order.market_id)
 
     def expire(self, now: int) -> None:
         """Do what is due: orders that expire first, then one switch, then one market's phase."""
@@ -127,7 +131,8 @@ class NaiveExchange(NaiveGroups):
     def _order(self, order_id: int) -> NaiveOrder:
         return next(order for order in self.orders if order.order_id == order_id)
 
-    def _is_alive(self, turn: tuple[str, int]) -> bool:
+    def is_alive(self, turn: tuple[str, int]) -> bool:
+        """Tell whether a piece of internal work still does anything."""
         kind, order_id = turn
         if kind == "arm":
             return bool(self.children_of(order_id))

@@ -163,6 +163,13 @@ class NaiveAccounts:
         short = move.amount_atoms > self.available(source)
         return self._move(move, source, target, short=short, same=False)
 
+    def require_free(self, source: WalletKey, amount: int) -> None:
+        """Check that nothing depends on an amount that is there; on spot nothing does."""
+
+    def mark_of(self, market_id: int) -> int:
+        """Return the mark price, 0 when there is none; on spot it is the index."""
+        return self.index.get(market_id, 0)
+
     def _require_asset(self, asset_id: int) -> None:
         if asset_id not in self.assets:
             raise Refused(Code.ASSET_NOT_FOUND)
@@ -182,6 +189,7 @@ class NaiveAccounts:
             raise Refused(Code.INVALID_AMOUNT)
         if short:
             raise Refused(Code.INSUFFICIENT_BALANCE)
+        self.require_free(source, amount)
         if same:
             raise Refused(Code.SAME_WALLET)
         outside = source[0] == SystemAccount.EXTERNAL

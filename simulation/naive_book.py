@@ -9,6 +9,7 @@ code with it except the vocabulary of commands and events. Nothing here changes 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from exchange.core.enums import (
     FINAL_STATUSES,
@@ -109,6 +110,8 @@ class NaiveOrder:
     link: int = 0
     link_kind: LinkKind = LinkKind.NONE
     holds: bool = True
+    margined: bool = False
+    reduce_only: bool = False
 
     def is_open(self) -> bool:
         """Tell whether the order has not ended."""
@@ -156,8 +159,11 @@ class NaiveOrder:
 
         A buyer keeps the rest at its limit, or a conditional market buy at its cap, and the
         fee of that rest at the higher of both rates; fees of an order are rounded up once
-        over all its fills. The children of a bracket and one leg of an OCO keep nothing.
+        over all its fills. The children of a bracket and one leg of an OCO keep nothing, nor
+        does an order of a perpetual market.
         """
+        if self.margined:
+            return 0
         if not self.is_open() or self.status is OrderStatus.WAITING or not self.holds:
             return 0
         left = self.remaining + self.hidden
@@ -178,6 +184,25 @@ class Step:
     maker_prevented: int = 0
     taker_prevented: int = 0
     is_due: bool = False
+    lacks_margin: bool = False
+
+    def expires(self) -> EndReason:
+        """Return why the maker expires if nothing is filled or taken off."""
+        if self.is_due:
+            return EndReason.TIME_EXPIRED
+        return EndReason.INSUFFICIENT_MARGIN if self.lacks_margin else EndReason.SELF_TRADE
+
+
+class Judge(Protocol):
+    """What a perpetual market asks of makers while a taker is tried out."""
+
+    def offered(self, maker: NaiveOrder, shown: int) -> int:
+        """Return what a maker may give of what it shows, 0 to pass it by."""
+        ...
+
+    def affords(self, maker: NaiveOrder, quantity: int) -> bool:
+        """Let a maker trade; False if it cannot afford that."""
+        ...
 
 
 @dataclass
@@ -241,7 +266,7 @@ def affordable(run: DryRun, taker: NaiveOrder, price: int, lot: int) -> int:
     return fits * lot
 
 
-def dry_run(
+def dry_run(  # noqa: C901 - one walk through the book; each branch is a rule of it
     orders: list[NaiveOrder],
     taker: NaiveOrder,
     *,
@@ -250,6 +275,7 @@ def dry_run(
     now: int,
     reference: int = 0,
     band: int = 0,
+    judge: Judge | None = None,
 ) -> DryRun:
     """
     Walk the other side of the book without changing it.
@@ -268,6 +294,10 @@ def dry_run(
     while offers and (by_quote or run.remaining):
         offer = offers.pop(0)
         maker = offer.maker
+        if judge and not maker.is_due(now) and maker.account_id != taker.account_id:
+            offer.shown = judge.offered(maker, offer.shown)
+            if not offer.shown:
+                continue
         if _is_beyond(maker.price, cap, taker.side):
             run.stop = EndReason.PRICE_CAP
             break
@@ -290,6 +320,9 @@ def dry_run(
             run.stop = EndReason.CIRCUIT_BREAKER
             return run
         quantity = min(wanted, offer.shown)
+        if judge and not judge.affords(maker, quantity):
+            run.steps.append(Step(maker, lacks_margin=True))
+            continue
         _fill(run, taker, maker, quantity)
         if by_quote and quantity < offer.shown:
             # What is left buys no lot here; passing a better price by would be wrong.

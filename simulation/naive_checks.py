@@ -5,6 +5,7 @@ from __future__ import annotations
 from exchange.core import commands as c
 from exchange.core.enums import (
     LinkKind,
+    MarketKind,
     MarketStatus,
     OrderStatus,
     OrderType,
@@ -133,7 +134,7 @@ class NaiveChecks(NaiveAccounts):
         refuse_if(price % market.tick_atoms != 0, Code.TICK_SIZE)
         refuse_if(price < market.price_min_atoms, Code.PRICE_TOO_LOW)
         refuse_if(price > (market.price_max_atoms or AMOUNT_MAX), Code.PRICE_TOO_HIGH)
-        reference = self.index.get(order.market_id)
+        reference = self.mark_of(order.market_id)
         if reference and market.price_band_e8:
             cap = price_cap(order.side, reference, market.price_band_e8)
             outside = price > cap if order.side is Side.BUY else price < cap
@@ -183,7 +184,9 @@ class NaiveChecks(NaiveAccounts):
             refuse_if(conditional, Code.TRIGGER_PRICE_REQUIRED)
             refuse_if(order.time_in_force is TimeInForce.GTD, Code.EXPIRY_REQUIRED)
             return
-        refuse_if(special.reduce_only or special.close_position, Code.REDUCE_ONLY_NOT_POSSIBLE)
+        reduces = special.reduce_only or special.close_position
+        spot = market.kind is MarketKind.SPOT
+        refuse_if(reduces and spot, Code.REDUCE_ONLY_NOT_POSSIBLE)
         if conditional:
             self._require_trigger(order, special, market, waits=waits)
         dated = order.time_in_force is TimeInForce.GTD
@@ -234,6 +237,9 @@ class NaiveChecks(NaiveAccounts):
         refuse_if(wrong, Code.ICEBERG_DISPLAY)
         refuse_if(order.quantity_atoms > display * PARTS_MOST, Code.ICEBERG_PARTS)
 
+    def require_margin_terms(self, order: c.PlaceOrder) -> None:
+        """Check what only perpetual markets ask of an order."""
+
     def require_room(self, order: c.PlaceOrder, count: int) -> None:
         """Check the number of open orders of the account in the market."""
         open_now = sum(
@@ -276,6 +282,8 @@ class NaiveChecks(NaiveAccounts):
             reprice=special.reprice,
             price_protect=special.price_protect,
             link_kind=LinkKind.NONE,
+            margined=market.kind is MarketKind.PERPETUAL,
+            reduce_only=special.reduce_only,
         )
         if made.is_conditional():
             made.status = OrderStatus.UNTRIGGERED
@@ -312,7 +320,7 @@ class NaiveChecks(NaiveAccounts):
         if order.price:
             return order.price
         caps = [order.cap] if order.cap else []
-        index = self.index.get(order.market_id)
+        index = self.mark_of(order.market_id)
         best = self.best_opposite(order.market_id, order.side)
         if index and market.market_band_e8:
             caps.append(price_cap(order.side, index, market.market_band_e8))

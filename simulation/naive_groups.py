@@ -168,7 +168,7 @@ class NaiveGroups(NaiveMatching):
         if not filled or not self.hold_once(children):
             reason = EndReason.INSUFFICIENT_BALANCE if filled else EndReason.ENTRY_NOT_FILLED
             for child in children:
-                self._finish(child, OrderStatus.CANCELLED, reason)
+                self.finish(child, OrderStatus.CANCELLED, reason)
             return
         for child in children:
             child.since = self.tick()
@@ -189,7 +189,7 @@ class NaiveGroups(NaiveMatching):
                 for other in self.orders:
                     if other.link == child.link and other is not child:
                         other.holds = True
-                self._finish(child, OrderStatus.CANCELLED, EndReason.MARKET_NOT_TRADING)
+                self.finish(child, OrderStatus.CANCELLED, EndReason.MARKET_NOT_TRADING)
                 return
             self.end_other_leg(child)
             self.carry_out(child, self.plan(child, market), market)

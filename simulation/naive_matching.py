@@ -20,6 +20,7 @@ from simulation.naive_book import (
     MAY_REST,
     WITHOUT_PRICE,
     DryRun,
+    Judge,
     NaiveOrder,
     dry_run,
     rounded_up,
@@ -76,6 +77,7 @@ class NaiveMatching(NaiveSafeguards):
             now=self.now,
             reference=self.reference(market),
             band=market.safety.breaker_band_e8,
+            judge=self.judge(taker, market),
         )
         best = self.best_opposite(taker.market_id, taker.side)
         takes = taker.post_only and best is not None and taker.crosses(best)
@@ -84,6 +86,11 @@ class NaiveMatching(NaiveSafeguards):
         refuse_if(incomplete, Code.FOK_NOT_FILLABLE)
         refuse_if(run.spent and not run.filled, Code.QUANTITY_TOO_SMALL)
         return run
+
+    def judge(self, taker: NaiveOrder, market: c.ConfigureMarket) -> Judge | None:
+        """Return who judges makers; nobody on spot, where they hold what they need."""
+        del taker, market
+        return None
 
     def require_funds(self, taker: NaiveOrder, run: DryRun, market: c.ConfigureMarket) -> None:
         """Check that all of a limit order, or what a market one takes, can be paid for."""
@@ -105,11 +112,8 @@ class NaiveMatching(NaiveSafeguards):
             if step.filled:
                 self._trade(taker, maker, step.filled, market)
                 continue
-            if step.is_due:
-                self.end(maker, OrderStatus.EXPIRED, EndReason.TIME_EXPIRED)
-                continue
             if step.taker_prevented == 0:
-                self.end(maker, OrderStatus.EXPIRED, EndReason.SELF_TRADE)
+                self.end(maker, OrderStatus.EXPIRED, step.expires())
                 continue
             maker.remaining -= step.maker_prevented
             taker.remaining -= step.taker_prevented
@@ -124,11 +128,11 @@ class NaiveMatching(NaiveSafeguards):
             self.break_circuit(market)
         hard_stop = run.stop in _HARD_STOPS
         if run.stop is EndReason.NONE:
-            self._finish(taker, OrderStatus.FILLED, EndReason.NONE)
+            self.finish(taker, OrderStatus.FILLED, EndReason.NONE)
         elif hard_stop or taker.order_type in WITHOUT_PRICE:
-            self._finish(taker, OrderStatus.EXPIRED, run.stop)
+            self.finish(taker, OrderStatus.EXPIRED, run.stop)
         elif taker.time_in_force not in MAY_REST:
-            self._finish(taker, OrderStatus.EXPIRED, EndReason.IOC_REMAINDER)
+            self.finish(taker, OrderStatus.EXPIRED, EndReason.IOC_REMAINDER)
         else:
             self.rest(taker)
 
@@ -150,6 +154,20 @@ class NaiveMatching(NaiveSafeguards):
         self, taker: NaiveOrder, maker: NaiveOrder, quantity: int, market: c.ConfigureMarket
     ) -> None:
         self.end_other_leg(maker)
+        fees = self.charge(taker, maker, quantity)
+        self.exchange_assets(taker, maker, quantity, fees, market)
+        self.fills.append((maker.price, quantity, taker.order_id, maker.order_id, fees[0], fees[1]))
+        self._show_more(maker)
+        if maker.remaining == 0:
+            self.finish(maker, OrderStatus.FILLED, EndReason.NONE)
+        self.saw_fill(maker, quantity)
+        self.saw_trade(market, maker.price)
+        self.after_trade(taker, maker, market)
+        self.last[market.market_id] = maker.price
+        self.observe(market.market_id, maker.price, by_last=True)
+
+    def charge(self, taker: NaiveOrder, maker: NaiveOrder, quantity: int) -> tuple[int, int]:
+        """Fill both orders; return the fees of taker and maker, rounded up over an order."""
         notional = value_of(maker.price, quantity)
         fees = []
         for order, rate in ((taker, taker.taker_rate), (maker, maker.maker_rate)):
@@ -161,28 +179,37 @@ class NaiveMatching(NaiveSafeguards):
             if not order.quote_quantity:
                 order.remaining -= quantity
             order.status = OrderStatus.PARTIALLY_FILLED
+            fees.append(fee)
+        return fees[0], fees[1]
+
+    def exchange_assets(
+        self,
+        taker: NaiveOrder,
+        maker: NaiveOrder,
+        quantity: int,
+        fees: tuple[int, int],
+        market: c.ConfigureMarket,
+    ) -> None:
+        """Move base, quote and fees of a trade."""
+        notional = value_of(maker.price, quantity)
+        for order, fee in zip((taker, maker), fees, strict=True):
             sign = 1 if order.side is Side.BUY else -1
             self.add(order.account_id, market.base_asset_id, sign * quantity)
             self.add(order.account_id, market.quote_asset_id, -sign * notional - fee)
-            fees.append(fee)
         self.add(SystemAccount.FEES, market.quote_asset_id, sum(fees))
-        self.fills.append((maker.price, quantity, taker.order_id, maker.order_id, fees[0], fees[1]))
-        self._show_more(maker)
-        if maker.remaining == 0:
-            self._finish(maker, OrderStatus.FILLED, EndReason.NONE)
-        self.saw_fill(maker, quantity)
-        self.saw_trade(market, maker.price)
-        self.last[market.market_id] = maker.price
-        self.observe(market.market_id, maker.price, by_last=True)
+
+    def after_trade(self, taker: NaiveOrder, maker: NaiveOrder, market: c.ConfigureMarket) -> None:
+        """Do what else follows from a trade; on spot nothing does."""
 
     # -- ending -----------------------------------------------------------------------
 
     def end(self, order: NaiveOrder, status: OrderStatus, reason: EndReason) -> None:
         """End an order; the other leg of its OCO ends with it."""
-        self._finish(order, status, reason)
+        self.finish(order, status, reason)
         self.end_other_leg(order)
 
-    def _finish(self, order: NaiveOrder, status: OrderStatus, reason: EndReason) -> None:
+    def finish(self, order: NaiveOrder, status: OrderStatus, reason: EndReason) -> None:
+        """End an order alone."""
         order.status = status
         order.reason = reason
         self.ended.append(order)
@@ -197,7 +224,7 @@ class NaiveMatching(NaiveSafeguards):
             return
         for other in self.orders:
             if other.link == order.link and other is not order and other.is_open():
-                self._finish(other, OrderStatus.CANCELLED, EndReason.LINKED_ORDER)
+                self.finish(other, OrderStatus.CANCELLED, EndReason.LINKED_ORDER)
 
     def expire_due(self) -> None:
         """End the orders whose time is over, the earliest first."""
@@ -271,6 +298,6 @@ class NaiveMatching(NaiveSafeguards):
         try:
             run = self.plan(order, market)
         except Refused as refused:
-            self._finish(order, OrderStatus.EXPIRED, _FAILED_TO_TAKE[refused.code])
+            self.finish(order, OrderStatus.EXPIRED, _FAILED_TO_TAKE[refused.code])
             return
         self.carry_out(order, run, market)

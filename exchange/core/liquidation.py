@@ -138,6 +138,8 @@ def _is_unhealthy(memory: Memory, account: Account, position: Position) -> bool:
 def _liquidate(memory: Memory, scope: Scope, events: list[AnyEvent]) -> bool:
     """Go through the ladder with one scope; False if it goes on in the next step."""
     account = memory.ledger.accounts[scope[0]]
+    if not _unhealthy_positions(memory, account, scope):
+        return _release(memory, scope)
     for position in positions_of(memory, scope):
         # Funding that is under way comes first, so that it is not left to the fund.
         settle_when_touched(memory, memory.markets[position.market_id], position, events)

@@ -109,7 +109,7 @@ def _post_side(
     for number, (quantity, quote) in enumerate(parts, start=1):
         # What closes bears its share of the fee before it becomes history.
         is_last = number == len(parts)
-        fee = fee_left if is_last else fee_atoms * quote // trade.quote_atoms
+        fee = fee_left if is_last else fee_atoms * quantity // trade.quantity_atoms
         fee_left -= fee
         gain += _apply(
             memory, contract, position, trade, side, quantity, quote, fee, reason, events

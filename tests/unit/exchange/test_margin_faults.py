@@ -23,7 +23,7 @@ from exchange.core.enums import (
     TriggerType,
     WalletKind,
 )
-from exchange.core.events import LiquidationStepped
+from exchange.core.events import LiquidationStepped, PositionClosed
 from exchange.core.rejects import Code
 from tests.support.engine import ALICE, BOB, CAROL, USDT, units
 from tests.support.perpetual import PERP, PerpetualBench
@@ -173,3 +173,24 @@ class TestSettlement:
 
         assert bench.exchange.image().orders == []
         assert EndReason.MARKET_SETTLED in bench.ended(events).values()
+
+
+class TestFees:
+    def test_belong_to_the_position_that_paid_them(self) -> None:
+        bench = PerpetualBench.opened(ALICE, BOB)
+        bench.trade(ALICE, BOB, "0.3", "60000")
+        bench.ok(bench.order(BOB, Side.BUY, "0.5", "60000"))
+
+        closed = [
+            event
+            for event in bench.ok(bench.order(ALICE, Side.SELL, "0.5", "60000")).events
+            if isinstance(event, PositionClosed)
+        ]
+
+        # Taker both times for Alice: 7.2 for 0.3, then 12 of which 0.3 / 0.5 close.
+        assert {event.account_id: event.fee_atoms for event in closed} == {
+            ALICE: units("14.4"),
+            BOB: units("7.2"),
+        }
+        assert bench.position(ALICE).fee_atoms == units("4.8")
+        assert bench.position(BOB).fee_atoms == units("2.4")
