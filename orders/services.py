@@ -21,11 +21,15 @@ from exchange.core.commands import (
 from exchange.core.events import OrderChanged, Outcome, TradeExecuted
 from exchange.core.memory import CANCELS_PER_STEP
 from exchange.core.rejects import MESSAGES, Code
+from exchange.errors import StatusUnknown
 from orders import selectors
 from orders.types import CancelledOrders, OrderFailure, OrderGroup, OrderResult
 
 OrderCommand = PlaceOrder | PlaceLinkedOrders | AmendOrder | CancelOrder | CancelAllOrders
 Parsed = TypeVar("Parsed", PlaceOrder, AmendOrder, CancelOrder)
+
+# Fills that an order shows when its own command's are not known: the most of one command.
+LOGGED_FILLS_MAX = 500
 
 ORDER_NOT_OPEN = "ORDER_NOT_OPEN"
 ORDER_NOT_OPEN_MESSAGE = "The order has ended, or is being carried out, and cannot change."
@@ -90,6 +94,9 @@ def group_result(outcome: Outcome, *, command: PlaceLinkedOrders) -> OrderGroup:
             orders=[OrderResult(order=order, repeated=True) for order in orders],
             repeated=True,
         )
+    if not outcome.events:
+        found = [_from_rows(command.account_id, order_id) for order_id in order_ids]
+        return OrderGroup(group_id=group_id, orders=found)
     trades = [event for event in outcome.events if type(event) is TradeExecuted]
     return OrderGroup(
         group_id=group_id,
@@ -240,6 +247,8 @@ def placed_result(outcome: Outcome, *, account_id: int) -> OrderResult:
         if order is None:
             raise _id_taken()
         return OrderResult(order=order, repeated=True)
+    if not outcome.events:
+        return _from_rows(account_id, outcome.reference_id)
     return OrderResult(
         order=_last_state(outcome.events, outcome.reference_id),
         fills=[event for event in outcome.events if type(event) is TradeExecuted],
@@ -256,10 +265,28 @@ def changed_result(outcome: Outcome, *, command: CancelOrder | AmendOrder) -> Or
     if outcome.code in (Code.ORDER_NOT_FOUND, Code.ACCOUNT_NOT_FOUND):
         raise _why_not_changed(command)
     raise_for_outcome(outcome)
+    if not outcome.events:
+        return _from_rows(command.account_id, outcome.reference_id)
     return OrderResult(
         order=_last_state(outcome.events, outcome.reference_id),
         fills=[event for event in outcome.events if type(event) is TradeExecuted],
     )
+
+
+def _from_rows(account_id: int, order_id: int) -> OrderResult:
+    """
+    Return an order as it now is, when only the command log knew that it was changed.
+
+    Raises:
+        ApiError: 504 ``STATUS_UNKNOWN`` if the order, ended without a fill, is kept no more.
+    """
+    order = selectors.order_of(account_id, order_id)
+    if order is None:
+        raise ApiError(StatusUnknown.code, StatusUnknown.message, StatusUnknown.http_status)
+    if not order.filled_atoms:
+        return OrderResult(order=order)
+    page = selectors.fills_of_order(account_id, order=order, limit=LOGGED_FILLS_MAX)
+    return OrderResult(order=order, fills=page.trades[::-1])
 
 
 def _id_taken() -> ApiError:
@@ -297,8 +324,14 @@ def account_healed(
 
 
 def needs_rows(outcome: Outcome) -> bool:
-    """Return whether saying what an outcome means reads the database."""
-    return outcome.repeated or outcome.code in (Code.ORDER_NOT_FOUND, Code.ACCOUNT_NOT_FOUND)
+    """
+    Return whether saying what an outcome means reads the database.
+
+    One that the command log knew, after its answer was lost, comes without events.
+    """
+    from_log = outcome.code == Code.OK and outcome.reference_id > 0 and not outcome.events
+    missing = outcome.code in (Code.ORDER_NOT_FOUND, Code.ACCOUNT_NOT_FOUND)
+    return outcome.repeated or from_log or missing
 
 
 def _send(commands: Sequence[OrderCommand], request_id: str) -> list[Outcome]:

@@ -1,0 +1,111 @@
+"""An answer that was lost on its way: the command log knows it, without its events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from exchange import gateway
+from exchange.core.events import Outcome
+from exchange.core.rejects import Code
+from orders import services
+from tests.support.trading import Trader
+
+pytestmark = pytest.mark.integration
+
+BUY = {"symbol": "BTC-USDT", "side": "buy", "type": "limit", "quantity": "0.1", "price": "50000"}
+
+
+@pytest.fixture
+def lose_answers(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Let every outcome from now on be what the command log keeps of it."""
+
+    def lose() -> None:
+        submit, submit_many = gateway.submit, gateway.submit_many
+
+        def logged(outcome: Outcome) -> Outcome:
+            return msgspec.structs.replace(outcome, events=())
+
+        monkeypatch.setattr(gateway, "submit", lambda *args, **kw: logged(submit(*args, **kw)))
+        monkeypatch.setattr(
+            gateway,
+            "submit_many",
+            lambda *args, **kw: [logged(outcome) for outcome in submit_many(*args, **kw)],
+        )
+
+    return lose
+
+
+def test_a_placed_order_is_shown_as_it_is_with_its_fills(
+    alice: Trader, bob: Trader, lose_answers: Callable[[], None]
+) -> None:
+    bob.placed(side="sell", quantity="0.03", price="49000")
+    bob.placed(side="sell", quantity="0.03", price="49500")
+    lose_answers()
+
+    placed = alice.placed()
+
+    assert (placed["status"], placed["filled_quantity"]) == (
+        "partially_filled",
+        "0.06000",
+    )
+    assert [fill["price"] for fill in placed["fills"]] == ["49000.00", "49500.00"]
+    detail = alice.api.get(f"/api/orders/{placed['id']}").json()
+    assert {name: detail[name] for name in placed if name != "fills"} == {
+        name: value for name, value in placed.items() if name != "fills"
+    }
+
+
+def test_changes_are_shown_as_they_left_the_order(
+    alice: Trader, lose_answers: Callable[[], None]
+) -> None:
+    order_id = alice.placed(price="40000")["id"]
+    lose_answers()
+
+    amended = alice.api.put(f"/api/orders/{order_id}", {"price": "41000"})
+    cancelled = alice.api.delete(f"/api/orders/{order_id}")
+    again = alice.api.delete(f"/api/orders/{order_id}")
+
+    assert (amended.status_code, amended.json()["price"]) == (200, "41000.00")
+    assert (cancelled.status_code, cancelled.json()["status"]) == (200, "cancelled")
+    assert (again.status_code, again.json()["error"]["code"]) == (422, "ORDER_NOT_OPEN")
+
+
+def test_batches_and_groups_are_shown_too(alice: Trader, lose_answers: Callable[[], None]) -> None:
+    lose_answers()
+
+    batch = alice.api.post("/api/orders/batch", {"orders": [BUY, {**BUY, "quantity": "99999"}]})
+    legs = {
+        "take_profit": {"type": "limit", "price": "55000"},
+        "stop_loss": {"type": "stop_loss", "trigger_price": "45000"},
+    }
+    group = alice.api.post(
+        "/api/orders/oco", {"symbol": "BTC-USDT", "side": "sell", "quantity": "0.1", **legs}
+    )
+
+    first, second = batch.json()["results"]
+    assert (first["status"], first["order"]["status"], first["order"]["fills"]) == (201, "open", [])
+    assert second["status"] == 422
+    assert group.status_code == 201
+    assert [order["type"] for order in group.json()["orders"]] == ["limit", "stop_loss"]
+
+
+def test_an_order_that_is_kept_no_more_is_unknown(
+    alice: Trader, lose_answers: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose_answers()
+    monkeypatch.setattr(services.selectors, "order_of", lambda *_: None)
+
+    answer = alice.place()
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "STATUS_UNKNOWN")
+
+
+def test_what_needs_rows_is_told_apart() -> None:
+    outcome = Outcome(Code.OK, 7, ())
+
+    assert services.needs_rows(outcome)
+    assert not services.needs_rows(msgspec.structs.replace(outcome, reference_id=0))
+    assert services.needs_rows(msgspec.structs.replace(outcome, code=Code.ORDER_NOT_FOUND))
