@@ -51,6 +51,11 @@ class MarketInfo:
     status_cause: StatusCause = StatusCause.NONE
     status_until_ms: int = 0
 
+    @property
+    def index_symbol(self) -> str:
+        """Name of the index that the market goes by: a perpetual has its pair's."""
+        return self.symbol.removesuffix("-PERP")
+
     def price_text(self, atoms: int) -> str:
         """Return a price as text with the market's decimals."""
         return format_atoms(atoms, self.price_decimals)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from exchange.core.units import RATE_ONE
 from markets.enums import PriceState, SourceStatus
 from markets.feeds.catalogue import TETHER_USD, Instrument, Leg
-from markets.feeds.index import IndexValue, combine, to_tether_atoms, to_usd_atoms
-from markets.feeds.validate import RawQuote, Track
+from markets.feeds.index import QUORUM, IndexValue, combine, to_tether_atoms, to_usd_atoms
+from markets.feeds.validate import CONFIRM_RATE_E8, RawQuote, Track, within_rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,22 +88,53 @@ class IndexEngine:
             price = _in_market_currency(raw, leg, rate)
             if price is not None:
                 prices[source] = price
-        value = combine(prices, instrument.weights)
+        alone = self._alone(instrument, prices)
+        trusted = {source: price for source, price in prices.items() if source not in alone}
+        value = combine(trusted, instrument.weights)
         return IndexView(
             symbol=instrument.symbol,
             price_atoms=value.price_atoms,
             state=value.state,
             sources=tuple(
-                self._source_view(source, leg, prices.get(source), value, now_ms)
+                self._source_view(
+                    source, leg, prices.get(source), value, now_ms, is_alone=source in alone
+                )
                 for source, leg in instrument.legs.items()
             ),
         )
 
+    def _alone(self, instrument: Instrument, prices: dict[str, int]) -> set[str]:
+        """
+        Return the sources whose unconfirmed price all others contradict, at least two of them.
+
+        Such is a price that was the first there was, before anybody could confirm it.
+        """
+        return {
+            source
+            for source, price in prices.items()
+            if len(prices) > QUORUM
+            and not self._tracks[source, instrument.legs[source].pair].is_confirmed
+            and not any(
+                within_rate(price, other, CONFIRM_RATE_E8)
+                for name, other in prices.items()
+                if name != source
+            )
+        }
+
     def _source_view(
-        self, source: str, leg: Leg, price: int | None, value: IndexValue, now_ms: int
+        self,
+        source: str,
+        leg: Leg,
+        price: int | None,
+        value: IndexValue,
+        now_ms: int,
+        *,
+        is_alone: bool,
     ) -> SourceView:
         track = self._tracks[source, leg.pair]
         status, reason = track.status, track.reason
+        if is_alone:
+            status, reason = SourceStatus.UNCONFIRMED, "AWAY_FROM_OTHERS"
         if status is SourceStatus.OK and price is None:
             fresh = track.fresh_price_atoms(now_ms) is not None
             status, reason = SourceStatus.STALE, "NO_USDT_RATE" if fresh else "STALE"
@@ -128,16 +159,16 @@ class IndexEngine:
             for other, leg in instrument.legs.items():
                 if other == source:
                     continue
-                latest = self._tracks[other, leg.pair].latest_price_atoms(now_ms)
-                price = _in_market_currency(latest, leg, rate)
-                if price is not None and own.in_usd:
-                    price = (
-                        None
-                        if rate is None
-                        else to_usd_atoms(tether_price_atoms=price, tether_usd_atoms=rate)
-                    )
-                if price is not None:
-                    peers.append(price)
+                track = self._tracks[other, leg.pair]
+                # Both what it last was and what it may be moving to.
+                for known in {track.fresh_price_atoms(now_ms), track.latest_price_atoms(now_ms)}:
+                    price = _in_market_currency(known, leg, rate)
+                    if price is not None and own.in_usd and rate is not None:
+                        price = to_usd_atoms(tether_price_atoms=price, tether_usd_atoms=rate)
+                    elif own.in_usd:
+                        price = None
+                    if price is not None:
+                        peers.append(price)
         return peers
 
 

@@ -15,7 +15,7 @@ import structlog
 from common import redis as redis_clients
 from exchange import gateway
 from exchange.core.commands import AnyCommand, SetMarketStatus, UpdateIndexPrices
-from exchange.core.enums import Lane, MarketStatus, StatusCause
+from exchange.core.enums import Lane, MarketKind, MarketStatus, StatusCause
 from exchange.core.events import Outcome
 from exchange.core.rejects import Code
 from markets import selectors
@@ -45,6 +45,10 @@ LIVE_NOTE = "Median of live Binance, Coinbase and Kraken prices."
 
 _STREAM = "feed"
 _BEAT = "beat"
+
+
+# A market, and the index that it goes by.
+FedMarket = tuple[MarketInfo, IndexView]
 
 
 class Feed(Protocol):
@@ -89,6 +93,16 @@ def feed_for(chosen: ChosenFeed) -> Feed:
     return PolledFeed()
 
 
+def _fed(views: list[IndexView]) -> list[FedMarket]:
+    """Return every listed market with its index: a pair's spot market and its perpetual."""
+    by_symbol = {view.symbol: view for view in views}
+    return [
+        (market, by_symbol[market.index_symbol])
+        for market in selectors.markets_all()
+        if market.index_symbol in by_symbol
+    ]
+
+
 class FeedService:
     """Turns a feed's views into commands and published state; one per process."""
 
@@ -131,16 +145,15 @@ class FeedService:
         """
         views = self.feed.views(wall_clock_ms() if now_ms is None else now_ms)
         now = wall_clock_ms() if now_ms is None else now_ms
-        market_ids = {market.symbol: market.market_id for market in selectors.markets_all()}
-        listed = [view for view in views if view.symbol in market_ids]
-        self._submit_prices(listed, market_ids)
-        self._publish(listed, market_ids, now)
-        self._halt_or_resume(listed, market_ids, now)
+        fed = _fed(views)
+        self._submit_prices(fed)
+        self._publish(fed, now)
+        self._halt_or_resume(fed, now)
         self._bars.take(
-            {market_ids[view.symbol]: view.price_atoms for view in listed if view.price_atoms},
+            {market.market_id: view.price_atoms for market, view in fed if view.price_atoms},
             now,
         )
-        return listed
+        return list({view.symbol: view for _, view in fed}.values())
 
     def publish_depth(self, now_ms: int) -> None:
         """Publish the recorded depth of every replayed market; nothing with live prices."""
@@ -153,24 +166,37 @@ class FeedService:
             )
         pipe.execute()
 
-    def _submit_prices(self, views: list[IndexView], market_ids: dict[str, int]) -> None:
-        prices = tuple(
-            (market_ids[view.symbol], view.price_atoms) for view in views if view.price_atoms
-        )
-        if prices:
-            self._submit(UpdateIndexPrices(prices=prices), "index prices")
+    def _submit_prices(self, fed: list[FedMarket]) -> None:
+        """
+        Set index prices; of perpetual markets also say which are in doubt.
 
-    def _publish(self, views: list[IndexView], market_ids: dict[str, int], now_ms: int) -> None:
+        A perpetual judges positions by its price, so the exchange itself decides there what
+        a doubtful one still allows; a spot market without a price is halted from here.
+        """
+        prices = tuple(
+            (market.market_id, view.price_atoms) for market, view in fed if view.price_atoms
+        )
+        doubtful: dict[PriceState, list[int]] = {}
+        for market, view in fed:
+            if market.kind is MarketKind.PERPETUAL:
+                doubtful.setdefault(view.state, []).append(market.market_id)
+        degraded = tuple(doubtful.get(PriceState.DEGRADED, ()))
+        missing = tuple(doubtful.get(PriceState.HALTED, ()))
+        if prices or degraded or missing:
+            command = UpdateIndexPrices(prices=prices, degraded=degraded, missing=missing)
+            self._submit(command, "index prices")
+
+    def _publish(self, fed: list[FedMarket], now_ms: int) -> None:
         replayed = self.mode is FeedMode.REPLAY
         pipe = self._redis.pipeline(transaction=False)
-        for view in views:
+        for market, view in fed:
             state = {
                 "index_state": view.state.value,
                 "index_source": "replay" if replayed else "live",
                 "index_time": now_ms,
             }
             pipe.set(
-                keys.index_key(market_ids[view.symbol]),
+                keys.index_key(market.market_id),
                 msgspec.json.encode(state),
                 px=HEALTH_TTL_MS,
             )
@@ -181,20 +207,19 @@ class FeedService:
                 holder=self.holder,
                 time_ms=now_ms,
                 note=REPLAY_NOTE if replayed else LIVE_NOTE,
-                views=views,
+                views=list({view.symbol: view for _, view in fed}.values()),
             ),
             px=HEALTH_TTL_MS,
         )
         pipe.execute()
 
-    def _halt_or_resume(
-        self, views: list[IndexView], market_ids: dict[str, int], now_ms: int
-    ) -> None:
-        """Halt markets whose price is gone and open again those that the feed halted."""
+    def _halt_or_resume(self, fed: list[FedMarket], now_ms: int) -> None:
+        """Halt spot markets whose price is gone and open again those that the feed halted."""
         halted = {int(raw) for raw in self._redis.smembers(keys.halted_key())}
-        for view in views:
-            market_id = market_ids[view.symbol]
-            market = selectors.market_by_id(market_id)
+        for market, view in fed:
+            if market.kind is MarketKind.PERPETUAL:
+                continue
+            market_id = market.market_id
             if view.state is not PriceState.HALTED:
                 self._missing_since.pop(market_id, None)
                 if market_id in halted:

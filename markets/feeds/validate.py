@@ -120,7 +120,9 @@ class Track:
     """
     One source's quotes of one pair, in the order in which they were accepted.
 
-    ``accepted`` is the last good quote, ``pending`` a jump that waits for confirmation.
+    ``accepted`` is the last good quote, ``pending`` one that waits for confirmation: a jump, or
+    a price away from all other sources. ``is_confirmed`` says that another source, or three
+    samples, stand behind the accepted one; ``is_apart`` that it was the samples alone.
     """
 
     def __init__(self) -> None:
@@ -128,6 +130,8 @@ class Track:
         self.accepted: Quote | None = None
         self.pending: Quote | None = None
         self.pending_count = 0
+        self.is_confirmed = False
+        self.is_apart = False
         self.status = SourceStatus.UNAVAILABLE
         self.reason = "NO_ANSWER_YET"
 
@@ -151,11 +155,15 @@ class Track:
         if quote == self.accepted:
             self.status, self.reason = SourceStatus.OK, ""
             return
-        if self._is_plausible(quote) or self._is_confirmed(quote, peer_prices_atoms):
-            self.accepted, self.pending, self.pending_count = quote, None, 0
-            self.status, self.reason = SourceStatus.OK, ""
+        if any(within_rate(quote.price_atoms, peer, CONFIRM_RATE_E8) for peer in peer_prices_atoms):
+            self._accept(quote, confirmed=True, apart=False)
+        elif self.accepted is None or (not peer_prices_atoms and self._is_plausible(quote)):
+            self._accept(quote, confirmed=False, apart=False)
+        elif self._goes_on_apart(quote) or self._is_repeated(quote):
+            self._accept(quote, confirmed=True, apart=bool(peer_prices_atoms))
         else:
-            self.status, self.reason = SourceStatus.UNCONFIRMED, "JUMP"
+            self.status = SourceStatus.UNCONFIRMED
+            self.reason = "JUMP" if not self._is_plausible(quote) else "AWAY_FROM_OTHERS"
 
     def fail(self, reason: str) -> None:
         """Note that the source gave no answer."""
@@ -192,9 +200,21 @@ class Track:
         seconds = min(max(elapsed_s, 1), JUMP_SECONDS_MAX)
         return within_rate(quote.price_atoms, self.accepted.price_atoms, JUMP_RATE_E8 * seconds)
 
-    def _is_confirmed(self, quote: Quote, peer_prices_atoms: list[int]) -> bool:
-        if any(within_rate(quote.price_atoms, peer, CONFIRM_RATE_E8) for peer in peer_prices_atoms):
-            return True
+    def _accept(self, quote: Quote, *, confirmed: bool, apart: bool) -> None:
+        self.accepted, self.pending, self.pending_count = quote, None, 0
+        self.is_confirmed, self.is_apart = confirmed, apart
+        self.status, self.reason = SourceStatus.OK, ""
+
+    def _goes_on_apart(self, quote: Quote) -> bool:
+        """Tell whether a quote stays where its source has been, away from all others."""
+        return (
+            self.is_apart
+            and self.accepted is not None
+            and within_rate(quote.price_atoms, self.accepted.price_atoms, CONFIRM_RATE_E8)
+        )
+
+    def _is_repeated(self, quote: Quote) -> bool:
+        """Count a quote as one more sample of what is pending; tell whether it is enough."""
         near = self.pending is not None and within_rate(
             quote.price_atoms, self.pending.price_atoms, CONFIRM_RATE_E8
         )

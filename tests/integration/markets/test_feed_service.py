@@ -6,7 +6,10 @@ import msgspec
 import pytest
 import redis as redis_module
 
+from exchange import gateway
+from exchange.core.commands import AnyCommand, SetMarketStatus, UpdateIndexPrices
 from exchange.core.enums import MarketStatus
+from exchange.core.events import Outcome
 from exchange.core.units import ATOMS
 from markets import selectors
 from markets.candles import MINUTE_MS
@@ -20,6 +23,7 @@ from markets.feeds.service import HALT_AFTER_MS, HOLD_MS, FeedService, feed_for
 from markets.models import Candle, IndexPrice
 from markets.seed import market_seed
 from tests.support.exchange import ExchangeHarness
+from tests.support.perpetual import contract, perpetual_market
 
 pytestmark = pytest.mark.django_db
 
@@ -91,8 +95,6 @@ class TestTurn:
     def test_does_not_open_a_market_that_an_operator_halted(
         self, exchange: ExchangeHarness, live_redis: redis_module.Redis
     ) -> None:
-        from exchange.core.commands import SetMarketStatus
-
         exchange.configure(SetMarketStatus(1, MarketStatus.HALTED, "maintenance", "operator"))
         selectors.cache_clear()
         service = FeedService(
@@ -106,7 +108,6 @@ class TestTurn:
     def test_does_not_open_a_market_that_its_circuit_breaker_halted(
         self, exchange: ExchangeHarness, live_redis: redis_module.Redis
     ) -> None:
-        from exchange.core.commands import SetMarketStatus
         from exchange.core.enums import StatusCause
 
         halt = SetMarketStatus(1, MarketStatus.HALTED, cause=StatusCause.CIRCUIT_BREAKER)
@@ -141,6 +142,79 @@ class TestTurn:
             60_900 * ATOMS,
             60_900 * ATOMS,
         ]
+
+
+class TestPerpetual:
+    """A perpetual goes by the index of its pair, and is told how far to believe it."""
+
+    @pytest.fixture
+    def sent(self, monkeypatch: pytest.MonkeyPatch) -> list[UpdateIndexPrices]:
+        commands: list[UpdateIndexPrices] = []
+        submit = gateway.submit
+
+        def note(command: AnyCommand, **options: Any) -> Outcome:
+            if isinstance(command, UpdateIndexPrices):
+                commands.append(command)
+            return submit(command, **options)
+
+        monkeypatch.setattr(gateway, "submit", note)
+        return commands
+
+    @pytest.fixture
+    def perpetual(self, exchange: ExchangeHarness) -> int:
+        market_id = 77
+        exchange.configure(
+            perpetual_market(market_id=market_id, base_asset_id=2, quote_asset_id=1),
+            contract(market_id=market_id),
+            SetMarketStatus(market_id, MarketStatus.TRADING),
+        )
+        selectors.cache_clear()
+        return market_id
+
+    @pytest.mark.parametrize(
+        ("price", "state", "expected"),
+        [
+            (61_000, PriceState.LIVE, ((1, 77), (), ())),
+            (61_000, PriceState.REPLAY, ((1, 77), (), ())),
+            (61_000, PriceState.DEGRADED, ((1, 77), (77,), ())),
+            (None, PriceState.DEGRADED, ((), (77,), ())),
+            (None, PriceState.HALTED, ((), (), (77,))),
+        ],
+    )
+    def test_is_fed_with_its_quality(
+        self,
+        live_redis: redis_module.Redis,
+        perpetual: int,
+        sent: list[UpdateIndexPrices],
+        price: int | None,
+        state: PriceState,
+        expected: tuple[tuple[int, ...], ...],
+    ) -> None:
+        feed = ScriptedFeed(price and price * ATOMS, state)
+
+        FeedService(feed, FeedMode.LIVE, streaming=True).turn(START_MS)
+
+        (command,) = sent
+        markets = tuple(market_id for market_id, _ in command.prices)
+        assert (markets, command.degraded, command.missing) == expected
+
+    def test_is_not_halted_from_here(self, live_redis: redis_module.Redis, perpetual: int) -> None:
+        service = FeedService(ScriptedFeed(None, PriceState.HALTED), FeedMode.LIVE, streaming=True)
+
+        service.turn(START_MS)
+        service.turn(START_MS + HALT_AFTER_MS)
+
+        assert selectors.market_by_id(1).status is MarketStatus.HALTED
+        assert selectors.market_by_id(perpetual).status is MarketStatus.TRADING
+
+    def test_shows_the_state_of_its_index(
+        self, live_redis: redis_module.Redis, perpetual: int
+    ) -> None:
+        feed = ScriptedFeed(61_000 * ATOMS, PriceState.LIVE)
+
+        FeedService(feed, FeedMode.LIVE, streaming=True).turn(START_MS)
+
+        assert live_redis.get(keys.index_key(perpetual)) == live_redis.get(keys.index_key(1))
 
 
 class TestHold:

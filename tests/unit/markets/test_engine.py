@@ -187,3 +187,66 @@ class TestCatalogue:
         say(engine, "coinbase", ETH_BTC="0.043")
 
         assert index(engine).price_atoms == 4_300_000
+
+
+class TestAwayFromOthers:
+    """One source's tick more than 2 % off the others counts only once it is confirmed."""
+
+    @pytest.mark.parametrize("price", ["61500", "58500"])
+    def test_a_tick_within_the_jump_rate_moves_nothing_while_unconfirmed(
+        self, engine: IndexEngine, price: str
+    ) -> None:
+        all_say(engine, "60000")
+
+        say(engine, "binance", at=NOW + 1_000, BTC_USDT=price)
+
+        view = index(engine, NOW + 1_000)
+        assert (view.price_atoms, view.state) == (60_000 * ATOMS, PriceState.LIVE)
+        assert (view.sources[0].status, view.sources[0].reason) == (
+            SourceStatus.UNCONFIRMED,
+            "AWAY_FROM_OTHERS",
+        )
+
+    def test_counts_clipped_after_three_samples_and_goes_on_so(self, engine: IndexEngine) -> None:
+        all_say(engine, "60000")
+        for second in (1, 2, 3):
+            say(engine, "binance", at=NOW + second * 1_000, BTC_USDT=f"6150{second}")
+        third = index(engine, NOW + 3_000)
+
+        say(engine, "binance", at=NOW + 4_000, BTC_USDT="61600")
+
+        # The median and a third of 2 %.
+        assert third.price_atoms == 60_400 * ATOMS
+        assert index(engine, NOW + 4_000).sources[0].status is SourceStatus.OK
+
+    def test_another_source_confirms_at_once(self, engine: IndexEngine) -> None:
+        all_say(engine, "60000")
+        later = NOW + 1_000
+
+        say(engine, "binance", at=later, BTC_USDT="58200")
+        say(engine, "kraken", at=later, BTC_USDT="58250", USDT_USD="1")
+        say(engine, "binance", at=later + 1_000, BTC_USDT="58210")
+
+        assert index(engine, later + 1_000).sources[0].status is SourceStatus.OK
+
+    def test_a_glitch_of_one_of_two_does_not_silence_the_other(self, engine: IndexEngine) -> None:
+        say(engine, "kraken", BTC_USDT="60000", USDT_USD="1")
+        say(engine, "binance", BTC_USDT="60000")
+        say(engine, "binance", at=NOW + 1_000, BTC_USDT="78000")
+
+        say(engine, "kraken", at=NOW + 2_000, BTC_USDT="60010", USDT_USD="1")
+
+        view = index(engine, NOW + 2_000)
+        assert (view.price_atoms, view.state) == (60_005 * ATOMS, PriceState.LIVE)
+
+    def test_the_first_price_there_is_counts_no_longer_when_all_others_contradict_it(
+        self, engine: IndexEngine
+    ) -> None:
+        say(engine, "binance", BTC_USDT="66000")
+        say(engine, "kraken", BTC_USDT="60000", USDT_USD="1")
+        say(engine, "coinbase", BTC_USD="60010", USDT_USD="1")
+
+        view = index(engine)
+
+        assert (view.price_atoms, view.state) == (60_005 * ATOMS, PriceState.LIVE)
+        assert view.sources[0].reason == "AWAY_FROM_OTHERS"
