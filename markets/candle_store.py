@@ -87,15 +87,15 @@ def candles_forget() -> None:
         CandleProgress.objects.filter(id=_PROGRESS_ID).delete()
 
 
-def index_minutes_store(market_id: int, minutes: Iterable[Bar]) -> int:
-    """Store finished minutes of an index price; minutes already stored are left alone."""
+def price_minutes_store(market_id: int, source: CandleSource, minutes: Iterable[Bar]) -> int:
+    """Store finished minutes of an index or mark price; those stored already are left alone."""
     minutes = list(minutes)
-    series = Series(market_id, CandleSource.INDEX, Interval.ONE_MINUTE)
+    series = Series(market_id, source, Interval.ONE_MINUTE)
     with atomic():
         keys = [series.key(bar.open_ms) for bar in minutes]
         stored = set(Candle.objects.filter(id__in=keys).values_list("id", flat=True))
         new = [bar for bar, key in zip(minutes, keys, strict=True) if key not in stored]
-        _add(market_id, CandleSource.INDEX, new)
+        _add(market_id, source, new)
     return len(new)
 
 

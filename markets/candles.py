@@ -15,12 +15,13 @@ from markets.enums import INTERVAL_MS, CandleSource, Interval
 
 MINUTE_MS = 60_000
 
-# Layout of a candle's key, from the lowest bit: minute since 1970, interval, source, market.
-# 32 + 3 + 1 + 20 bits stay below 2^56.
+# Layout of a candle's key, from the lowest bit: minute since 1970, interval, source's low bit,
+# market, source's high bit. 32 + 3 + 1 + 20 + 1 bits stay below 2^57.
 _MINUTE_BITS = 32
 _INTERVAL_BITS = 3
 _SOURCE_BITS = 1
-_MARKET_MAX = 2**20 - 1
+_MARKET_BITS = 20
+_MARKET_MAX = 2**_MARKET_BITS - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,8 @@ class Series:
             raise ValueError(f"expected a whole minute, was {open_ms}")
         if not 0 < self.market_id <= _MARKET_MAX:
             raise ValueError(f"expected a market id up to {_MARKET_MAX}, was {self.market_id}")
-        head = self.market_id << _SOURCE_BITS | self.source
+        high, low = divmod(self.source, 1 << _SOURCE_BITS)
+        head = (high << _MARKET_BITS | self.market_id) << _SOURCE_BITS | low
         return (head << _INTERVAL_BITS | self.interval) << _MINUTE_BITS | minute
 
     def open_ms(self, time_ms: int) -> int:

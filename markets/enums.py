@@ -8,6 +8,7 @@ class CandleSource(IntEnum):
 
     TRADES = 0
     INDEX = 1
+    MARK = 2
 
 
 class Interval(IntEnum):

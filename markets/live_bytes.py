@@ -5,6 +5,8 @@ What the live process keeps in Redis is already JSON; here it is passed on, cut 
 given what else is known, without being taken apart further than that.
 """
 
+from typing import TypeVar
+
 import msgspec
 import redis
 
@@ -13,9 +15,12 @@ from common.decimals import parse_atoms
 from common.errors import ApiError
 from common.ws import topics
 from exchange import gateway
+from exchange.core.enums import MarketKind
 from markets.candles import Bar
 from markets.feeds import keys
 from markets.types import BookLevels, MarketInfo
+
+_Part = TypeVar("_Part", bound=msgspec.Struct)
 
 # What a ticker says about the index when nobody feeds prices.
 _NO_INDEX = b'{"index_state":"halted","index_source":null,"index_time":null}'
@@ -36,6 +41,23 @@ class _Book(msgspec.Struct):
 class _Prices(msgspec.Struct):
     index_price: str | None = None
     last_price: str | None = None
+
+
+class _LiveMark(msgspec.Struct):
+    mark_price: str
+    state: str
+
+
+class _Mark(msgspec.Struct):
+    mark_price: str | None = None
+    open_interest: str | None = None
+    open_interest_value: str | None = None
+
+
+class _Funding(msgspec.Struct):
+    funding_rate: str | None = None
+    predicted_rate: str | None = None
+    next_funding_time: int | None = None
 
 
 class _Trades(msgspec.Struct):
@@ -62,13 +84,43 @@ class _Kline(msgspec.Struct):
 
 def ticker_bytes(market: MarketInfo) -> bytes:
     """
-    Return a market's ticker with the state of its index price.
+    Return a market's ticker with the state of its index price, of a perpetual with its marks.
 
     Raises:
         ApiError: 503 ``MARKET_DATA_UNAVAILABLE`` when nothing live is known.
     """
-    ticker, index = _read(topics.ticker_key(market.market_id), keys.index_key(market.market_id))
-    return _marked(_joined(_known(ticker), index or _NO_INDEX))
+    names = [topics.ticker_key(market.market_id), keys.index_key(market.market_id)]
+    if market.kind is not MarketKind.PERPETUAL:
+        ticker, index = _read(*names)
+        return _marked(_joined(_known(ticker), index or _NO_INDEX))
+    names += [topics.mark_key(market.market_id), topics.funding_key(market.market_id)]
+    ticker, index, mark, funding = _read(*names)
+    whole = _joined(_known(ticker), index or _NO_INDEX)
+    for known in (_decoded(mark, _Mark), _decoded(funding, _Funding)):
+        whole = _joined(whole, msgspec.json.encode(known))
+    return _marked(whole)
+
+
+def live_marks(market_ids: list[int]) -> dict[int, int]:
+    """
+    Return the published mark prices of perpetual markets whose price is healthy.
+
+    Raises:
+        redis.RedisError: if Redis cannot be asked.
+    """
+    found: list[bytes | None] = redis_clients.client().mget(  # type: ignore[assignment]
+        [topics.mark_key(market_id) for market_id in market_ids]
+    )
+    marks = {
+        market_id: msgspec.json.decode(raw, type=_LiveMark)
+        for market_id, raw in zip(market_ids, found, strict=True)
+        if raw is not None
+    }
+    return {
+        market_id: parse_atoms(mark.mark_price, field="mark_price")
+        for market_id, mark in marks.items()
+        if mark.state == "live"
+    }
 
 
 def book_bytes(market: MarketInfo, depth: int) -> bytes:
@@ -144,6 +196,10 @@ def open_trade_bar(market: MarketInfo, interval: str) -> Bar | None:
         quote_atoms=parse_atoms(kline.quote_volume, field="quote_volume"),
         trade_count=kline.trade_count,
     )
+
+
+def _decoded(raw: bytes | None, kind: type[_Part]) -> _Part:
+    return kind() if raw is None else msgspec.json.decode(raw, type=kind)
 
 
 def _level(price: str, quantity: str) -> tuple[int, int]:

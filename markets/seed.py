@@ -66,6 +66,10 @@ ASSETS: tuple[AssetSeed, ...] = (
     AssetSeed(5, "XRP", "XRP"),
     AssetSeed(6, "DOGE", "Dogecoin"),
     AssetSeed(7, "LTC", "Litecoin"),
+    AssetSeed(8, "ADA", "Cardano"),
+    AssetSeed(9, "LINK", "Chainlink"),
+    AssetSeed(10, "AVAX", "Avalanche"),
+    AssetSeed(11, "1000SHIB", "1000 Shiba Inu"),
 )
 
 _CENT = ATOMS // 100
@@ -145,6 +149,46 @@ MARKETS: tuple[MarketSeed, ...] = (
         price_max_atoms=1_000_000 * ATOMS,
         notional_min_atoms=_FIVE_USDT,
     ),
+    MarketSeed(
+        market_id=8,
+        base="ADA",
+        quote="USDT",
+        tick_atoms=ATOMS // 10**4,
+        lot_atoms=ATOMS // 10,
+        quantity_max_atoms=10_000_000 * ATOMS,
+        price_max_atoms=100_000 * ATOMS,
+        notional_min_atoms=_FIVE_USDT,
+    ),
+    MarketSeed(
+        market_id=9,
+        base="LINK",
+        quote="USDT",
+        tick_atoms=_CENT,
+        lot_atoms=ATOMS // 10**2,
+        quantity_max_atoms=1_000_000 * ATOMS,
+        price_max_atoms=1_000_000 * ATOMS,
+        notional_min_atoms=_FIVE_USDT,
+    ),
+    MarketSeed(
+        market_id=10,
+        base="AVAX",
+        quote="USDT",
+        tick_atoms=_CENT,
+        lot_atoms=ATOMS // 10**2,
+        quantity_max_atoms=1_000_000 * ATOMS,
+        price_max_atoms=1_000_000 * ATOMS,
+        notional_min_atoms=_FIVE_USDT,
+    ),
+    MarketSeed(
+        market_id=11,
+        base="1000SHIB",
+        quote="USDT",
+        tick_atoms=ATOMS // 10**6,
+        lot_atoms=ATOMS,
+        quantity_max_atoms=90_000_000 * ATOMS,
+        price_max_atoms=10_000 * ATOMS,
+        notional_min_atoms=_FIVE_USDT,
+    ),
 )
 
 
@@ -174,7 +218,7 @@ def market_seed(mode: FeedMode) -> list[str]:
     codes = {code for market in markets_of(mode) for code in (market.base, market.quote)}
     for asset in ASSETS:
         if asset.code in codes and asset.asset_id not in known_assets:
-            _configure(
+            configure(
                 ConfigureAsset(
                     asset_id=asset.asset_id, code=asset.code, name=asset.name, decimals=8
                 ),
@@ -182,7 +226,7 @@ def market_seed(mode: FeedMode) -> list[str]:
             )
             made.append(asset.code)
     for market in markets:
-        _configure(_command(market), market.symbol)
+        configure(_command(market), market.symbol)
         made.append(market.symbol)
     selectors.cache_clear()
     return made
@@ -209,7 +253,14 @@ def _command(market: MarketSeed) -> ConfigureMarket:
     )
 
 
-def _configure(command: AnyCommand, name: str) -> None:
+def configure(command: AnyCommand, name: str) -> None:
+    """
+    Carry one part of the seed out.
+
+    Raises:
+        SeedError: if the exchange refuses it.
+        exchange.gateway.ExchangeError: if the exchange does not answer.
+    """
     outcome: Outcome = gateway.submit(command, lane=Lane.SYSTEM)
     if outcome.code != Code.OK:
         raise SeedError(f"{name} was refused: {Code(outcome.code).name} {outcome.detail}".strip())

@@ -60,8 +60,8 @@ class KlinesQuery(QuerySerializer):
     source = serializers.ChoiceField(  # type: ignore[assignment]
         required=False,
         default="trades",
-        choices=["trades", "index"],
-        help_text="What candles are made of: trades here, or the index price.",
+        choices=["trades", "index", "mark"],
+        help_text="What candles are made of: trades here, the index price, or a perpetual's mark.",
     )
     start = WholeNumberField(
         required=False, help_text="First opening time (ms); without it the latest candles."
@@ -99,10 +99,12 @@ class MarketSerializer(serializers.Serializer):
 
     id = serializers.CharField()
     symbol = serializers.CharField()
-    kind = serializers.ChoiceField(choices=["spot"])
+    kind = serializers.ChoiceField(choices=["spot", "perpetual"])
     base = serializers.CharField()
     quote = serializers.CharField()
-    status = serializers.ChoiceField(choices=["trading", "post_only", "cancel_only", "halted"])
+    status = serializers.ChoiceField(
+        choices=["trading", "post_only", "cancel_only", "halted", "settled"]
+    )
     status_reason = serializers.ChoiceField(
         choices=["operator", "circuit_breaker", "no_price", "fault"],
         allow_null=True,
@@ -164,6 +166,22 @@ class TickerSerializer(serializers.Serializer):
     )
     index_source = serializers.ChoiceField(choices=["live", "replay"], allow_null=True)
     index_time = serializers.IntegerField(allow_null=True)
+    mark_price = serializers.CharField(
+        required=False, allow_null=True, help_text="This and what follows: of perpetuals alone."
+    )
+    open_interest = serializers.CharField(
+        required=False, allow_null=True, help_text="All long positions together, in base units."
+    )
+    open_interest_value = serializers.CharField(
+        required=False, allow_null=True, help_text="The same at the mark price."
+    )
+    funding_rate = serializers.CharField(
+        required=False, allow_null=True, help_text="The last rate; positive: longs paid."
+    )
+    predicted_rate = serializers.CharField(
+        required=False, allow_null=True, help_text="What the running interval's rate would be now."
+    )
+    next_funding_time = serializers.IntegerField(required=False, allow_null=True)
     stale = serializers.BooleanField(required=False, help_text="The exchange is not running.")
     as_of = serializers.IntegerField(required=False, help_text="When the figures were current.")
 

@@ -26,7 +26,7 @@ from markets import selectors
 from markets.candle_store import bars_read
 from markets.candles import Bar, Series
 from markets.enums import INTERVAL_NAMES, CandleSource, Interval
-from markets.feeds.bars import open_index_bar
+from markets.feeds.bars import open_price_bar
 from markets.feeds.mode import feed_chosen
 from markets.feeds.recorded import REPLAY_NOTE
 from markets.feeds.service import LIVE_NOTE
@@ -199,7 +199,7 @@ class KlineListView(PublicView):
         tags=["markets"],
     )
     def get(self, request: Request, symbol: str) -> Response:
-        """List candles from trades or from the index price, without holes, oldest first."""
+        """List candles of trades, index or mark price, without holes, oldest first."""
         query = read_query(request, KlinesQuery)
         market = market_or_404(symbol)
         interval = INTERVAL_NAMES[query["interval"]]
@@ -238,12 +238,12 @@ def _freshness() -> dict[str, Any]:
 def _live_bars(
     market: MarketInfo, source: CandleSource, interval: Interval
 ) -> dict[str, Bar | None]:
-    """Return what is not stored yet: the open candle of trades, or the index's open minute."""
+    """Return what is not stored yet: the open candle of trades, or a price's open minute."""
     if source is CandleSource.TRADES:
         name = next(name for name, value in INTERVAL_NAMES.items() if value is interval)
         return {"open_bar": open_trade_bar(market, name)}
     try:
-        return {"open_minute": open_index_bar(redis_clients.client(), market.market_id)}
+        return {"open_minute": open_price_bar(redis_clients.client(), market.market_id, source)}
     except redis.RedisError:
         return {}
 

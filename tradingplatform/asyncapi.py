@@ -21,6 +21,7 @@ from markets import ws_shapes as market
 from markets.consumers import MarketConsumer, PricesConsumer
 from orders import ws_shapes as orders
 from orders.consumers import UserConsumer
+from riskengine import ws_shapes as perpetual
 
 VERSION = "1"
 REF = "#/components/schemas/{name}"
@@ -64,21 +65,26 @@ _TRADE = (
     Frame("trade", ("update",), market.NewTrades, has_prev=True),
 )
 _TICKER = Frame("ticker", _STATE, market.Ticker)
+_MARK = Frame("mark", _STATE, perpetual.Mark)
 NAMESPACES = (
     Namespace(
         PricesConsumer,
-        "Prices, tickers and trades, for anybody.",
-        (Frame("price", _STATE, market.Price), _TICKER, *_TRADE),
+        "Prices, marks, tickers and trades, for anybody.",
+        (Frame("price", _STATE, market.Price), _MARK, _TICKER, *_TRADE),
     ),
     Namespace(
         MarketConsumer,
-        "Books at three depths, trades, tickers and candles, for anybody.",
+        "Books at three depths, trades, tickers, candles and what perpetuals have, for anybody.",
         (
             Frame("book", ("snapshot",), market.Book),
             Frame("book", ("delta",), market.BookChanges, has_prev=True),
             _TICKER,
             *_TRADE,
             Frame("kline", _STATE, market.Kline),
+            _MARK,
+            Frame("funding", _STATE, perpetual.Funding),
+            Frame("liquidations", ("snapshot",), perpetual.Liquidations),
+            Frame("liquidations", ("update",), perpetual.NewLiquidations, has_prev=True),
         ),
     ),
     Namespace(

@@ -152,8 +152,7 @@ SHEET: tuple[Variable, ...] = (
         default="10",
         minimum=1,
         maximum=125,
-        unused=True,
-        note="spot markets only so far",
+        note="seeds perpetual markets; afterwards each account sets its own",
     ),
     Variable(
         name="MAX_LEVERAGE",
@@ -161,8 +160,7 @@ SHEET: tuple[Variable, ...] = (
         default="125",
         minimum=1,
         maximum=125,
-        unused=True,
-        note="as DEFAULT_LEVERAGE",
+        note="seeds perpetual markets: caps the leverage of their brackets",
     ),
     Variable(
         name="LIQUIDATION_FEE",
@@ -170,8 +168,7 @@ SHEET: tuple[Variable, ...] = (
         default="0.005",
         minimum=0,
         maximum=10**7,
-        unused=True,
-        note="as DEFAULT_LEVERAGE",
+        note="seeds perpetual markets; a bracket takes at most a quarter of its maintenance rate",
     ),
     Variable(
         name="TAKER_FEE",
@@ -281,6 +278,14 @@ OWN: tuple[Variable, ...] = (
         default="60",
         minimum=1,
         note="new users per hour and address",
+    ),
+    Variable(
+        name="FUNDING_INTERVAL",
+        kind=Kind.DURATION,
+        default="8h",
+        minimum=60_000,
+        maximum=24 * 3_600_000,
+        note="seeds perpetual markets: how often longs and shorts pay each other",
     ),
     Variable(
         name="REPLAY_SPEED",

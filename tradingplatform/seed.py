@@ -25,7 +25,9 @@ from exchange.core.rejects import Code
 from exchange.core.units import ATOMS
 from markets.selectors import assets_all
 from markets.services import markets_prepare
+from markets.types import AssetInfo
 from tradingplatform.environment import password_hint
+from tradingplatform.perpetual_seed import perpetuals_seed
 
 MAKER_USERNAME = "market_maker"
 DEMO_USERNAMES = ("alice", "bob")
@@ -38,6 +40,9 @@ DEMO_BALANCES = {"USDT": 100_000, "BTC": 2, "ETH": 30}
 DEMO_OTHER = 1_000
 MAKER_BALANCES = {"USDT": 500_000_000, "BTC": 5_000, "ETH": 100_000}
 MAKER_OTHER = 50_000_000
+# USDT in the margin wallet, which backs positions in perpetual markets.
+DEMO_MARGIN = 20_000
+MAKER_MARGIN = 20_000_000
 
 
 class SeedError(Exception):
@@ -67,6 +72,7 @@ def seed() -> Report:
     report.made += prepared.configured
     report.made += [f"history of {symbol}" for symbol in prepared.charts]
     _seed_fees(report)
+    report.made += perpetuals_seed(prepared.mode)
     _seed_operator(report)
     if not settings.PRODUCTION:
         _seed_demo(report)
@@ -121,7 +127,7 @@ def _seed_demo(report: Report) -> None:
             email=f"{username}@example.com",
             password=settings.DEMO_PASSWORD,
         )
-        _fund(user, username, Tier.TRADER, DEMO_BALANCES, DEMO_OTHER)
+        _fund(user, username, Tier.TRADER, DEMO_BALANCES, DEMO_OTHER, DEMO_MARGIN)
         report.logins.append((username, settings.DEMO_PASSWORD))
 
 
@@ -138,7 +144,7 @@ def _seed_bots(report: Report) -> None:
             # The user outlived its password file.
             user.set_password(password)
             user.save(update_fields=["password"])
-        _fund(user, username, Tier.MAKER, MAKER_BALANCES, MAKER_OTHER)
+        _fund(user, username, Tier.MAKER, MAKER_BALANCES, MAKER_OTHER, MAKER_MARGIN)
 
 
 def _bot_password(username: str) -> tuple[str, bool]:
@@ -156,7 +162,12 @@ def _bot_password(username: str) -> tuple[str, bool]:
 
 
 def _fund(
-    user: AccountOwner, username: str, tier: Tier, balances: dict[str, int], other: int
+    user: AccountOwner,
+    username: str,
+    tier: Tier,
+    balances: dict[str, int],
+    other: int,
+    margin: int,
 ) -> None:
     """Open the account with its tier's bounds, and credit each asset once."""
     commands: list[AnyCommand] = []
@@ -168,19 +179,27 @@ def _fund(
         )
     for asset in assets_all():
         amount_atoms = balances.get(asset.code, other) * ATOMS
-        commands.append(
-            Credit(
-                account_id=user.account_id,
-                wallet=WalletKind.SPOT,
-                asset_id=asset.asset_id,
-                amount_atoms=amount_atoms,
-                reason="seed",
-                actor="seed",
-                client_transfer_id=f"seed-{asset.code}",
-                request_hash=amount_atoms,
+        commands.append(_credit(user, WalletKind.SPOT, asset, amount_atoms, f"seed-{asset.code}"))
+        if asset.code == "USDT":
+            commands.append(
+                _credit(user, WalletKind.MARGIN, asset, margin * ATOMS, "seed-margin-USDT")
             )
-        )
     _submit(commands, username)
+
+
+def _credit(
+    user: AccountOwner, wallet: WalletKind, asset: AssetInfo, amount_atoms: int, transfer_id: str
+) -> Credit:
+    return Credit(
+        account_id=user.account_id,
+        wallet=wallet,
+        asset_id=asset.asset_id,
+        amount_atoms=amount_atoms,
+        reason="seed",
+        actor="seed",
+        client_transfer_id=transfer_id,
+        request_hash=amount_atoms,
+    )
 
 
 def _submit(commands: list[AnyCommand], name: str) -> None:

@@ -137,6 +137,7 @@ COMMAND_LOG_RETENTION_HOURS = env.integer("COMMAND_LOG_RETENTION_HOURS")
 EVENT_PROJECTORS: list[str] = [
     "markets.live.projector.PublicProjector",
     "orders.live.PrivateProjector",
+    "riskengine.live.PerpetualProjector",
 ]
 
 FEED_MODE = env.choice("FEED_MODE")
@@ -162,6 +163,10 @@ MARGIN_SUMMARIES = "positions.standing.margin_summaries"
 # Seed an empty database only; rates in 10^-8.
 MAKER_FEE_E8 = env.rate_e8("MAKER_FEE")
 TAKER_FEE_E8 = env.rate_e8("TAKER_FEE")
+DEFAULT_LEVERAGE = env.integer("DEFAULT_LEVERAGE")
+MAX_LEVERAGE = env.integer("MAX_LEVERAGE")
+LIQUIDATION_FEE_E8 = env.rate_e8("LIQUIDATION_FEE")
+FUNDING_INTERVAL_MS = env.duration_ms("FUNDING_INTERVAL")
 ADMIN_EMAIL = env.text("ADMIN_EMAIL")
 ADMIN_PASSWORD = env.text("ADMIN_PASSWORD")
 DEMO_PASSWORD = env.text("DEMO_PASSWORD")

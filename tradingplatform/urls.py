@@ -23,6 +23,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         for name in API_APPS
         if find_spec(f"{name}.urls") is not None
     ),
+    path("api/markets/", include("riskengine.market_urls")),
     path("", views.front_page, name="front-page"),
     path("markets/<path:symbol>", views.market_page, name="market-page"),
     path("docs/<path:name>", views.guide, name="guide"),

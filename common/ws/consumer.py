@@ -134,8 +134,15 @@ class StreamConsumer(AsyncConsumer):
     def sweep(self) -> None:
         """Be called about twice a second."""
 
-    async def market_id(self, symbol: str) -> int:
-        """Return the id of a market by any accepted spelling; LookupError if there is none."""
+    async def market_id(self, symbol: str, kind: str) -> int:
+        """
+        Return the id of a market by any accepted spelling, for a kind of channel.
+
+        Raises:
+            LookupError: if there is none.
+            topics.UnknownChannelError: if that market has no such channel.
+        """
+        del kind
         raise LookupError(symbol)
 
     async def subscribe_private(self, channels: list[Channel], message: messages.Subscribe) -> None:
@@ -286,7 +293,7 @@ class StreamConsumer(AsyncConsumer):
         try:
             symbol = topics.symbol_of(text)
             if kind in self.kinds and symbol:
-                symbols[symbol] = await self.market_id(symbol)
+                symbols[symbol] = await self.market_id(symbol, kind)
             return topics.parse_channel(text, symbols.__getitem__)
         except topics.UnknownChannelError:
             raise MessageError(

@@ -19,10 +19,14 @@ TICKER = "ticker"
 TRADE = "trade"
 BOOK = "book"
 KLINE = "kline"
+MARK = "mark"
+FUNDING = "funding"
+LIQUIDATIONS = "liquidations"
 
 ORDERS = "orders"
 FILLS = "fills"
 BALANCES = "balances"
+POSITIONS = "positions"
 
 # Spellings that clients of other exchanges and of the product sheet use.
 ALIASES = {
@@ -34,6 +38,8 @@ ALIASES = {
     "statistics": TICKER,
     "stats": TICKER,
     "wallet": BALANCES,
+    "mark_price": MARK,
+    "liquidation": LIQUIDATIONS,
 }
 # Names of events that the product sheet's clients listen to, as names of channels.
 EVENTS = {
@@ -41,12 +47,15 @@ EVENTS = {
     "fill:update": FILLS,
     "balance:update": BALANCES,
     "wallet:update": BALANCES,
+    "position:update": POSITIONS,
 }
-PUBLIC_KINDS = frozenset({PRICE, TICKER, TRADE, BOOK, KLINE})
-PRIVATE_KINDS = frozenset({ORDERS, FILLS, BALANCES})
+# What only perpetual markets have.
+PERPETUAL_KINDS = frozenset({MARK, FUNDING, LIQUIDATIONS})
+PUBLIC_KINDS = frozenset({PRICE, TICKER, TRADE, BOOK, KLINE}) | PERPETUAL_KINDS
+PRIVATE_KINDS = frozenset({ORDERS, FILLS, BALANCES, POSITIONS})
 
 # Kinds whose frames build on each other; the others are whole states, the latest wins.
-DELTA_KINDS = frozenset({BOOK, TRADE})
+DELTA_KINDS = frozenset({BOOK, TRADE, LIQUIDATIONS})
 
 INTERVALS_MS = {
     "1m": 60_000,
@@ -188,6 +197,16 @@ def trades_key(market_id: int) -> str:
 def kline_key(market_id: int, interval: str) -> str:
     """Return the key of the candle now being built: JSON bytes as the kline channel's data."""
     return snapshot_key(topic_of(KLINE, market_id, interval))
+
+
+def mark_key(market_id: int) -> str:
+    """Return the key of a perpetual's mark price: JSON bytes as the mark channel's data."""
+    return snapshot_key(topic_of(MARK, market_id))
+
+
+def funding_key(market_id: int) -> str:
+    """Return the key of a perpetual's funding: JSON bytes as the funding channel's data."""
+    return snapshot_key(topic_of(FUNDING, market_id))
 
 
 def frames_channel() -> str:

@@ -1,12 +1,13 @@
-"""The index price's candle of the present minute, kept in Redis until the minute is over."""
+"""Candles of index and mark price of the present minute, in Redis until the minute is over."""
 
 import msgspec
 import redis
 import structlog
 from django.db import DatabaseError
 
-from markets.candle_store import index_minutes_store
+from markets.candle_store import price_minutes_store
 from markets.candles import MINUTE_MS, Bar
+from markets.enums import CandleSource
 from markets.feeds import keys
 
 log = structlog.get_logger(__name__)
@@ -15,22 +16,23 @@ log = structlog.get_logger(__name__)
 BAR_TTL_MS = 10 * MINUTE_MS
 
 
-def open_index_bar(client: redis.Redis, market_id: int) -> Bar | None:
-    """Return the index candle of the minute now being built, None when there is none."""
-    raw = client.get(keys.bar_key(market_id))
+def open_price_bar(client: redis.Redis, market_id: int, source: CandleSource) -> Bar | None:
+    """Return the index or mark candle of the minute now being built, None without one."""
+    raw = client.get(keys.bar_key(market_id, source))
     return None if raw is None else msgspec.json.decode(raw, type=Bar)
 
 
-class IndexBars:
+class PriceBars:
     """
-    Builds minutes from index prices.
+    Builds minutes from index prices, or from mark prices.
 
     The open minute lives in Redis, so whichever process feeds next goes on with it.
     """
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, source: CandleSource) -> None:
         """Keep open minutes in this Redis."""
         self._redis = client
+        self._source = source
 
     def take(self, prices_atoms: dict[int, int], now_ms: int) -> None:
         """Take the present price of each market and store the minutes that ended."""
@@ -38,7 +40,9 @@ class IndexBars:
             return
         open_ms = now_ms - now_ms % MINUTE_MS
         market_ids = list(prices_atoms)
-        stored = self._redis.mget([keys.bar_key(market_id) for market_id in market_ids])
+        stored = self._redis.mget(
+            [keys.bar_key(market_id, self._source) for market_id in market_ids]
+        )
         pipe = self._redis.pipeline(transaction=False)
         for market_id, raw in zip(market_ids, stored, strict=True):
             bar = None if raw is None else msgspec.json.decode(raw, type=Bar)
@@ -47,12 +51,14 @@ class IndexBars:
                 present = bar.then(present)
             elif bar is not None and bar.open_ms < open_ms:
                 self._store(market_id, bar)
-            pipe.set(keys.bar_key(market_id), msgspec.json.encode(present), px=BAR_TTL_MS)
+            pipe.set(
+                keys.bar_key(market_id, self._source), msgspec.json.encode(present), px=BAR_TTL_MS
+            )
         pipe.execute()
 
     def _store(self, market_id: int, bar: Bar) -> None:
         try:
-            index_minutes_store(market_id, [bar])
+            price_minutes_store(market_id, self._source, [bar])
         except DatabaseError:
             # A chart may miss a minute; prices may not wait for it.
-            log.exception("index_candle_not_stored", market_id=market_id)
+            log.exception("price_candle_not_stored", market_id=market_id)

@@ -5,10 +5,15 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """A pair of one source; ``in_usd`` quotes are divided by the USDT-USD index."""
+    """
+    A pair of one source; ``in_usd`` quotes are divided by the USDT-USD index.
+
+    ``units`` says that the market counts its asset by so many, as 1000SHIB does.
+    """
 
     pair: str
     in_usd: bool = False
+    units: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,17 @@ LIVE_INSTRUMENTS: tuple[Instrument, ...] = (
     _tether_market("XRP"),
     _tether_market("DOGE"),
     _tether_market("LTC"),
+    _tether_market("ADA"),
+    _tether_market("LINK"),
+    _tether_market("AVAX"),
+    Instrument(
+        symbol="1000SHIB-USDT",
+        legs={
+            "binance": Leg("SHIB/USDT", units=1_000),
+            "coinbase": Leg("SHIB/USD", in_usd=True, units=1_000),
+            "kraken": Leg("SHIB/USD", in_usd=True, units=1_000),
+        },
+    ),
 )
 
 # What the venues call our pairs. Given to ccxt instead of letting it load thousands of
@@ -62,6 +78,10 @@ VENUE_PAIR_IDS: dict[str, dict[str, str]] = {
         "XRP/USDT": "XRPUSDT",
         "DOGE/USDT": "DOGEUSDT",
         "LTC/USDT": "LTCUSDT",
+        "ADA/USDT": "ADAUSDT",
+        "LINK/USDT": "LINKUSDT",
+        "AVAX/USDT": "AVAXUSDT",
+        "SHIB/USDT": "SHIBUSDT",
     },
     "coinbase": {
         "BTC/USD": "BTC-USD",
@@ -71,6 +91,10 @@ VENUE_PAIR_IDS: dict[str, dict[str, str]] = {
         "XRP/USD": "XRP-USD",
         "DOGE/USD": "DOGE-USD",
         "LTC/USD": "LTC-USD",
+        "ADA/USD": "ADA-USD",
+        "LINK/USD": "LINK-USD",
+        "AVAX/USD": "AVAX-USD",
+        "SHIB/USD": "SHIB-USD",
         "USDT/USD": "USDT-USD",
     },
     "kraken": {
@@ -81,6 +105,10 @@ VENUE_PAIR_IDS: dict[str, dict[str, str]] = {
         "XRP/USDT": "XRPUSDT",
         "DOGE/USDT": "XDGUSDT",
         "LTC/USDT": "LTCUSDT",
+        "ADA/USDT": "ADAUSDT",
+        "LINK/USDT": "LINKUSDT",
+        "AVAX/USDT": "AVAXUSDT",
+        "SHIB/USD": "SHIBUSD",
         "USDT/USD": "USDTZUSD",
     },
 }

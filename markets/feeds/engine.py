@@ -45,7 +45,7 @@ class IndexEngine:
         self._tracks: dict[tuple[str, str], Track] = {}
         for instrument in (TETHER_USD, *instruments):
             for source, leg in instrument.legs.items():
-                self._tracks.setdefault((source, leg.pair), Track())
+                self._tracks.setdefault((source, leg.pair), Track(leg.units))
         self._users: dict[tuple[str, str], list[Instrument]] = {}
         for instrument in (TETHER_USD, *instruments):
             for source, leg in instrument.legs.items():

@@ -2,6 +2,8 @@
 
 from django.conf import settings
 
+from markets.enums import CandleSource
+
 
 def _key(name: str) -> str:
     return f"{settings.REDIS_PREFIX}{name}"
@@ -27,9 +29,11 @@ def index_key(market_id: int) -> str:
     return _key(f"feed:index:{market_id}")
 
 
-def bar_key(market_id: int) -> str:
-    """Return the key of the index candle of the minute that is now being built."""
-    return _key(f"feed:bar:{market_id}")
+def bar_key(market_id: int, source: CandleSource = CandleSource.INDEX) -> str:
+    """Return the key of the index or mark candle of the minute that is now being built."""
+    return _key(
+        f"feed:bar:{market_id}" if source is CandleSource.INDEX else f"feed:mark-bar:{market_id}"
+    )
 
 
 def halted_key() -> str:

@@ -19,15 +19,16 @@ from exchange.core.enums import Lane, MarketKind, MarketStatus, StatusCause
 from exchange.core.events import Outcome
 from exchange.core.rejects import Code
 from markets import selectors
-from markets.enums import FeedMode, PriceState
+from markets.enums import CandleSource, FeedMode, PriceState
 from markets.feeds import keys
-from markets.feeds.bars import IndexBars
+from markets.feeds.bars import PriceBars
 from markets.feeds.engine import IndexView
 from markets.feeds.health import HEALTH_TTL_MS, encode_health
 from markets.feeds.live import LiveFeed, configured_sources
 from markets.feeds.mode import ChosenFeed
 from markets.feeds.recorded import REPLAY_NOTE, ReplayFeed, replay_from_settings
 from markets.feeds.sources import wall_clock_ms
+from markets.live_bytes import live_marks
 from markets.types import MarketInfo
 
 log = structlog.get_logger(__name__)
@@ -113,7 +114,8 @@ class FeedService:
         kind = _STREAM if streaming else _BEAT
         self.holder = f"{kind}:{socket.gethostname()}:{os.getpid()}"
         self._redis = redis_clients.client()
-        self._bars = IndexBars(self._redis)
+        self._index_bars = PriceBars(self._redis, CandleSource.INDEX)
+        self._mark_bars = PriceBars(self._redis, CandleSource.MARK)
         self._missing_since: dict[int, int] = {}
 
     def hold(self) -> bool:
@@ -149,11 +151,17 @@ class FeedService:
         self._submit_prices(fed)
         self._publish(fed, now)
         self._halt_or_resume(fed, now)
-        self._bars.take(
+        self._index_bars.take(
             {market.market_id: view.price_atoms for market, view in fed if view.price_atoms},
             now,
         )
+        self._mark_bars.take(self._marks(fed), now)
         return list({view.symbol: view for _, view in fed}.values())
+
+    def _marks(self, fed: list[FedMarket]) -> dict[int, int]:
+        """Return the mark prices now published, those of healthy markets."""
+        perpetuals = [m.market_id for m, _ in fed if m.kind is MarketKind.PERPETUAL]
+        return live_marks(perpetuals) if perpetuals else {}
 
     def publish_depth(self, now_ms: int) -> None:
         """Publish the recorded depth of every replayed market; nothing with live prices."""

@@ -63,9 +63,9 @@ class Quote:
     time_ms: int
 
 
-def parse_price_atoms(text: object) -> int:
+def parse_price_atoms(text: object, units: int = 1) -> int:
     """
-    Return a source's decimal text as atoms, rounded half-even to 8 places.
+    Return a source's decimal text, times ``units``, as atoms, rounded half-even to 8 places.
 
     Plain digits only: exponents are refused before any conversion, because 1e999999 costs
     seconds to expand.
@@ -80,7 +80,7 @@ def parse_price_atoms(text: object) -> int:
     if _PLAIN.fullmatch(text) is None:
         negative = text.startswith("-") and _PLAIN.fullmatch(text[1:]) is not None
         raise QuoteRefused("NOT_POSITIVE" if negative else "NOT_A_NUMBER")
-    atoms = int((Decimal(text) * ATOMS).to_integral_value(rounding=ROUND_HALF_EVEN))
+    atoms = int((Decimal(text) * (ATOMS * units)).to_integral_value(rounding=ROUND_HALF_EVEN))
     if atoms == 0:
         raise QuoteRefused("NOT_POSITIVE")
     if atoms > PRICE_MAX_ATOMS:
@@ -88,7 +88,7 @@ def parse_price_atoms(text: object) -> int:
     return atoms
 
 
-def quote_price_atoms(raw: RawQuote) -> int:
+def quote_price_atoms(raw: RawQuote, units: int = 1) -> int:
     """
     Return the price a quote stands for: the middle of a sound bid and ask, else the last trade.
 
@@ -98,8 +98,8 @@ def quote_price_atoms(raw: RawQuote) -> int:
         QuoteRefused: when neither is usable, with the reason of the first fault met.
     """
     try:
-        bid = parse_price_atoms(raw.bid)
-        ask = parse_price_atoms(raw.ask)
+        bid = parse_price_atoms(raw.bid, units)
+        ask = parse_price_atoms(raw.ask, units)
         if bid > ask:
             raise QuoteRefused("CROSSED")
         if (ask - bid) * RATE_ONE > bid * SPREAD_MAX_E8:
@@ -107,7 +107,7 @@ def quote_price_atoms(raw: RawQuote) -> int:
     except QuoteRefused as refusal:
         if refusal.reason != "EMPTY":
             raise
-        return parse_price_atoms(raw.last)
+        return parse_price_atoms(raw.last, units)
     return (bid + ask) // 2
 
 
@@ -125,8 +125,9 @@ class Track:
     samples, stand behind the accepted one; ``is_apart`` that it was the samples alone.
     """
 
-    def __init__(self) -> None:
-        """Start with nothing known."""
+    def __init__(self, units: int = 1) -> None:
+        """Start with nothing known; prices are those of so many ``units`` of the asset."""
+        self._units = units
         self.accepted: Quote | None = None
         self.pending: Quote | None = None
         self.pending_count = 0
@@ -142,7 +143,7 @@ class Track:
         Changes only this track. A refusal sets ``status`` and ``reason``.
         """
         try:
-            quote = Quote(price_atoms=quote_price_atoms(raw), time_ms=raw.time_ms)
+            quote = Quote(price_atoms=quote_price_atoms(raw, self._units), time_ms=raw.time_ms)
             self._check_time(quote, now_ms)
         except QuoteRefused as refusal:
             stale = refusal.reason == "STALE"

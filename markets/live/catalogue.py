@@ -10,6 +10,7 @@ from django.db import DatabaseError
 
 from common.errors import ApiError
 from common.ws.hub import Hub
+from exchange.core.enums import MarketKind
 from markets import selectors
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ class SymbolCatalogue:
         """Use the hub's database threads."""
         self._hub = hub
         self._ids: dict[str, int] = {}
+        self._perpetuals: frozenset[int] = frozenset()
         self._read_at = float("-inf")
         self._lock = asyncio.Lock()
         self._renewing: asyncio.Task[None] | None = None
@@ -70,12 +72,16 @@ class SymbolCatalogue:
             # Who asks while the list is being read waits for it.
             async with self._lock:
                 if symbol not in self._ids and self._hub.time() - self._read_at >= REFRESH_S:
-                    self._ids = await self._hub.database(_read)
+                    self._ids, self._perpetuals = await self._hub.database(_read)
                     self._read_at = self._hub.time()
                 found = self._ids.get(symbol)
         if found is None:
             raise LookupError(symbol)
         return found
+
+    def is_perpetual(self, market_id: int) -> bool:
+        """Tell whether a market whose id was returned is a perpetual."""
+        return market_id in self._perpetuals
 
 
 def catalogue(hub: Hub) -> SymbolCatalogue:
@@ -86,9 +92,10 @@ def catalogue(hub: Hub) -> SymbolCatalogue:
     return found
 
 
-def _read() -> dict[str, int]:
-    return {
-        name: market.market_id
-        for market in selectors.markets_all()
-        for name in selectors.spellings(market.symbol)
+def _read() -> tuple[dict[str, int], frozenset[int]]:
+    markets = selectors.markets_all()
+    ids = {
+        name: market.market_id for market in markets for name in selectors.spellings(market.symbol)
     }
+    perpetuals = (market for market in markets if market.kind is MarketKind.PERPETUAL)
+    return ids, frozenset(market.market_id for market in perpetuals)

@@ -127,9 +127,7 @@ class MarketMaker:
 
     def _refresh(self) -> None:
         self._memory.rules = [
-            MarketRules.of(market)
-            for market in self._maker.markets()
-            if market.kind == "spot" and market.status == "trading"
+            MarketRules.of(market) for market in self._maker.markets() if market.status == "trading"
         ]
         for balance in self._maker.balances():
             if balance.wallet == "spot":
@@ -154,10 +152,12 @@ class MarketMaker:
             self._memory.reference.pop(rules.symbol, None)
             return []
         self._memory.reference[rules.symbol] = price
-        leaning = imbalance(
-            held=self._memory.held.get(rules.base, ZERO),
-            target=self._memory.first_held.get(rules.base, ZERO),
-        )
+        leaning = ZERO
+        if rules.kind == "spot":
+            leaning = imbalance(
+                held=self._memory.held.get(rules.base, ZERO),
+                target=self._memory.first_held.get(rules.base, ZERO),
+            )
         style = self._style
         if rules.quote not in {"USDT", "USD", "USDC"}:
             style = _in_quote(style, rules, self._memory.reference)

@@ -21,6 +21,7 @@ class MarketRules:
     lot: Decimal
     quantity_min: Decimal
     notional_min: Decimal
+    kind: str = "spot"
 
     @classmethod
     def of(cls, market: Market) -> "MarketRules":
@@ -33,6 +34,7 @@ class MarketRules:
             lot=market.lot_size,
             quantity_min=market.min_quantity,
             notional_min=market.min_notional or ZERO,
+            kind=market.kind,
         )
 
 

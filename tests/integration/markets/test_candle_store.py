@@ -9,7 +9,7 @@ from markets.candle_store import (
     bars_read,
     candles_build,
     candles_forget,
-    index_minutes_store,
+    price_minutes_store,
     progress,
 )
 from markets.candles import MINUTE_MS, Bar, Series
@@ -149,8 +149,10 @@ class TestIndexMinutes:
     def test_a_minute_is_stored_once(self) -> None:
         minute = Bar.flat(START, 5 * ATOMS)
 
-        stored = index_minutes_store(1, [minute])
-        again = index_minutes_store(1, [minute, Bar.flat(START + MINUTE_MS, 7 * ATOMS)])
+        stored = price_minutes_store(1, CandleSource.INDEX, [minute])
+        again = price_minutes_store(
+            1, CandleSource.INDEX, [minute, Bar.flat(START + MINUTE_MS, 7 * ATOMS)]
+        )
 
         assert (stored, again) == (1, 1)
         assert (day().open_atoms, day().close_atoms) == (5 * ATOMS, 7 * ATOMS)
@@ -159,7 +161,7 @@ class TestIndexMinutes:
 
 class TestBarsRead:
     def test_the_open_minute_is_part_of_every_interval(self) -> None:
-        index_minutes_store(1, [Bar.flat(START, 5 * ATOMS)])
+        price_minutes_store(1, CandleSource.INDEX, [Bar.flat(START, 5 * ATOMS)])
         open_minute = Bar.flat(START + MINUTE_MS, 9 * ATOMS)
         series = Series(1, CandleSource.INDEX, Interval.ONE_HOUR)
 

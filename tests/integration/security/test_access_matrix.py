@@ -64,6 +64,7 @@ ACCESS: dict[str, tuple[str, int]] = {
     "health": (ANYBODY, 200),
     "health_live": (ANYBODY, 200),
     "health_ready": (ANYBODY, 503),
+    "markets_funding": (ANYBODY, 422),
     "markets_klines": (ANYBODY, 200),
     "markets_list": (ANYBODY, 200),
     "markets_orderbook": (ANYBODY, 503),

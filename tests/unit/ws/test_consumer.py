@@ -19,7 +19,7 @@ class MarketSocket(StreamConsumer):
 
     kinds = frozenset({topics.BOOK})
 
-    async def market_id(self, symbol: str) -> int:
+    async def market_id(self, symbol: str, kind: str) -> int:
         return {"BTC-USDT": 1, "BTC/USDT": 1}[symbol]
 
 
@@ -144,7 +144,7 @@ async def test_too_many_subscriptions_are_refused_and_the_connection_stays(hub: 
     hub.public.unsubscribe = lambda channel: None  # type: ignore[method-assign]
     symbols = {f"S{index}": index + 1 for index in range(bound + 1)}
 
-    async def market_id(_consumer: Any, symbol: str) -> int:
+    async def market_id(_consumer: Any, symbol: str, kind: str) -> int:
         return symbols[symbol]
 
     MarketSocket.market_id, original = market_id, MarketSocket.market_id  # type: ignore[assignment,method-assign]
@@ -248,7 +248,7 @@ async def test_a_client_that_does_not_read_is_aborted_and_others_go_on(
 
 async def test_a_bug_closes_with_1011_and_tells_nothing(hub: Hub) -> None:
     class Broken(MarketSocket):
-        async def market_id(self, symbol: str) -> int:
+        async def market_id(self, symbol: str, kind: str) -> int:
             raise ZeroDivisionError
 
     socket = FakeSocket(Broken.as_asgi())

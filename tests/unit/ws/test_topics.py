@@ -22,6 +22,11 @@ MARKETS = {"BTC-USDT": 1, "BTC/USDT": 1, "BTCUSDT": 1, "BTC/USDT:USDT": 2}
         ("stats:BTC-USDT", "ticker:1"),
         ("kline:BTC/USDT:1m", "kline:1:1m"),
         ("kline:BTC/USDT:USDT:4h", "kline:2:4h"),
+        ("mark:BTC/USDT:USDT", "mark:2"),
+        ("mark_price:BTC/USDT:USDT", "mark:2"),
+        ("funding:BTC/USDT:USDT", "funding:2"),
+        ("liquidations:BTC/USDT:USDT", "liquidations:2"),
+        ("liquidation:BTC/USDT:USDT", "liquidations:2"),
     ],
 )
 def test_resolves_public_spellings_to_one_topic(text: str, topic: str) -> None:
