@@ -78,6 +78,21 @@ def said(text: str) -> str:
     return f"document.querySelector('#ticket [data-role=message]').textContent.includes('{text}')"
 
 
+def test_the_front_page_leads_here_with_live_figures(platform: Platform, page: Browser) -> None:
+    page.open(platform.url)
+    page.wait("document.querySelector('#connection').textContent === 'live'")
+    page.wait("document.querySelectorAll('#bids tr').length === 1")
+    page.click("tr[data-symbol='ETH-USDT'] button")
+    page.wait("document.querySelector('#bids').children.length === 0")
+    page.click(f"tr[data-symbol='{SYMBOL}'] button")
+    page.wait("document.querySelectorAll('#bids tr').length === 1")
+
+    page.click("#open-market")
+
+    page.wait(f"location.pathname === '/markets/{SYMBOL}'")
+    page.wait("document.querySelector('#bids td') !== null")
+
+
 def log_in(page: Browser) -> None:
     page.type("#login [name=username]", "alice")
     page.type("#login [name=password]", PASSWORD)
