@@ -57,7 +57,9 @@ _APP_VIEW: dict[str, Permission] = {
     "accounts": _P.USERS_VIEW,
     "wallets": _P.MONEY_VIEW,
     "orders": _P.MONEY_VIEW,
+    "positions": _P.MONEY_VIEW,
     "markets": _P.MARKETS_VIEW,
+    "riskengine": _P.MARKETS_VIEW,
     "exchange": _P.SYSTEM_VIEW,
     "admin": _P.AUDIT_VIEW,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from exchange.core.enums import Side, TradeKind
+from exchange.core.enums import Side, TradeKind, WalletKind, insurance_account
 from exchange.core.events import (
     ContractConfigured,
     InsuranceChanged,
@@ -21,6 +21,7 @@ from riskengine.projection import (
     insurance_from_row,
     prices_from_row,
 )
+from wallets.selectors import balances_of
 
 
 def contracts_by_id(market_ids: Collection[int] | None = None) -> dict[int, ContractConfigured]:
@@ -43,6 +44,21 @@ def insurances_all() -> list[InsuranceChanged]:
     """Return all insurance groups in the order of their numbers."""
     rows = Insurance.objects.order_by("id").values_list(*INSURANCES.columns)
     return [insurance_from_row(row) for row in rows]
+
+
+def insurance_of(group_id: int) -> InsuranceChanged | None:
+    """Return an insurance group, None if there is no such."""
+    row = Insurance.objects.filter(id=group_id).values_list(*INSURANCES.columns).first()
+    return None if row is None else insurance_from_row(row)
+
+
+def fund_balances(group_id: int) -> list[tuple[int, int]]:
+    """Return what an insurance fund holds: (asset, atoms)."""
+    return [
+        (balance.asset_id, balance.total_atoms)
+        for balance in balances_of(insurance_account(group_id))
+        if balance.wallet is WalletKind.MARGIN
+    ]
 
 
 def liquidations_page(

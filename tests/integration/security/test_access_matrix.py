@@ -29,11 +29,16 @@ __all__ = ["redis_client", "redis_url"]
 
 ANYBODY, LOGGED_IN = "anybody", "logged in"
 VIEW, TRADE, TRANSFER, AUDIT = "account_view", "trade", "transfer", "audit_view"
+MARKETS, RISK, MONEY = "markets_view", "risk_manage", "money_manage"
 
 ACCESS: dict[str, tuple[str, int]] = {
     "account": (VIEW, 200),
     "account_limits": (VIEW, 200),
     "admin_audit_logs": (AUDIT, 200),
+    "admin_insurance_fund_move": (MONEY, 400),
+    "admin_market_settle": (RISK, 400),
+    "admin_risk_params": (MARKETS, 200),
+    "admin_risk_params_change": (RISK, 400),
     "auth_2fa": (LOGGED_IN, 200),
     "auth_2fa_confirm": (LOGGED_IN, 400),
     "auth_2fa_disable": (LOGGED_IN, 400),
@@ -103,6 +108,9 @@ ACCESS: dict[str, tuple[str, int]] = {
     "positions_set": (TRADE, 400),
     "positions_setting": (VIEW, 422),
     "positions_tp_sl": (TRADE, 404),
+    "risk_insurance_fund": (ANYBODY, 200),
+    "risk_liquidations": (ANYBODY, 200),
+    "risk_tiers": (ANYBODY, 200),
     "time_retrieve": (ANYBODY, 200),
     "wallet_balances": (VIEW, 200),
     "wallet_currency": (VIEW, 200),
@@ -112,11 +120,11 @@ ACCESS: dict[str, tuple[str, int]] = {
 # Written down a second time on purpose: a role that gains something here fails this test.
 ROLES: dict[Role, set[str]] = {
     Role.TRADER: {VIEW, TRADE, TRANSFER},
-    Role.SUPPORT: set(),
-    Role.RISK_MANAGER: set(),
-    Role.OPERATOR: {VIEW, TRADE, TRANSFER},
-    Role.AUDITOR: {AUDIT},
-    Role.ADMIN: {VIEW, TRADE, TRANSFER, AUDIT},
+    Role.SUPPORT: {MARKETS},
+    Role.RISK_MANAGER: {MARKETS, RISK},
+    Role.OPERATOR: {VIEW, TRADE, TRANSFER, MARKETS, MONEY},
+    Role.AUDITOR: {AUDIT, MARKETS},
+    Role.ADMIN: {VIEW, TRADE, TRANSFER, AUDIT, MARKETS, RISK, MONEY},
 }
 SCOPES = {"read": VIEW, "trade": TRADE, "transfer": TRANSFER}
 BODY_METHODS = ("POST", "PUT")
@@ -264,7 +272,9 @@ class TestFunctionLevel:
 
         refused = refusals({ANYBODY, SCOPES[scope]}, (403, "KEY_SCOPE"))
         # What its owner may not do either is refused for that reason.
-        refused["admin_audit_logs"] = (403, "PERMISSION_DENIED")
+        for name, (needed, _status) in ACCESS.items():
+            if needed in {AUDIT, MARKETS, RISK, MONEY}:
+                refused[name] = (403, "PERMISSION_DENIED")
         assert differences(found, refused) == []
 
     def test_t10_a_disabled_user(self, alice: Trader) -> None:
