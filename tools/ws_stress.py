@@ -107,9 +107,10 @@ class Stress:
         await asyncio.gather(*(self._open(opening) for _ in range(self._clients)))
         started = time.monotonic()
         before = self.tally.frames
-        while (passed := time.monotonic() - started) < self._duration_s:
-            await asyncio.sleep(min(1.0, self._duration_s - passed))
-            tell(min(time.monotonic() - started, self._duration_s), self._line(before))
+        # By the clock, so that late ticks do not add up.
+        for tick in range(1, round(self._duration_s) + 1):
+            await asyncio.sleep(max(started + tick - time.monotonic(), 0.0))
+            tell(tick, self._line(before))
             before = self.tally.frames
             self.tally.recent_ms.clear()
         await asyncio.gather(*(connection.close() for connection in self.connections))

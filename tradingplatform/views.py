@@ -43,6 +43,7 @@ def market_page(request: HttpRequest, symbol: str) -> HttpResponse:
         return redirect("market-page", symbol=market.symbol)
     context = {
         "market": market,
+        "kind": market.kind.name.lower(),
         "markets": markets_all(),
         "tick": market.price_text(market.tick_atoms),
         "lot": market.quantity_text(market.lot_atoms),

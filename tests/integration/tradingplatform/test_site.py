@@ -118,7 +118,7 @@ class TestMarketPage:
 
         assert answer.status_code == 200
         page = answer.content.decode()
-        assert 'data-symbol="BTC-USDT" data-base="BTC" data-quote="USDT"' in page
+        assert 'data-symbol="BTC-USDT" data-kind="spot" data-base="BTC" data-quote="USDT"' in page
         assert 'data-tick="0.01" data-lot="0.00001"' in page
         assert "<option selected>BTC-USDT</option>" in page
         assert "unsafe" not in answer["Content-Security-Policy"]

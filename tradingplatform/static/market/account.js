@@ -53,7 +53,8 @@ export class Account {
   }
 
   available(currency) {
-    return this.balances.get(`${currency} spot`)?.available ?? "0";
+    const wallet = this.market.kind === "perpetual" ? "margin" : "spot";
+    return this.balances.get(`${currency} ${wallet}`)?.available ?? "0";
   }
 
   draw() {

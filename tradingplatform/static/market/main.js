@@ -4,6 +4,7 @@ import { Account } from "./account.js";
 import { Book } from "./book.js";
 import { Chart } from "./chart.js";
 import { compact, grouped, toAtoms, toText, trimmed } from "./decimal.js";
+import { Positions } from "./positions.js";
 import { Session } from "./session.js";
 import { Stream, StreamError } from "./stream.js";
 import { Tape } from "./tape.js";
@@ -12,7 +13,7 @@ import { Ticket } from "./ticket.js";
 const page = document.getElementById("market");
 const byId = (id) => document.getElementById(id);
 const market = {
-  symbol: page.dataset.symbol, base: page.dataset.base, quote: page.dataset.quote, tick: page.dataset.tick,
+  symbol: page.dataset.symbol, kind: page.dataset.kind, base: page.dataset.base, quote: page.dataset.quote, tick: page.dataset.tick,
   tickAtoms: toAtoms(page.dataset.tick), lotAtoms: toAtoms(page.dataset.lot),
   priceDecimals: Number(page.dataset.priceDecimals), quantityDecimals: Number(page.dataset.quantityDecimals),
 };
@@ -39,8 +40,14 @@ const account = new Account({
     chart.mark(orders);
     ticket.show();
   },
-  onFill: (fill) => announce(`${fill.side === "buy" ? "Bought" : "Sold"} ${trimmed(fill.quantity)} ${fill.symbol.split("-")[0]} at ${grouped(fill.price)}`),
+  onFill: (fill) => {
+    if (market.kind === "perpetual") positions.ask();
+    announce(`${fill.side === "buy" ? "Bought" : "Sold"} ${trimmed(fill.quantity)} ${fill.symbol.split("-")[0]} at ${grouped(fill.price)}`);
+  },
   onCancel: (order) => cancel(order),
+});
+const positions = new Positions({
+  body: byId("positions"), none: byId("no-positions"), market, session, say: (text) => announce(text),
 });
 const ticket = new Ticket(byId("ticket"), {
   market,
@@ -109,6 +116,7 @@ function sessionChanged() {
   userStream = null;
   account.clear();
   chart.mark(account.orders);
+  positions.follow();
   if (session.active) {
     userStream = new Stream("/ws/user", { token: () => session.token(), onState: () => showState() });
     account.follow(userStream);

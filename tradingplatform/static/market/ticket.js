@@ -69,7 +69,7 @@ export class Ticket {
     this.form.querySelector("[data-role=options]").hidden = !rests;
     this.button.textContent = `${this.side === "buy" ? "Buy" : "Sell"} ${this.market.base}`;
     this.button.dataset.side = this.side;
-    const currency = this.side === "buy" ? this.market.quote : this.market.base;
+    const currency = this.paysInQuote() ? this.market.quote : this.market.base;
     this.form.querySelector("[data-role=available]").textContent = `${fitting(this.available(currency))} ${currency}`;
     this.showTotal();
   }
@@ -89,11 +89,16 @@ export class Ticket {
     return toAtoms(this.reference(this.side));
   }
 
+  // A perpetual market is margined in its quote currency on both sides.
+  paysInQuote() {
+    return this.side === "buy" || this.market.kind === "perpetual";
+  }
+
   // Sizes the order to a share (percent) of what is available, fee included, on the lot.
   size(share) {
     const price = this.price();
     let quantity = null;
-    if (this.side === "sell") {
+    if (!this.paysInQuote()) {
       quantity = (toAtoms(this.available(this.market.base)) * share) / 100n;
     } else if (price) {
       const money = (toAtoms(this.available(this.market.quote)) * share) / 100n;
