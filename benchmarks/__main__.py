@@ -26,6 +26,7 @@ NAMES = (
     "ws_fanout",
     "login",
     "restart",
+    "risk",
 )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from exchange.core.enums import CloseReason, LedgerKind, MarginMode
 from exchange.core.events import FundingPaid, PositionClosed
 from markets.perpetuals import contracts_by_id
@@ -16,6 +18,10 @@ _CLOSED_COLUMNS = (
     "previous_id",
     *(n for n in CLOSED.columns if n not in ("id", "previous_id")),
 )
+
+
+# Rows fetched at once when all open positions are read.
+ROWS_CHUNK = 5_000
 
 
 def open_market_of(account_id: int, position_id: int) -> int | None:
@@ -39,6 +45,27 @@ def open_positions_of(account_id: int, market_id: int | None = None) -> list[tup
     if market_id is not None:
         rows = rows.filter(market_id=market_id)
     return list(rows.order_by("position_id").values_list("market_id", "position_id"))
+
+
+def open_rows() -> Iterator[tuple[int, tuple[int, int, int, int, int, bool]]]:
+    """
+    Yield every open position, of everybody, as (market, row).
+
+    A row is slot, account, quantity, cost, isolated wallet, and whether it is cross.
+    """
+    rows = Position.objects.filter(is_open=1).values_list(
+        "market_id",
+        "id",
+        "account_id",
+        "quantity_atoms",
+        "cost_atoms",
+        "isolated_atoms",
+        "mode",
+    )
+    for market_id, *values, mode in rows.iterator(chunk_size=ROWS_CHUNK):
+        slot_id, account_id, quantity, cost, isolated = values
+        row = (slot_id, account_id, quantity, cost, isolated, mode != MarginMode.ISOLATED)
+        yield market_id, row
 
 
 def setting_of(account_id: int, market_id: int) -> MarketSetting | None:

@@ -106,6 +106,26 @@ class Funding(models.Model):
         return f"funding {self.funding_ms} of market {self.market_id}"
 
 
+class MarginCall(models.Model):
+    """
+    A warning that a scope came near liquidation; written by the sweep, not by the exchange.
+
+    ``market_id`` 0 is all that is cross. ``level_e8`` is the margin ratio that was reached,
+    ``ratio_e8`` what it was then; both 10^-8.
+    """
+
+    id = KeyField()
+    account_id = models.BigIntegerField(db_index=True)
+    market_id = models.IntegerField()
+    level_e8 = models.BigIntegerField()
+    ratio_e8 = models.BigIntegerField()
+    time_ms = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        """Return the number."""
+        return f"margin call {self.id}"
+
+
 class Liquidation(models.Model):
     """
     One thing that the liquidation ladder did; never changed after it is written.

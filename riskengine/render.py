@@ -8,6 +8,7 @@ from exchange.core.enums import Side, TradeKind
 from exchange.core.events import ContractConfigured, InsuranceChanged, LiquidationStepped
 from exchange.core.units import format_atoms
 from markets.selectors import asset_by_id, market_by_id
+from riskengine.types import MarginCallInfo
 
 LIQUIDATION_KIND_NAMES = {
     kind: "order" if kind is TradeKind.MATCH else kind.name.lower() for kind in TradeKind
@@ -91,6 +92,19 @@ def render_fund(
             {"currency": asset.code, "amount": format_atoms(atoms, asset.decimals)}
             for asset, atoms in ((asset_by_id(asset_id), atoms) for asset_id, atoms in balances)
         ],
+    }
+
+
+def render_call(call: MarginCallInfo) -> dict[str, Any]:
+    """Return a warning as its account sees it; without a symbol it concerns all that is cross."""
+    isolated = bool(call.market_id)
+    return {
+        "id": str(call.call_id),
+        "margin_mode": "isolated" if isolated else "cross",
+        "symbol": market_by_id(call.market_id).symbol if isolated else None,
+        "level": rate_text(call.level_e8),
+        "margin_ratio": rate_text(call.ratio_e8),
+        "time": call.time_ms,
     }
 
 

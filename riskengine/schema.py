@@ -79,6 +79,15 @@ LIQUIDATION_PROPERTIES: dict[str, Any] = {
     "mark_price": DECIMAL,
     "time": MILLISECONDS,
 }
+CALL_PROPERTIES: dict[str, Any] = {
+    "id": IDENTIFIER,
+    "margin_mode": {"type": "string", "enum": ["cross", "isolated"]},
+    "symbol": {**TEXT_OR_NULL, "description": "Null: it concerns all that is cross."},
+    "level": {**DECIMAL, "description": "Margin ratio that was reached; liquidation is at 1."},
+    "margin_ratio": {**DECIMAL, "description": "What it was then."},
+    "time": MILLISECONDS,
+}
+CALL_PAGE = object_of({"items": list_of(object_of(CALL_PROPERTIES)), "next_cursor": TEXT_OR_NULL})
 TIERS = object_of({"markets": list_of(object_of(TIERS_PROPERTIES))})
 FUNDS = object_of({"funds": list_of(object_of(FUND_PROPERTIES))})
 FUND = object_of(FUND_PROPERTIES)

@@ -11,7 +11,7 @@ from exchange.core.events import (
     LiquidationStepped,
     PricesChanged,
 )
-from riskengine.models import Contract, Insurance, Liquidation, Price
+from riskengine.models import Contract, Insurance, Liquidation, MarginCall, Price
 from riskengine.projection import (
     CONTRACTS,
     INSURANCES,
@@ -21,6 +21,7 @@ from riskengine.projection import (
     insurance_from_row,
     prices_from_row,
 )
+from riskengine.types import MarginCallInfo
 from wallets.selectors import balances_of
 
 
@@ -59,6 +60,17 @@ def fund_balances(group_id: int) -> list[tuple[int, int]]:
         for balance in balances_of(insurance_account(group_id))
         if balance.wallet is WalletKind.MARGIN
     ]
+
+
+def margin_calls_page(
+    account_id: int, *, limit: int, below_id: int | None = None
+) -> list[MarginCallInfo]:
+    """Return one more than ``limit`` warnings of an account if there are, newest first."""
+    rows = MarginCall.objects.filter(account_id=account_id).order_by("-id")
+    if below_id is not None:
+        rows = rows.filter(id__lt=below_id)
+    columns = ("id", "market_id", "level_e8", "ratio_e8", "time_ms")
+    return [MarginCallInfo(*row) for row in rows.values_list(*columns)[: limit + 1]]
 
 
 def liquidations_page(

@@ -8,6 +8,7 @@ urlpatterns = [
     path("risk/tiers", views.TiersView.as_view(), name="risk-tiers"),
     path("risk/insurance-fund", views.InsuranceFundView.as_view(), name="risk-insurance-fund"),
     path("risk/liquidations", views.LiquidationsView.as_view(), name="risk-liquidations"),
+    path("risk/margin-calls", views.MarginCallsView.as_view(), name="risk-margin-calls"),
     path("admin/risk-params", admin_views.RiskParamsView.as_view(), name="admin-risk-params"),
     path("admin/insurance-fund", admin_views.FundView.as_view(), name="admin-insurance-fund"),
     path(

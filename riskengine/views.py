@@ -10,13 +10,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from common.openapi import QUERY_ERRORS, errors
-from common.pagination import decode_cursor, page_of
+from accounts.access import caller_of, requires
+from accounts.permissions import Permission
+from common.openapi import LOGIN_ERRORS, QUERY_ERRORS, errors
+from common.pagination import PageQuery, decode_cursor, page_of
 from common.query import read_query
 from markets.selectors import market_by_id
 from orders.queries import market_of_query
 from riskengine import schema, selectors
-from riskengine.render import render_fund, render_liquidation, render_tiers
+from riskengine.render import render_call, render_fund, render_liquidation, render_tiers
 from riskengine.requests import LiquidationQuery, TierQuery
 
 _PUBLIC_ERRORS = {429: ("RATE_LIMITED",), 503: ("SERVICE_UNAVAILABLE",)}
@@ -93,6 +95,32 @@ class LiquidationsView(APIView):
             limit=query["limit"],
             key=lambda step: step.liquidation_id,
             render=render_liquidation,
+        )
+        return Response(page.body())
+
+
+class MarginCallsView(APIView):
+    """Warnings of an account."""
+
+    permission_classes = [requires(Permission.ACCOUNT_VIEW)]
+
+    @extend_schema(
+        operation_id="risk_margin_calls",
+        summary="List own margin calls",
+        parameters=[PageQuery],
+        responses={200: schema.CALL_PAGE, **errors(QUERY_ERRORS, LOGIN_ERRORS)},
+    )
+    def get(self, request: Request) -> Response:
+        """Return a page of the account's warnings at 80 % and 90 % of the way, newest first."""
+        query = read_query(request, PageQuery)
+        keys = decode_cursor(query["cursor"])
+        rows = selectors.margin_calls_page(
+            caller_of(request).account_id,
+            limit=query["limit"],
+            below_id=keys[0] if keys else None,
+        )
+        page = page_of(
+            rows, limit=query["limit"], key=lambda call: call.call_id, render=render_call
         )
         return Response(page.body())
 

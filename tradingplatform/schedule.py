@@ -21,5 +21,6 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "orders.prune": every("orders.prune", seconds=3_600),
     # Feeds prices only while no run_feed process holds the source.
     "prices-ingest": every("markets.tasks.prices_ingest", seconds=1.0),
+    "risk-sweep": every("riskengine.sweep", seconds=1.0),
     "candles-update": every("markets.tasks.candles_update", seconds=2.0),
 }

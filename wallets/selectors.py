@@ -1,6 +1,6 @@
 """Reads of balances and ledger entries, always scoped by account."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -10,6 +10,9 @@ from exchange.core.events import BalanceChanged, LedgerPosted
 from wallets.chains import Row, seek_chain, walk_chain
 from wallets.models import Balance, LedgerEntry
 from wallets.types import ChainHeads, EntryPage, MarginSummary
+
+# Rows fetched at once when the wallets of everybody are read.
+ROWS_CHUNK = 5_000
 
 # Rows that one page of a filtered history reads at most.
 SCAN_ROWS_MAX = 2_000
@@ -64,6 +67,14 @@ def margin_summaries(account_id: int) -> list[MarginSummary]:
     """Return an account's margin wallets with what they back, as the app above knows it."""
     found: list[MarginSummary] = import_string(settings.MARGIN_SUMMARIES)(account_id)
     return found
+
+
+def margin_totals() -> Iterator[tuple[int, int, int]]:
+    """Yield every margin wallet, of everybody: account, asset, balance."""
+    rows = Balance.objects.filter(wallet=WalletKind.MARGIN.value)
+    yield from rows.values_list("account_id", "asset_id", "total_atoms").iterator(
+        chunk_size=ROWS_CHUNK
+    )
 
 
 def chain_heads(account_id: int) -> ChainHeads:

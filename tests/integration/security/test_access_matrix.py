@@ -110,6 +110,7 @@ ACCESS: dict[str, tuple[str, int]] = {
     "positions_tp_sl": (TRADE, 404),
     "risk_insurance_fund": (ANYBODY, 200),
     "risk_liquidations": (ANYBODY, 200),
+    "risk_margin_calls": (VIEW, 200),
     "risk_tiers": (ANYBODY, 200),
     "time_retrieve": (ANYBODY, 200),
     "wallet_balances": (VIEW, 200),
