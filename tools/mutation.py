@@ -4,7 +4,8 @@ Mutation score of the exchange's core: how many planted faults its tests notice.
 Runs mutmut over ``exchange/core`` (settings in pyproject.toml) and prints killed and surviving
 mutants by module. A full run takes hours; ``--sample`` draws so many mutants, the same for
 the same ``--seed``, and ``--minutes`` ends the run earlier; then the score is that of the
-mutants that had their turn. Results are kept under ``mutants/``; ``mutmut show NAME`` shows one.
+mutants that had their turn: too low, for those that few tests reach come first. Results are
+kept under ``mutants/``; ``mutmut show NAME`` shows one.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 import copy
 
+import msgspec
 import pytest
 
 from exchange.core import firing
@@ -226,3 +227,28 @@ class TestRefusals:
         )
 
         bench.refused(order, Code.INVALID_ORDER)
+
+
+class TestActivationByTheLastPrice:
+    def test_survives_a_restart_before_it_is_announced(self, bench: Bench) -> None:
+        order = bench.trailing(
+            ALICE, SELL, "0.1", callback_rate_e8=1_000_000, activation_price_atoms=units(101)
+        )
+        terms = msgspec.structs.replace(order.special, trigger_type=LAST)
+        order_id = bench.ok(msgspec.structs.replace(order, special=terms)).reference_id
+        bench.exchange.drain()
+        rows = {row.order_id: copy.deepcopy(row) for row in bench.exchange.image().orders}
+        trade(bench, "101")
+        changed = bench.exchange.drain()[0].orders
+        image = copy.deepcopy(bench.exchange.image())
+        # What rows hold: the newest that became active says so, others not before their turn.
+        assert order_id in changed
+        image.orders = [
+            rows[row.order_id] if row.order_id == order_id else row for row in image.orders
+        ]
+
+        loaded = Exchange.load(image)
+
+        (found,) = [row for row in loaded.image().orders if row.order_id == order_id]
+        assert found.terms is not None
+        assert found.terms.extreme_atoms == units(101)
