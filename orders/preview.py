@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import time
 
+from django.conf import settings
+from django.utils.module_loading import import_string
 from msgspec import structs
 
 from accounts.selectors import account_by_id, fee_tier_by_number
@@ -19,6 +21,7 @@ from exchange.core.engine import Exchange
 from exchange.core.enums import (
     AccountStatus,
     Lane,
+    MarketKind,
     OrderStatus,
     SelfTradeMode,
     Side,
@@ -42,7 +45,7 @@ from markets.live_bytes import book_levels
 from markets.selectors import asset_by_id, market_by_id
 from markets.types import BookLevels, MarketInfo
 from orders.own_orders import own_orders
-from orders.types import OrderPreview
+from orders.types import MarginPreview, OrderPreview
 from wallets.selectors import balances_of
 
 # Who everybody else is on the scratch exchange; made ids are far above.
@@ -68,7 +71,14 @@ def order_preview(*, command: PlaceOrder, now_ms: int | None = None) -> OrderPre
     now_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
     market = market_by_id(command.market_id)
     levels = book_levels(market)
-    exchange = Exchange.load(_image(command, market, levels, now_ms))
+    image = _image(command, market, levels, now_ms)
+    perpetual = market.kind is MarketKind.PERPETUAL
+    if perpetual:
+        import_string(settings.PREVIEW_IMAGE)(
+            image, account_id=command.account_id, others_id=_OTHERS_ID, market_id=market.market_id
+        )
+    exchange = Exchange.load(image)
+    before = _margin(exchange, command) if perpetual else None
     number = exchange.sequences.command + 1
     anonymous = structs.replace(command, client_order_id="", request_hash=0)
     outcome = exchange.apply(Envelope(VERSION, number, now_ms, "", Lane.ORDERS, anonymous))
@@ -85,7 +95,17 @@ def order_preview(*, command: PlaceOrder, now_ms: int | None = None) -> OrderPre
         worst_price_atoms=worst_atoms,
         book_seq=levels.seq,
         book_time_ms=levels.time_ms,
+        margin_before=before,
+        margin=_margin(exchange, command) if perpetual and outcome.code is Code.OK else None,
     )
+
+
+def _margin(exchange: Exchange, command: PlaceOrder) -> MarginPreview:
+    """Return how the account stands now, as the app that knows positions computes it."""
+    found: MarginPreview = import_string(settings.PREVIEW_MARGIN)(
+        exchange.image(), account_id=command.account_id, market_id=command.market_id
+    )
+    return found
 
 
 def _image(command: PlaceOrder, market: MarketInfo, levels: BookLevels, now_ms: int) -> Image:

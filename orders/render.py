@@ -15,7 +15,7 @@ from exchange.core.enums import (
 )
 from exchange.core.events import OrderChanged, OrderTerms, TradeExecuted
 from exchange.core.rejects import MESSAGES
-from exchange.core.units import ATOMS, floor_div, format_atoms
+from exchange.core.units import ATOMS, ceil_div, floor_div, format_atoms
 from markets.selectors import market_by_id
 from markets.types import MarketInfo
 from orders.types import OrderPreview
@@ -148,9 +148,36 @@ def render_preview(preview: OrderPreview, market: MarketInfo) -> dict[str, Any]:
         if order is not None
         else {"code": refusal.name, "message": MESSAGES[refusal]},
         **{name: shown[name] for name in PREVIEW_FIELDS},
+        "margin": _render_margin(preview, market),
         "worst_price": format_atoms(worst, market.price_decimals) if worst else None,
         "book_sequence": preview.book_seq,
         "book_time": preview.book_time_ms,
+    }
+
+
+def _render_margin(preview: OrderPreview, market: MarketInfo) -> dict[str, Any] | None:
+    """
+    Return what the order does to margin; null on spot and for a refused order.
+
+    ``required`` is how much less may be opened with afterwards, profit and fee included.
+    """
+    before, after = preview.margin_before, preview.margin
+    if before is None or after is None:
+        return None
+    quote = market.quote_decimals
+    quantity, liquidation = after.quantity_atoms, after.liquidation_atoms
+    tick = market.tick_atoms
+    # Rounded away from safety: up for a long, down for a short.
+    liquidation = (ceil_div(liquidation, tick) if quantity > 0 else liquidation // tick) * tick
+    return {
+        "required": format_atoms(before.available_atoms - after.available_atoms, quote),
+        "initial_margin": format_atoms(after.initial_atoms, quote),
+        "available": format_atoms(after.available_atoms, quote),
+        "isolated_margin": (
+            format_atoms(after.isolated_atoms, quote) if after.isolated_atoms else None
+        ),
+        "position_quantity": market.quantity_text(quantity),
+        "liquidation_price": market.price_text(liquidation) if liquidation else None,
     }
 
 

@@ -149,6 +149,20 @@ PREVIEW = object_of(
             "description": "Why not; then what follows is null.",
         },
         **{name: _or_null(ORDER_PROPERTIES[name]) for name in PREVIEW_FIELDS},
+        "margin": {
+            **object_of(
+                {
+                    "required": {**DECIMAL, "description": "How much less is available by it."},
+                    "initial_margin": {**DECIMAL, "description": "Of all positions and orders."},
+                    "available": DECIMAL,
+                    "isolated_margin": DECIMAL_OR_NULL,
+                    "position_quantity": {**DECIMAL, "description": "Signed, afterwards."},
+                    "liquidation_price": DECIMAL_OR_NULL,
+                }
+            ),
+            "type": ["object", "null"],
+            "description": "Perpetual markets: how the account then stands.",
+        },
         "worst_price": {**DECIMAL_OR_NULL, "description": "Of its last fill."},
         "book_sequence": {
             "type": "integer",

@@ -68,12 +68,29 @@ class CancelledOrders:
 
 
 @dataclass(frozen=True, slots=True)
+class MarginPreview:
+    """
+    How an account stands in a perpetual market, in quote atoms but for the signed quantity.
+
+    ``initial_atoms`` is what all positions and orders bind, ``liquidation_atoms`` a price, 0 for
+    none; ``isolated_atoms`` the wallet of an isolated position.
+    """
+
+    quantity_atoms: int
+    liquidation_atoms: int
+    initial_atoms: int
+    available_atoms: int
+    isolated_atoms: int
+
+
+@dataclass(frozen=True, slots=True)
 class OrderPreview:
     """
     What placing an order would do to the published book.
 
     ``order`` is as placing would leave it, None when it is refused with ``refusal``.
-    ``worst_price_atoms`` is of its last trade, 0 without one.
+    ``worst_price_atoms`` is of its last trade, 0 without one. Of a perpetual market
+    ``margin_before`` and ``margin`` are how the account stands without and with it.
     """
 
     order: OrderChanged | None
@@ -81,3 +98,5 @@ class OrderPreview:
     worst_price_atoms: int
     book_seq: int
     book_time_ms: int
+    margin_before: MarginPreview | None = None
+    margin: MarginPreview | None = None

@@ -27,7 +27,7 @@ from exchange.core.events import AccountConfigured, MarketConfigured
 from exchange.core.ledger import Account, hold_of
 from exchange.core.margin import initial_margin, liquidation_price, notional_atoms
 from exchange.core.memory import Market, Memory
-from exchange.core.state import Order, Position, Wallet
+from exchange.core.state import Image, Order, Position, Wallet
 from markets.perpetuals import contracts_by_id, prices_by_id
 from markets.selectors import markets_all
 from orders.own_orders import own_orders
@@ -178,6 +178,29 @@ def standing_of(account_id: int) -> Standing:
             slot = position_from_row(row)
             account.positions[slot.market_id] = slot
         _count_orders(account, own_orders(account_id, list(account.positions)))
+    return Standing(account_id, memory=memory, account=account)
+
+
+def standing_in(image: Image, account_id: int) -> Standing:
+    """Return how an account stands in the state of an image, whose objects are taken over."""
+    memory = Memory()
+    prices = {found.market_id: found for found in image.prices}
+    contracts = {found.market_id: found for found in image.contracts}
+    for config in image.markets:
+        market = Market(config)
+        market.contract = Contract(contracts[config.market_id])
+        if config.market_id in prices:
+            market.contract.take_prices(prices[config.market_id])
+        memory.markets[config.market_id] = market
+    account = _account(account_id)
+    memory.ledger.accounts[account_id] = account
+    for wallet in image.wallets:
+        if wallet.account_id == account_id and wallet.kind is WalletKind.MARGIN:
+            account.margin[wallet.asset_id] = wallet
+    for slot in image.positions:
+        # The image's slots count their orders already.
+        if slot.account_id == account_id:
+            account.positions[slot.market_id] = slot
     return Standing(account_id, memory=memory, account=account)
 
 

@@ -34,7 +34,7 @@ def render_tiers(contract: ContractConfigured) -> dict[str, Any]:
         "default_leverage": min(contract.leverage_default, contract.brackets[0][3]),
         "liquidation_fee": rate_text(contract.liquidation_fee_e8),
         "max_position_notional": _limit(contract.position_notional_max_atoms, quote),
-        "max_open_interest": _limit(contract.open_interest_max_atoms, market.quantity_decimals),
+        "max_open_interest": _limit(contract.open_interest_max_atoms, quote),
         "tiers": [
             {
                 "tier": number,

@@ -103,7 +103,7 @@ _CONTRACT_FIELDS = (
     _amount_field("impact_notional", "What impact prices are averaged over.", "25000"),
     _amount_field("liquidation_fee", "As a fraction, at most a quarter of the rate.", "0.005"),
     _amount_field("max_position_notional", "0: not limited.", "200000000"),
-    _amount_field("max_open_interest", "In the base currency; 0: not limited.", "10000"),
+    _amount_field("max_open_interest", "Notional of all longs; 0: not limited.", "500000000"),
     RequestField(
         "brackets",
         _read_brackets,

@@ -160,6 +160,8 @@ CONTRACTS_BY_ID = "riskengine.selectors.contracts_by_id"
 PRICES_BY_ID = "riskengine.selectors.prices_by_id"
 # What backs positions is known above the wallets that back them.
 MARGIN_SUMMARIES = "positions.standing.margin_summaries"
+PREVIEW_IMAGE = "positions.preview.image_fill"
+PREVIEW_MARGIN = "positions.preview.margin_after"
 # Seed an empty database only; rates in 10^-8.
 MAKER_FEE_E8 = env.rate_e8("MAKER_FEE")
 TAKER_FEE_E8 = env.rate_e8("TAKER_FEE")
