@@ -107,6 +107,7 @@ class SiegeRun:
     def _prepare(self) -> None:
         from exchange.core import commands as c
 
+        self.world.wait(self._has_leader, "an exchange leads")
         self._submit(*configuration())
         self._submit(c.UpdateIndexPrices(((1, 50_000 * ATOMS),)))
         self._member("seller", BTC=AFFORDABLE * ATOMS // 1_000)
@@ -115,6 +116,13 @@ class SiegeRun:
         self._member("twin", USDT=RICH * ATOMS)
         self._member("besieger", BTC=RICH * ATOMS, USDT=RICH * ATOMS)
         self.world.wait(self._has_market_data, "the projector has market data")
+
+    @staticmethod
+    def _has_leader() -> bool:
+        from exchange import gateway
+
+        status = gateway.status()
+        return status.leader and not status.down
 
     def _has_market_data(self) -> bool:
         return Client(*self.address).call("GET", "/api/markets/BTC-USDT/ticker")[0] == 200

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import cache
 from ipaddress import ip_network
 from pathlib import Path
@@ -258,6 +259,16 @@ class TestSettings:
         )
 
 
+def routes(patterns: list[Any], prefix: str = "") -> Iterator[str]:
+    """Yield the route of every address, those of included modules too."""
+    for pattern in patterns:
+        route = prefix + str(pattern.pattern)
+        if hasattr(pattern, "url_patterns"):
+            yield from routes(pattern.url_patterns, route)
+        else:
+            yield route
+
+
 def _described(route: str) -> str:
     """Return a route as the description writes it: converters as plain names."""
     return re.sub(r"<(?:[a-z]+:)?([a-z_]+)>", r"{\1}", route)
@@ -331,14 +342,9 @@ class TestSerialisation:
         known = {"/api/metrics", "/api/schema", "/api/docs"}
 
         found = {
-            "/" + _described(str(pattern.pattern) + str(inner.pattern))
-            for pattern in get_resolver().url_patterns
-            if str(pattern.pattern) == "api/"
-            for inner in pattern.url_patterns
-        } | {
-            f"/{pattern.pattern}"
-            for pattern in get_resolver().url_patterns
-            if str(pattern.pattern).startswith("api/") and str(pattern.pattern) != "api/"
+            f"/{route}"
+            for route in (_described(route) for route in routes(get_resolver().url_patterns))
+            if route.startswith("api/")
         }
 
         assert found - described == known

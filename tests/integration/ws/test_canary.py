@@ -51,6 +51,7 @@ async def test_t13_a_trade_names_nobody_to_the_other_side(
     own, others = await login(server, canary), {"bob": await login(server, bob)}
     for client in (own, others["bob"]):
         await client.send(op="subscribe", channels=["orders", "fills", "balances"])
+        await client.snapshots("orders", "fills", "balances")
     for path, channels in PUBLIC.items():
         others[path] = await server.connect(path)
         await others[path].send(op="subscribe", channels=channels)
