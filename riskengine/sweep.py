@@ -51,6 +51,9 @@ log = structlog.get_logger(__name__)
 # of it again.
 CALL_LEVELS = (0.8, 0.9)
 REARM = 0.05
+# Warnings that a start reads back; who was warned before them is warned once more.
+CALLS_REMEMBERED_MAX = 50_000
+CALLS_KEPT_MS = 90 * 86_400_000
 # Entries that one turn follows; more behind than this is loaded anew.
 READS_MAX = 50
 ROWS_PER_PUT = 20_000
@@ -292,8 +295,15 @@ def _by_market(
 
 def _called_before() -> dict[tuple[int, int], float]:
     """Return the levels that scopes were warned of last, so that a restart repeats none."""
-    rows = MarginCall.objects.order_by("id").values_list("account_id", "market_id", "level_e8")
-    return {(account, market): level / RATE_ONE for account, market, level in rows}
+    newest = MarginCall.objects.order_by("-id")[:CALLS_REMEMBERED_MAX]
+    rows = list(newest.values_list("account_id", "market_id", "level_e8"))
+    return {(account, market): level / RATE_ONE for account, market, level in reversed(rows)}
+
+
+def margin_calls_prune(*, time_ms: int) -> int:
+    """Delete warnings that are older than ``CALLS_KEPT_MS``; return how many."""
+    deleted, _ = MarginCall.objects.filter(time_ms__lt=time_ms - CALLS_KEPT_MS).delete()
+    return deleted
 
 
 def client() -> redis.Redis:

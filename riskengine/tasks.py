@@ -10,7 +10,7 @@ from celery import shared_task
 
 from exchange.gateway import ExchangeError
 from riskengine.single import take_period
-from riskengine.sweep import Sweep, client
+from riskengine.sweep import Sweep, client, margin_calls_prune
 
 log = structlog.get_logger(__name__)
 
@@ -54,3 +54,10 @@ def sweep(**_options: Any) -> bool:
     finally:
         _lock.release()
     return True
+
+
+@shared_task(name="riskengine.prune_margin_calls")
+def prune_margin_calls(**_options: Any) -> None:
+    """Delete old warnings; safe to run twice."""
+    deleted = margin_calls_prune(time_ms=time.time_ns() // 1_000_000)
+    log.info("margin_calls_pruned", deleted=deleted)

@@ -21,6 +21,7 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "orders.prune": every("orders.prune", seconds=3_600),
     # Feeds prices only while no run_feed process holds the source.
     "prices-ingest": every("markets.tasks.prices_ingest", seconds=1.0),
+    "riskengine.prune-margin-calls": every("riskengine.prune_margin_calls", seconds=3_600),
     "risk-sweep": every("riskengine.sweep", seconds=1.0),
     "candles-update": every("markets.tasks.candles_update", seconds=2.0),
 }

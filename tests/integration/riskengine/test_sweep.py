@@ -12,7 +12,7 @@ from positions import adl
 from positions.standing import standing_of
 from riskengine.models import MarginCall
 from riskengine.ranking import best, light_limits, scores
-from riskengine.sweep import Sweep
+from riskengine.sweep import CALLS_KEPT_MS, Sweep, margin_calls_prune
 from tests.support.engine import units
 from tests.support.margin import PERP, MarginHarness
 from tests.support.perpetual import GROUP, contract
@@ -129,6 +129,14 @@ class TestCalls:
 
         assert again.calls == []
         assert again.near == 1
+
+    def test_old_ones_are_removed(self, margin: MarginHarness) -> None:
+        margin.mark(59_094)
+        loaded().turn(time_ms=1_000)
+
+        assert margin_calls_prune(time_ms=1_000 + CALLS_KEPT_MS) == 0
+        assert margin_calls_prune(time_ms=1_001 + CALLS_KEPT_MS) == 1
+        assert MarginCall.objects.count() == 0
 
 
 class TestOverdue:
