@@ -19,6 +19,7 @@ NAMES = (
     "book",
     "core",
     "triggers",
+    "marks",
     "store",
     "gateway",
     "rest",

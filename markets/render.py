@@ -2,14 +2,16 @@
 
 from typing import Any
 
+from exchange.core.contract import FUNDING_CAP_SHARE_E8
+from exchange.core.events import ContractConfigured
 from exchange.core.safety import MarketSafety
-from exchange.core.units import format_atoms
+from exchange.core.units import RATE_ONE, format_atoms
 from markets.candles import Bar
 from markets.types import AssetInfo, MarketInfo
 
 
-def market_json(market: MarketInfo) -> dict[str, Any]:
-    """Return a market and its rules; bounds that are not enforced are null."""
+def market_json(market: MarketInfo, contract: ContractConfigured | None = None) -> dict[str, Any]:
+    """Return a market, its rules and terms; bounds that are not enforced are null."""
     return {
         "id": str(market.market_id),
         "symbol": market.symbol,
@@ -32,6 +34,26 @@ def market_json(market: MarketInfo) -> dict[str, Any]:
         "market_band": _bound(market.market_band_e8, 0),
         "circuit_breaker": _breaker_json(market.safety) if market.safety.breaker_band_e8 else None,
         "trigger_protect": _bound(market.safety.trigger_protect_e8, 0),
+        "contract": None if contract is None else contract_json(contract),
+    }
+
+
+def contract_json(contract: ContractConfigured) -> dict[str, Any]:
+    """Return the terms of a perpetual market; amounts are in the quote currency."""
+    own_cap, first_rate = contract.funding_cap_e8, contract.brackets[0][1]
+    cap = own_cap or first_rate * FUNDING_CAP_SHARE_E8 // RATE_ONE
+    return {
+        "funding_interval_ms": contract.funding_interval_ms,
+        "interest_rate": format_atoms(contract.interest_rate_e8, 0),
+        "funding_cap": format_atoms(cap, 0),
+        "impact_notional": format_atoms(contract.impact_notional_atoms, 0),
+        "liquidation_fee": format_atoms(contract.liquidation_fee_e8, 0),
+        "max_leverage": contract.brackets[0][3],
+        "default_leverage": contract.leverage_default,
+        "max_position_value": _bound(contract.position_notional_max_atoms, 0),
+        "max_open_interest_value": _bound(contract.open_interest_max_atoms, 0),
+        "insurance_group": str(contract.insurance_group),
+        "settlement_price": _bound(contract.settled_price_atoms, 0),
     }
 
 

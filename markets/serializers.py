@@ -94,6 +94,24 @@ class CircuitBreakerSerializer(serializers.Serializer):
     post_only_ms = serializers.IntegerField(help_text="then only post-only orders.")
 
 
+class ContractSerializer(serializers.Serializer):
+    """Terms of a perpetual market; rates as fractions, amounts in the quote currency."""
+
+    funding_interval_ms = serializers.IntegerField()
+    interest_rate = serializers.CharField(help_text="Per 8 hours.")
+    funding_cap = serializers.CharField(help_text="Largest funding rate of an interval.")
+    impact_notional = serializers.CharField(help_text="What impact prices are averaged over.")
+    liquidation_fee = serializers.CharField(
+        help_text="At most a quarter of the bracket's maintenance rate is taken."
+    )
+    max_leverage = serializers.IntegerField(help_text="Of the first bracket: GET /api/risk/tiers.")
+    default_leverage = serializers.IntegerField()
+    max_position_value = serializers.CharField(allow_null=True)
+    max_open_interest_value = serializers.CharField(allow_null=True)
+    insurance_group = serializers.CharField()
+    settlement_price = serializers.CharField(allow_null=True)
+
+
 class MarketSerializer(serializers.Serializer):
     """A market and its rules; prices and sizes are decimal strings."""
 
@@ -133,6 +151,7 @@ class MarketSerializer(serializers.Serializer):
         allow_null=True,
         help_text="How far last and mark price may part for price-protected orders to fire.",
     )
+    contract = ContractSerializer(allow_null=True, help_text="Of perpetual markets.")
 
 
 class MarketListSerializer(serializers.Serializer):

@@ -21,6 +21,8 @@ from common.openapi import QUERY_ERRORS, Codes, errors
 from common.query import QuerySerializer, read_query
 from common.renderers import accepts_json
 from common.views import error_response
+from exchange.core.enums import MarketKind
+from exchange.core.events import ContractConfigured
 from exchange.gateway import ExchangeError
 from markets import selectors
 from markets.candle_store import bars_read
@@ -32,6 +34,7 @@ from markets.feeds.recorded import REPLAY_NOTE
 from markets.feeds.service import LIVE_NOTE
 from markets.feeds.sources import wall_clock_ms
 from markets.live_bytes import book_bytes, open_trade_bar, ticker_bytes, trades_bytes
+from markets.perpetuals import contracts_by_id
 from markets.render import asset_json, kline_json, market_json
 from markets.serializers import (
     DepthQuery,
@@ -117,7 +120,7 @@ class MarketListView(PublicView):
     def get(self, request: Request) -> Response:
         """List all markets with their rules."""
         read_query(request, QuerySerializer)
-        return Response({"items": [market_json(item) for item in selectors.markets_all()]})
+        return Response({"items": _markets_json()})
 
 
 class MarketDetailView(PublicView):
@@ -131,7 +134,8 @@ class MarketDetailView(PublicView):
     def get(self, request: Request, symbol: str) -> Response:
         """Show a market's rules and status."""
         read_query(request, QuerySerializer)
-        return Response(market_json(market_or_404(symbol)))
+        market = market_or_404(symbol)
+        return Response(market_json(market, _contracts([market]).get(market.market_id)))
 
 
 class TickerView(PlainView):
@@ -227,6 +231,18 @@ class KlineListView(PublicView):
         )
 
 
+def _markets_json() -> list[dict[str, Any]]:
+    markets = selectors.markets_all()
+    contracts = _contracts(markets)
+    return [market_json(market, contracts.get(market.market_id)) for market in markets]
+
+
+def _contracts(markets: list[MarketInfo]) -> dict[int, ContractConfigured]:
+    """Return the terms of those markets that are perpetuals."""
+    ids = [market.market_id for market in markets if market.kind is MarketKind.PERPETUAL]
+    return contracts_by_id(ids) if ids else {}
+
+
 def _freshness() -> dict[str, Any]:
     try:
         return freshness()
@@ -282,6 +298,6 @@ class ExchangeInfoView(PublicView):
                 "feed": {"mode": mode, "note": notes[mode]},
                 "intervals": list(INTERVAL_NAMES),
                 "assets": [asset_json(asset) for asset in selectors.assets_all()],
-                "markets": [market_json(market) for market in selectors.markets_all()],
+                "markets": _markets_json(),
             }
         )

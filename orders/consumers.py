@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 import msgspec
+from django.conf import settings
+from django.utils.module_loading import import_string
 from redis.exceptions import RedisError
 
 from accounts.permissions import Permission
@@ -148,4 +150,7 @@ def account_snapshot(account_id: int, kinds: frozenset[str]) -> dict[str, str]:
     if BALANCES in kinds:
         balances = balances_of(account_id)
         data[BALANCES] = to_json({"balances": [render_balance(item) for item in balances]})
+    for kind, path in settings.PRIVATE_SNAPSHOTS.items():
+        if kind in kinds:
+            data[kind] = to_json(import_string(path)(account_id))
     return data

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import redis as redis_module
+from django.conf import settings
+from django.utils.module_loading import import_string
 
 from common.ws import topics
 from common.ws.frames import (
@@ -17,7 +19,14 @@ from common.ws.frames import (
     to_json,
 )
 from common.ws.projecting import Output
-from exchange.core.events import BalanceChanged, OrderChanged, TradeExecuted
+from exchange.core.events import (
+    AnyEvent,
+    BalanceChanged,
+    OrderChanged,
+    PositionChanged,
+    PositionClosed,
+    TradeExecuted,
+)
 from orders.render import render_fill, render_order
 from wallets.render import render_balance
 
@@ -40,7 +49,7 @@ class WatchedAccount:
 
     seq: int = 0
     channel_seqs: dict[str, int] = field(
-        default_factory=lambda: dict.fromkeys((topics.ORDERS, topics.FILLS, topics.BALANCES), 0)
+        default_factory=lambda: dict.fromkeys(sorted(topics.PRIVATE_KINDS), 0)
     )
 
 
@@ -57,6 +66,8 @@ class PrivateProjector:
     def __init__(self, redis: redis_module.Redis) -> None:
         """Take the client over which requests to watch arrive."""
         self._redis = redis
+        # What apps above this one tell of an event: account, channel and data.
+        self._others = [import_string(path) for path in settings.PRIVATE_FRAMES]
         self._watched: dict[int, WatchedAccount] = {}
         self._left: dict[int, WatchedAccount] = {}
         self._frames: list[tuple[int, str, dict[str, Any], int]] = []
@@ -75,22 +86,26 @@ class PrivateProjector:
 
     def apply(self, batch: BatchEvents) -> None:
         """Keep what concerns a watched account, in the order in which it happened."""
+        if self._watched:
+            for event in batch.events:
+                self._take(event, batch.time_ms)
+
+    def _take(self, event: AnyEvent, time_ms: int) -> None:
         watched, frames = self._watched, self._frames
-        if not watched:
-            return
-        for event in batch.events:
-            if isinstance(event, OrderChanged):
-                if event.account_id in watched:
-                    data = render_order(event)
-                    frames.append((event.account_id, topics.ORDERS, data, batch.time_ms))
-            elif isinstance(event, TradeExecuted):
-                for account_id in {event.taker_account_id, event.maker_account_id}:
-                    if account_id in watched:
-                        data = render_fill(event, account_id)
-                        frames.append((account_id, topics.FILLS, data, batch.time_ms))
-            elif isinstance(event, BalanceChanged) and event.account_id in watched:
-                data = render_balance(event)
-                frames.append((event.account_id, topics.BALANCES, data, batch.time_ms))
+        if isinstance(event, OrderChanged):
+            if event.account_id in watched:
+                frames.append((event.account_id, topics.ORDERS, render_order(event), time_ms))
+        elif isinstance(event, TradeExecuted):
+            for account_id in {event.taker_account_id, event.maker_account_id}:
+                if account_id in watched:
+                    data = render_fill(event, account_id)
+                    frames.append((account_id, topics.FILLS, data, time_ms))
+        elif isinstance(event, BalanceChanged):
+            if event.account_id in watched:
+                frames.append((event.account_id, topics.BALANCES, render_balance(event), time_ms))
+        elif isinstance(event, PositionChanged | PositionClosed) and event.account_id in watched:
+            for frames_of in self._others:
+                frames.extend((*frame, time_ms) for frame in frames_of(event))
 
     def flush(self, out: Output) -> None:
         """Publish the frames, put them into the rings, then answer requests to watch."""

@@ -16,13 +16,15 @@ from exchange.core.margin import notional_atoms
 from exchange.core.units import format_atoms
 from markets import selectors
 from markets.types import MarketInfo
-from riskengine.live_state import liquidations_recent, prices_all
+from riskengine.selectors import liquidations_page, prices_by_id
 
 if TYPE_CHECKING:
     from exchange.events_stream import BatchEvents
 
 # Steps kept for the snapshot of a liquidations channel.
 RECENT_MAX = 100
+# Steps of all markets looked through for them at the start.
+STEPS_LOOKED_AT = 1_000
 # Marks change once a second; trades and liquidations in between change the open interest.
 PRICES_EVERY_MS = 250
 
@@ -45,10 +47,10 @@ class PerpetualProjector:
             for info in selectors.markets_all()
             if info.kind is MarketKind.PERPETUAL
         }
-        for prices in prices_all():
+        for prices in prices_by_id().values():
             if prices.market_id in self._markets:
                 self._markets[prices.market_id].take_prices(prices, 0)
-        for step in liquidations_recent():
+        for step in reversed(liquidations_page(limit=STEPS_LOOKED_AT)):
             if step.market_id in self._markets:
                 self._markets[step.market_id].take_liquidation(step)
         for market in self._markets.values():
@@ -101,6 +103,7 @@ class LivePerpetual:
         self._seq = 0
         self._is_dirty = False
         self._flushed_ms = 0
+        self._funding: dict[str, Any] = {}
         self._recent: deque[str] = deque(maxlen=RECENT_MAX)
         self._last_id = 0
         self._new: list[str] = []
@@ -137,7 +140,10 @@ class LivePerpetual:
             self._flushed_ms = out.time_ms
             if self._prices is not None and self._prices.mark_atoms:
                 self._state(out, topics.MARK, mark_json(self._prices, self.info))
-                self._state(out, topics.FUNDING, funding_json(self._prices))
+                funding = funding_json(self._prices)
+                if funding != self._funding:
+                    self._funding = funding
+                    self._state(out, topics.FUNDING, funding)
 
     def _flush_liquidations(self, out: Output) -> None:
         if not self._new and not self._is_unwritten:

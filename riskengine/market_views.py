@@ -18,8 +18,8 @@ from exchange.core.events import FundingSettled
 from exchange.core.units import format_atoms
 from markets.types import MarketInfo
 from markets.views import MARKET_ERRORS, RATE_ERRORS, PublicView, market_or_404
-from riskengine.live_state import fundings_page
 from riskengine.projection import funding_key
+from riskengine.selectors import fundings_page
 
 PERPETUAL_ERRORS = {422: ("NOT_A_PERPETUAL",)}
 
@@ -60,7 +60,7 @@ class FundingListView(PublicView):
         market = perpetual_or_404(symbol)
         limit = query["limit"]
         below_id = None if keys is None else keys[0]
-        found = fundings_page(market.market_id, limit=limit + 1, below_id=below_id)
+        found = fundings_page(market.market_id, limit=limit, below_id=below_id)
         page = page_of(
             found, limit=limit, key=funding_key, render=lambda row: funding_json(row, market)
         )

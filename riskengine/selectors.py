@@ -7,11 +7,12 @@ from collections.abc import Collection
 from exchange.core.enums import Side, TradeKind, WalletKind, insurance_account
 from exchange.core.events import (
     ContractConfigured,
+    FundingSettled,
     InsuranceChanged,
     LiquidationStepped,
     PricesChanged,
 )
-from riskengine.models import Contract, Insurance, Liquidation, MarginCall, Price
+from riskengine.models import Contract, Funding, Insurance, Liquidation, MarginCall, Price
 from riskengine.projection import (
     CONTRACTS,
     INSURANCES,
@@ -71,6 +72,17 @@ def margin_calls_page(
         rows = rows.filter(id__lt=below_id)
     columns = ("id", "market_id", "level_e8", "ratio_e8", "time_ms")
     return [MarginCallInfo(*row) for row in rows.values_list(*columns)[: limit + 1]]
+
+
+def fundings_page(
+    market_id: int, *, limit: int, below_id: int | None = None
+) -> list[FundingSettled]:
+    """Return one more than ``limit`` times' funding of a market if there are, newest first."""
+    rows = Funding.objects.filter(market_id=market_id).order_by("-id")
+    if below_id is not None:
+        rows = rows.filter(id__lt=below_id)
+    found = rows.values_list(*FundingSettled.__struct_fields__)[: limit + 1]
+    return [FundingSettled(*row) for row in found]
 
 
 def liquidations_page(

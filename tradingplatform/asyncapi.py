@@ -15,12 +15,14 @@ import msgspec
 
 from adminpanel import ws_shapes as admin
 from adminpanel.consumers import AdminConsumer
+from common.openapi import list_of, object_of
 from common.ws import shapes
 from common.ws.consumer import StreamConsumer
 from markets import ws_shapes as market
 from markets.consumers import MarketConsumer, PricesConsumer
 from orders import ws_shapes as orders
 from orders.consumers import UserConsumer
+from positions import ws_shapes as positions
 from riskengine import ws_shapes as perpetual
 
 VERSION = "1"
@@ -66,6 +68,11 @@ _TRADE = (
 )
 _TICKER = Frame("ticker", _STATE, market.Ticker)
 _MARK = Frame("mark", _STATE, perpetual.Mark)
+_PRIVATE_STATES = {
+    **orders.STATES,
+    "positions": object_of({"positions": list_of(positions.POSITION)}),
+}
+_PRIVATE_CHANGES = {**orders.CHANGES, "positions": positions.POSITION}
 NAMESPACES = (
     Namespace(
         PricesConsumer,
@@ -89,13 +96,13 @@ NAMESPACES = (
     ),
     Namespace(
         UserConsumer,
-        "A trader's own orders, fills and balances, and order entry.",
+        "A trader's own orders, fills, balances and positions, and order entry.",
         tuple(
             frame
-            for channel in orders.STATES
+            for channel in _PRIVATE_STATES
             for frame in (
-                Frame(channel, ("snapshot",), orders.STATES[channel]),
-                Frame(channel, ("update",), orders.CHANGES[channel], has_prev=True),
+                Frame(channel, ("snapshot",), _PRIVATE_STATES[channel]),
+                Frame(channel, ("update",), _PRIVATE_CHANGES[channel], has_prev=True),
             )
         ),
         shapes.ANSWERS + shapes.SILENT_FRAMES + shapes.AUTH_ANSWERS,

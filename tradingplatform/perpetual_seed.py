@@ -11,7 +11,7 @@ from markets.perpetual_seed import (
     perpetuals_of,
 )
 from markets.seed import configure
-from riskengine.live_state import has_contract
+from riskengine.selectors import contracts_by_id
 from wallets.selectors import balances_of
 
 
@@ -27,8 +27,9 @@ def perpetuals_seed(mode: FeedMode) -> list[str]:
         exchange.gateway.ExchangeError: if the exchange does not answer.
     """
     made: list[str] = []
+    known = contracts_by_id()
     for market in perpetuals_of(mode):
-        if has_contract(market.market_id):
+        if market.market_id in known:
             continue
         configure(market_command(market), market.symbol)
         configure(contract_command(market), market.symbol)

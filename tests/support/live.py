@@ -21,8 +21,6 @@ from common.ws.hub import get_hub
 from common.ws.projecting import ProjectorHost
 from exchange import keys
 from exchange.events_stream import BatchEvents, BookImage, EventReader, encode_batch_events
-from markets.live.projector import PublicProjector
-from orders.live import PrivateProjector
 from tests.support import contract
 from tests.support.exchange import ExchangeHarness
 
@@ -108,13 +106,15 @@ class LivePipeline:
             self.publisher.publish()
 
     def _project(self) -> None:
+        from django.conf import settings
         from django.db import connections
+        from django.utils.module_loading import import_string
 
         client = common_redis.blocking_client(1.0)
         host = ProjectorHost(
             redis=client,
             reader=EventReader(client),
-            projectors=[PublicProjector(client), PrivateProjector(client)],
+            projectors=[import_string(path)(client) for path in settings.EVENT_PROJECTORS],
         )
         host.run(self._stopped.is_set)
         connections.close_all()

@@ -102,6 +102,7 @@ class TestMarkets:
                 "post_only_ms": 10_000,
             },
             "trigger_protect": "0.05",
+            "contract": None,
         }
 
     @pytest.mark.parametrize("spelling", ["BTC-USDT", "BTCUSDT"])

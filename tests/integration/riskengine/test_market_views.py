@@ -92,6 +92,35 @@ class TestFunding:
         assert response.json()["error"]["code"] == code
 
 
+class TestContract:
+    def test_a_market_shows_its_terms(self, exchange: MarginHarness, client: Client) -> None:
+        market = get(client, f"/api/markets/{SYMBOL}")
+
+        assert market["kind"] == "perpetual"
+        assert market["contract"] == {
+            "funding_interval_ms": 28_800_000,
+            "interest_rate": "0.0001",
+            "funding_cap": "0.003",
+            "impact_notional": "25000",
+            "liquidation_fee": "0.005",
+            "max_leverage": 125,
+            "default_leverage": 10,
+            "max_position_value": "200000000",
+            "max_open_interest_value": None,
+            "insurance_group": "1",
+            "settlement_price": None,
+        }
+
+    def test_lists_show_terms_of_perpetuals_alone(
+        self, exchange: MarginHarness, client: Client
+    ) -> None:
+        for path, key in (("/api/markets", "items"), ("/api/exchange-info", "markets")):
+            markets = {market["symbol"]: market for market in get(client, path)[key]}
+
+            assert markets["BTC-USDT"]["contract"] is None
+            assert markets[SYMBOL]["contract"]["max_leverage"] == 125
+
+
 class TestProjector:
     def test_begins_with_what_is_committed(
         self, exchange: MarginHarness, alice: Person, bob: Person
