@@ -91,8 +91,9 @@ def setting_change(
     """
     Set margin mode and leverage of an account in a market; what is left out stays.
 
-    The mode is changed first, since the rule for leverages is the mode's. A refused leverage
-    leaves a mode changed in the same call as it now is.
+    The mode is changed first, since the rule for leverages is the mode's. It changes only while
+    nothing is open, and then only a leverage above the market's is refused, which is checked
+    before: a refusal changes neither.
 
     Raises:
         ApiError: the exchange's refusal.
@@ -101,6 +102,8 @@ def setting_change(
     commands: list[_Command] = []
     if mode is not None:
         current = selectors.setting_of(account_id, market_id)
+        if current is not None and leverage > current.leverage_max:
+            raise_for_code(Code.INVALID_LEVERAGE)
         # Setting all of it at once is setting what differs.
         if not leverage or current is None or current.mode is not mode:
             commands.append(SetMarginMode(account_id, market_id, mode))

@@ -106,7 +106,9 @@ class Sweep:
             self._live = set()
             for prices in selectors.prices_by_id().values():
                 self._take_prices(screen, prices)
-            for market_id, rows in _by_market(open_rows()):
+            # What the exchange itself inherited is no one's to warn, close or rank.
+            users = (row for row in open_rows() if not is_system_account(row[1][1]))
+            for market_id, rows in _by_market(users):
                 screen.put(market_id, self._assets[market_id], rows)
             for account_id, asset_id, total_atoms in margin_totals():
                 if (account_id, asset_id) in screen.wallet_rows:
@@ -147,6 +149,8 @@ class Sweep:
         changed: dict[int, dict[int, PositionRow]] = {}
         for event in batch.events:
             if isinstance(event, PositionChanged):
+                if is_system_account(event.account_id):
+                    continue
                 # The last state of a slot counts; one that is flat is forgotten.
                 changed.setdefault(event.market_id, {})[event.slot_id] = _row_of(event)
             elif isinstance(event, BalanceChanged) and event.wallet is WalletKind.MARGIN:
@@ -209,8 +213,6 @@ class Sweep:
         for account, market, ratio in zip(
             near.accounts.tolist(), near.markets.tolist(), near.ratios.tolist(), strict=True
         ):
-            if is_system_account(account):
-                continue
             scope = (account, market)
             before = self._called.get(scope, 0.0)
             # Five points below a level it can be warned of it again.
@@ -228,11 +230,7 @@ class Sweep:
 
     def _overdue(self, near: Found) -> tuple[int, ...]:
         """Return accounts that were below maintenance at this look and at the one before."""
-        below = {
-            account
-            for account in near.accounts[near.ratios >= 1.0].tolist()
-            if not is_system_account(account)
-        }
+        below = set(near.accounts[near.ratios >= 1.0].tolist())
         overdue = tuple(sorted(below & self._suspects))
         self._suspects = below
         return overdue

@@ -428,6 +428,17 @@ class TestSettings:
         assert (answer.status_code, error_code(answer)) == (status, code)
         assert state_of(isolated) == before
 
+    def test_neither_changes_when_one_is_refused(
+        self, exchange: MarginHarness, alice: Trader
+    ) -> None:
+        before = state_of(exchange)
+        body = {"leverage": 126, "margin_mode": "isolated"}
+
+        answer = alice.api.put(f"/api/positions/settings/{SYMBOL}", body)
+
+        assert (answer.status_code, error_code(answer)) == (422, "INVALID_LEVERAGE")
+        assert state_of(exchange) == before
+
     def test_leverage_must_fit_the_bracket_of_what_is_open(
         self, market: MarginHarness, alice: Trader, bob: Trader
     ) -> None:

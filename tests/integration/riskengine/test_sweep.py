@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from exchange.core.commands import CheckLiquidation, ConfigureInsurance, Deleverage
-from exchange.core.enums import MarginMode
+from exchange.core.enums import SYSTEM_RANGE, MarginMode
 from exchange.core.events import Outcome
 from exchange.core.rejects import Code
 from positions import adl
@@ -94,6 +94,19 @@ class TestScreen:
         done = loaded(recorder).turn(time_ms=1)
 
         assert (done.calls, done.overdue) == ([], ())
+
+    def test_what_the_exchange_inherited_is_left_out(self, margin: MarginHarness) -> None:
+        sweep = loaded()
+        margin.published.clear()
+        margin.mark(58_700)
+        for batch in margin.published:
+            sweep.apply(batch)
+
+        held = {position.account_id for position in margin.exchange.image().positions
+                if position.quantity_atoms}  # fmt: skip
+        assert max(held & set(SYSTEM_RANGE))
+        assert not set(SYSTEM_RANGE) & {account for account, _ in ratios(sweep)}
+        assert not set(SYSTEM_RANGE) & {account for account, _ in ratios(loaded())}
 
 
 class TestCalls:
