@@ -56,6 +56,7 @@ class NaiveChecks(NaiveAccounts):
             raise Refused(Code.MARKET_NOT_FOUND)
         status = self.status[order.market_id]
         refuse_if(status is MarketStatus.HALTED, Code.MARKET_HALTED)
+        refuse_if(status is MarketStatus.SETTLED, Code.MARKET_SETTLED)
         refuse_if(status is MarketStatus.CANCEL_ONLY, Code.MARKET_CANCEL_ONLY)
         closed = status is MarketStatus.POST_ONLY and not order.post_only
         refuse_if(closed, Code.MARKET_POST_ONLY)

@@ -163,7 +163,7 @@ class NaiveMargin(NaivePositions):
         self.touch(slot)
         asset_id = self.markets[slot.market_id].quote_asset_id
         before, wallet_before = slot.quantity, slot.wallet
-        gain = slot.trade(side, quantity, quote, self.marks[slot.market_id])
+        gain = slot.trade(side, quantity, quote, self.mark_of(slot.market_id))
         self.add_margin(slot.account_id, asset_id, gain - fee)
         moved = gain + slot.wallet - wallet_before
         self.add_margin(clearing_account(slot.market_id), asset_id, -moved)
@@ -321,7 +321,7 @@ class NaiveMargin(NaivePositions):
             slot.market_id: self.initial(slot, self.resting(account_id, slot.market_id))
             for slot in slots
         }
-        profit = sum(s.profit(self.marks[s.market_id]) for s in slots if not s.isolated)
+        profit = sum(s.profit(self.mark_of(s.market_id)) for s in slots if not s.isolated)
         isolated = sum(margins[s.market_id] for s in slots if s.isolated)
         free = min(wallet - isolated, wallet + min(0, profit) - sum(margins.values()))
         refuse_if(amount > max(0, free), Code.MARGIN_IN_USE)

@@ -178,7 +178,7 @@ class NaivePositions(NaiveExchange):
 
     def needed(self, slot: NaivePosition) -> int:
         """Return the maintenance margin of a position at the mark."""
-        return self.maintenance(slot.market_id, slot.notional(self.marks[slot.market_id]))
+        return self.maintenance(slot.market_id, slot.notional(self.mark_of(slot.market_id)))
 
     def order_value(self, order: NaiveOrder) -> int:
         """Return what a resting order that may open counts."""
@@ -216,12 +216,12 @@ class NaivePositions(NaiveExchange):
         account_id, market_id = scope
         if market_id:
             slot = self.slots[scope]
-            return slot.wallet + slot.profit(self.marks[market_id]), self.needed(slot)
+            return slot.wallet + slot.profit(self.mark_of(market_id)), self.needed(slot)
         slots = self.open_slots(scope)
         # All perpetual markets of the simulation settle in one asset.
         asset_id = self.markets[slots[0].market_id].quote_asset_id if slots else 0
         balance = self.margin_wallet(account_id, asset_id)
-        balance += sum(slot.profit(self.marks[slot.market_id]) for slot in slots)
+        balance += sum(slot.profit(self.mark_of(slot.market_id)) for slot in slots)
         return balance, sum(self.needed(slot) for slot in slots)
 
     def open_slots(self, scope: Scope) -> list[NaivePosition]:
@@ -300,7 +300,7 @@ class Trial:
             if slot.market_id != self.slot.market_id:
                 orders = self.exchange.resting(slot.account_id, slot.market_id)
                 margin += self.exchange.initial(slot, orders)
-                profit += 0 if slot.isolated else slot.profit(self.exchange.marks[slot.market_id])
+                profit += 0 if slot.isolated else slot.profit(self.exchange.mark_of(slot.market_id))
         margin += self.exchange.initial(self.slot, self.orders)
         profit += 0 if self.slot.isolated else self.slot.profit(self.mark())
         return self.wallet - margin + (min(0, profit) if self.slot.isolated else profit)
@@ -319,7 +319,7 @@ class Trial:
         if own.quantity and not own.isolated:
             cross.append(own)
         needed = sum(exchange.needed(slot) for slot in cross)
-        balance = self.wallet + sum(s.profit(exchange.marks[s.market_id]) for s in cross)
+        balance = self.wallet + sum(s.profit(exchange.mark_of(s.market_id)) for s in cross)
         return balance > needed if needed else balance >= 0
 
 

@@ -45,11 +45,9 @@ class NaivePerpetuals(NaiveLadder):
         The engine may find scopes that nobody may liquidate now, or not: it looks at some
         accounts only. Their turns do nothing but end.
         """
-        self.now = now
-        for turn in self.waiting:
-            if turn not in ahead and not self.is_alive(turn):
-                self.liquidating.discard(self.scopes.get(turn[1], (0, 0)))
         super().take_turns(now, ahead)
+        queued = {self.scopes[key] for kind, key in ahead if kind == "liquidate"}
+        self.liquidating &= queued | self._waiting_scopes()
 
     def take_turn(self, kind: str, order_id: int) -> None:
         """Carry out the first piece of internal work."""

@@ -240,6 +240,12 @@ class Exchange:
         """Return the orders whose turn a task has not reached, in the order of their turns."""
         return [order.order_id for order in self._memory.fired[task.number]]
 
+    def margin_atoms(self, account_id: int, asset_id: int) -> int:
+        """Return the balance of a margin wallet, 0 when there is none."""
+        account = self._memory.ledger.accounts.get(account_id)
+        wallet = account.margin.get(asset_id) if account is not None else None
+        return wallet.total_atoms if wallet is not None else 0
+
     def market_of_order(self, order_id: int) -> int:
         """Return the market of a resting order, 0 when there is no such order."""
         order = self._memory.orders.get(order_id)
