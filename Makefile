@@ -12,7 +12,7 @@ CODE := accounts adminpanel common exchange markets orders positions riskengine 
 .DEFAULT_GOAL := help
 .PHONY: help run dev start build stop status reset doctor test test-unit test-watch test-coverage \
 	test-ws ws-example ws-stress ws-admin test-integration test-functional check audit bench prove \
-	seed migrate validate-env format lint lint-fix typecheck openapi asyncapi mutation requirements \
+	seed migrate validate-env format lint lint-fix typecheck openapi asyncapi mutation crash-test requirements \
 	hooks
 
 help: ## Show what can be made
@@ -112,6 +112,9 @@ bench: ## Measure, with references in the same run
 
 prove: ## The long proofs: simulation, kills, replay
 	$(BOOT) --dev --redis python -m simulation
+
+crash-test: ## A crash day with 10,000 accounts (CRASH_DATA=folder of recorded trades)
+	$(DEV) python -m simulation.crash_test
 
 mutation: ## Mutation score of exchange/core (hours; SAMPLE=300 and MINUTES=30 make it shorter)
 	$(DEV) python tools/mutation.py $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(MINUTES),--minutes $(MINUTES))
