@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import redis as redis_module
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -41,6 +42,13 @@ RING_MS = 300_000
 WATCH_MS = 300_000
 REFRESH_MS = 5_000
 REQUESTS_MAX = 1_000
+# Notices of one flush.
+NOTICES_MAX = 1_000
+
+# (account, channel, data) of what a process that commits no events tells an account.
+Notice = tuple[int, str, dict[str, Any]]
+encode_notice = msgspec.json.Encoder().encode
+decode_notice = msgspec.json.Decoder(Notice).decode
 
 
 @dataclass(slots=True)
@@ -109,6 +117,7 @@ class PrivateProjector:
 
     def flush(self, out: Output) -> None:
         """Publish the frames, put them into the rings, then answer requests to watch."""
+        self._take_notices(out.time_ms)
         rings: dict[int, list[bytes]] = {}
         for account_id, channel, data, time_ms in self._frames:
             frame = self._number(account_id, channel, data, time_ms)
@@ -151,6 +160,14 @@ class PrivateProjector:
             data=to_json(data),
         )
         return PrivateFrame(account_id, channel, account.seq, prev, text)
+
+    def _take_notices(self, time_ms: int) -> None:
+        """Take what other processes tell accounts; nobody is told who does not listen."""
+        found: Any = self._redis.lpop(topics.notices_key(), NOTICES_MAX)
+        for raw in found or ():
+            account_id, channel, data = decode_notice(raw)
+            if account_id in self._watched:
+                self._frames.append((account_id, channel, data, time_ms))
 
     def _requests(self) -> list[int]:
         found: Any = self._redis.lpop(topics.watch_requests_key(), REQUESTS_MAX)

@@ -87,6 +87,7 @@ CALL_PROPERTIES: dict[str, Any] = {
     "margin_ratio": {**DECIMAL, "description": "What it was then."},
     "time": MILLISECONDS,
 }
+MARGIN_CALL = object_of(CALL_PROPERTIES)
 CALL_PAGE = object_of({"items": list_of(object_of(CALL_PROPERTIES)), "next_cursor": TEXT_OR_NULL})
 TIERS = object_of({"markets": list_of(object_of(TIERS_PROPERTIES))})
 FUNDS = object_of({"funds": list_of(object_of(FUND_PROPERTIES))})

@@ -63,6 +63,11 @@ def fund_balances(group_id: int) -> list[tuple[int, int]]:
     ]
 
 
+def call_info(call: MarginCall) -> MarginCallInfo:
+    """Return a warning as other layers receive it."""
+    return MarginCallInfo(call.id, call.market_id, call.level_e8, call.ratio_e8, call.time_ms)
+
+
 def margin_calls_page(
     account_id: int, *, limit: int, below_id: int | None = None
 ) -> list[MarginCallInfo]:

@@ -9,6 +9,8 @@ import structlog
 from celery import shared_task
 
 from exchange.gateway import ExchangeError
+from riskengine.notices import notices_send
+from riskengine.selectors import call_info
 from riskengine.single import take_period
 from riskengine.sweep import Sweep, client, margin_calls_prune
 
@@ -39,6 +41,7 @@ def sweep(**_options: Any) -> bool:
             _sweep = Sweep()
         _sweep.follow(client())
         done = _sweep.turn(time_ms=time_ms)
+        notices_send(client(), [(call.account_id, call_info(call)) for call in done.calls])
         _sweep.publish_lights(client())
         if done.calls or done.overdue or done.deleveraged:
             log.info(

@@ -24,6 +24,7 @@ from orders import ws_shapes as orders
 from orders.consumers import UserConsumer
 from positions import ws_shapes as positions
 from riskengine import ws_shapes as perpetual
+from riskengine.schema import MARGIN_CALL
 
 VERSION = "1"
 REF = "#/components/schemas/{name}"
@@ -71,8 +72,13 @@ _MARK = Frame("mark", _STATE, perpetual.Mark)
 _PRIVATE_STATES = {
     **orders.STATES,
     "positions": object_of({"positions": list_of(positions.POSITION)}),
+    "margin": object_of({"calls": list_of(MARGIN_CALL)}),
 }
-_PRIVATE_CHANGES = {**orders.CHANGES, "positions": positions.POSITION}
+_PRIVATE_CHANGES = {
+    **orders.CHANGES,
+    "positions": positions.POSITION,
+    "margin": MARGIN_CALL,
+}
 NAMESPACES = (
     Namespace(
         PricesConsumer,
@@ -96,7 +102,7 @@ NAMESPACES = (
     ),
     Namespace(
         UserConsumer,
-        "A trader's own orders, fills, balances and positions, and order entry.",
+        "A trader's own orders, fills, balances, positions and margin calls, and order entry.",
         tuple(
             frame
             for channel in _PRIVATE_STATES

@@ -142,7 +142,10 @@ EVENT_PROJECTORS: list[str] = [
 # Private channels of apps above the orders, whose stream they share: what an event means to an
 # account, and what a subscription begins with.
 PRIVATE_FRAMES = ["positions.live.position_frames"]
-PRIVATE_SNAPSHOTS = {"positions": "positions.live.positions_snapshot"}
+PRIVATE_SNAPSHOTS = {
+    "positions": "positions.live.positions_snapshot",
+    "margin": "riskengine.notices.margin_snapshot",
+}
 
 FEED_MODE = env.choice("FEED_MODE")
 BINANCE_API_KEY = env.text("BINANCE_API_KEY")

@@ -27,6 +27,7 @@ ORDERS = "orders"
 FILLS = "fills"
 BALANCES = "balances"
 POSITIONS = "positions"
+MARGIN = "margin"
 
 # Spellings that clients of other exchanges and of the product sheet use.
 ALIASES = {
@@ -52,7 +53,7 @@ EVENTS = {
 # What only perpetual markets have.
 PERPETUAL_KINDS = frozenset({MARK, FUNDING, LIQUIDATIONS})
 PUBLIC_KINDS = frozenset({PRICE, TICKER, TRADE, BOOK, KLINE}) | PERPETUAL_KINDS
-PRIVATE_KINDS = frozenset({ORDERS, FILLS, BALANCES, POSITIONS})
+PRIVATE_KINDS = frozenset({ORDERS, FILLS, BALANCES, POSITIONS, MARGIN})
 
 # Kinds whose frames build on each other; the others are whole states, the latest wins.
 DELTA_KINDS = frozenset({BOOK, TRADE, LIQUIDATIONS})
@@ -232,6 +233,11 @@ def ring_key(epoch: int, account_id: int) -> str:
 def watched_key() -> str:
     """Return the key of the sorted set of watched accounts, by the last request (ms)."""
     return _key("live:watched")
+
+
+def notices_key() -> str:
+    """Return the key of the list of notices to accounts that the projector is to send."""
+    return _key("live:notices")
 
 
 def watch_requests_key() -> str:

@@ -29,6 +29,8 @@ from exchange.core.enums import (
 )
 from exchange.core.units import ATOMS
 from markets import selectors
+from riskengine.notices import notices_send
+from riskengine.types import MarginCallInfo
 from tests.support.engine import units
 from tests.support.exchange import BTC, USDT
 from tests.support.live import LivePipeline, LiveServer
@@ -229,3 +231,28 @@ async def test_frames_are_as_described(
 
     assert update["data"]["side"] == "short"
     assert update["data"]["isolated_margin"] is None
+
+
+async def test_a_margin_call_reaches_its_account_alone(
+    perpetual: LivePipeline, server: LiveServer, alice: Person, bob: Person
+) -> None:
+    mine, other = await login(server, alice), await login(server, bob)
+    for client in (mine, other):
+        await client.send(op="subscribe", channels=["margin", "balances"])
+        await client.snapshots("margin", "balances")
+    call = MarginCallInfo(7, PERP, 80_000_000, 81_000_000, 1_000)
+
+    notices_send(perpetual.redis, [(alice.account_id, call)])
+
+    frame = await mine.until(channel="margin", type="update")
+    assert frame["data"] == {
+        "id": "7",
+        "margin_mode": "isolated",
+        "symbol": SYMBOL,
+        "level": "0.8000",
+        "margin_ratio": "0.8100",
+        "time": 1_000,
+    }
+    # What comes to the other one next is not a call.
+    await do(perpetual, Credit(bob.account_id, WalletKind.SPOT, USDT, 1, "test", "tests"))
+    assert (await other.until(type="update"))["channel"] == "balances"
