@@ -22,6 +22,7 @@ from exchange.core.rejects import Code
 from exchange.core.units import ATOMS
 from exchange.inline import InlineExchange
 from exchange.wire import now_ms
+from markets.selectors import cache_clear
 
 BTC, ETH, USDT = 1, 2, 3
 BTC_USDT, ETH_USDT = 1, 2
@@ -117,6 +118,8 @@ class ExchangeHarness(InlineExchange):
             market(ETH_USDT, "ETH-USDT", ETH, USDT),
             UpdateIndexPrices(((BTC_USDT, 50_000 * ATOMS), (ETH_USDT, 3_000 * ATOMS))),
         )
+        # A test just before may have read the markets of its own database.
+        cache_clear()
 
     def add_account(self, account_id: int, **balances: int) -> None:
         """Make an account and credit whole units per asset code, e.g. ``BTC=2``."""
