@@ -294,13 +294,13 @@ def dry_run(  # noqa: C901 - one walk through the book; each branch is a rule of
     while offers and (by_quote or run.remaining):
         offer = offers.pop(0)
         maker = offer.maker
+        if _is_beyond(maker.price, cap, taker.side):
+            run.stop = EndReason.PRICE_CAP
+            break
         if judge and not maker.is_due(now) and maker.account_id != taker.account_id:
             offer.shown = judge.offered(maker, offer.shown)
             if not offer.shown:
                 continue
-        if _is_beyond(maker.price, cap, taker.side):
-            run.stop = EndReason.PRICE_CAP
-            break
         if len(run.steps) == STEPS_MAX:
             run.stop = EndReason.MATCH_LIMIT
             return run
