@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from exchange.core.state import (
+from exchange.core.state import Image, Sequences
+from exchange.core.tasks import (
     ActivateTask,
     ArmTask,
     CancelAllTask,
@@ -15,9 +16,7 @@ from exchange.core.state import (
     DeleverageTask,
     FireTask,
     FundingTask,
-    Image,
     LiquidateTask,
-    Sequences,
     SettleTask,
     Task,
     UnwindTask,

@@ -26,7 +26,8 @@ from exchange.core.enums import (
 from exchange.core.events import AccountConfigured, MarketConfigured
 from exchange.core.ledger import Account, hold_of
 from exchange.core.margin import initial_margin, liquidation_price, notional_atoms
-from exchange.core.memory import Market, Memory
+from exchange.core.market import Market
+from exchange.core.memory import Memory
 from exchange.core.state import Image, Order, Position, Wallet
 from markets.perpetuals import contracts_by_id, prices_by_id
 from markets.selectors import markets_all

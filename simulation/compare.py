@@ -20,7 +20,7 @@ from exchange.core import events as e
 from exchange.core.engine import Exchange
 from exchange.core.enums import Lane, OrderStatus
 from exchange.core.rejects import Code
-from exchange.core.state import ArmTask, FireTask
+from exchange.core.tasks import ArmTask, FireTask
 from simulation.commands import START_MS, TimedCommand
 from simulation.mirrors import Disagreement, EventMirror, LedgerMirror, Rows, equal, equal_maps
 from simulation.naive import NaiveExchange

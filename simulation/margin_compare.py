@@ -14,7 +14,7 @@ from exchange.core.enums import (
     clearing_account,
     insurance_account,
 )
-from exchange.core.state import (
+from exchange.core.tasks import (
     CancelOpeningTask,
     FundingTask,
     LiquidateTask,

@@ -34,7 +34,8 @@ from exchange.core.judging import Draft
 from exchange.core.ledger import Account
 from exchange.core.margin import exposure_atoms, initial_margin, notional_atoms, value_atoms
 from exchange.core.margin_ledger import post_entry, post_isolated
-from exchange.core.memory import Market, Memory
+from exchange.core.market import Market
+from exchange.core.memory import Memory
 from exchange.core.placing import PlacePlan, place, plan_place
 from exchange.core.rejects import Code
 from exchange.core.state import Order, Position

@@ -10,8 +10,9 @@ from exchange.core.enums import EndReason, LinkKind, OrderStatus, OrderType
 from exchange.core.events import AnyEvent, Outcome
 from exchange.core.executing import execute
 from exchange.core.ledger import Account, hold_of
+from exchange.core.market import Market
 from exchange.core.matching import Plan
-from exchange.core.memory import Market, Memory
+from exchange.core.memory import Memory
 from exchange.core.placing import conditional_cap, step_back
 from exchange.core.rejects import Code
 from exchange.core.state import Order

@@ -14,7 +14,8 @@ import msgspec
 
 from exchange.core.enums import MarketStatus, Side, StatusCause
 from exchange.core.events import AnyEvent, MarketConfigured
-from exchange.core.memory import Market, Memory, band_price
+from exchange.core.market import Market, band_price
+from exchange.core.memory import Memory
 from exchange.core.units import AMOUNT_MAX
 
 SLOTS = 10

@@ -11,7 +11,8 @@ from exchange.core.ledger import Account
 from exchange.core.memory import CANCELS_PER_STEP, Memory
 from exchange.core.observing import stay_armed
 from exchange.core.rejects import Code
-from exchange.core.state import CancelAllTask, CancelOpeningTask, Order
+from exchange.core.state import Order
+from exchange.core.tasks import CancelAllTask, CancelOpeningTask
 
 _OK = Code.OK
 _CANCELLED = OrderStatus.CANCELLED

@@ -13,7 +13,8 @@ from exchange.core.enums import (
 )
 from exchange.core.events import MarketConfigured
 from exchange.core.ledger import Account
-from exchange.core.memory import Market, Memory
+from exchange.core.market import Market
+from exchange.core.memory import Memory
 from exchange.core.rejects import Code
 from exchange.core.triggers import CONDITIONAL_TYPES, MARKET_TYPES, is_reached, is_rising
 from exchange.core.units import AMOUNT_MAX, ATOMS, RATE_ONE, ceil_div

@@ -18,7 +18,8 @@ from exchange.core.state import Position
 
 if TYPE_CHECKING:
     from exchange.core.contract import Contract
-    from exchange.core.memory import Market, Memory
+    from exchange.core.market import Market
+    from exchange.core.memory import Memory
 
 _CROSS = MarginMode.CROSS
 

@@ -28,11 +28,13 @@ from exchange.core.judging import Draft
 from exchange.core.ledger import Account
 from exchange.core.liquidation import start_liquidations
 from exchange.core.margin_checks import is_liquidating
-from exchange.core.memory import Market, Memory
+from exchange.core.market import Market
+from exchange.core.memory import Memory
 from exchange.core.positions import fill
 from exchange.core.rejects import Code
-from exchange.core.state import DeleverageTask, Position
+from exchange.core.state import Position
 from exchange.core.takeover import bankruptcy_quote, closing_side, hand_over, health, take_over
+from exchange.core.tasks import DeleverageTask
 
 CANDIDATES_MAX = 100
 CHECKED_MAX = 1_000

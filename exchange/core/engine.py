@@ -68,7 +68,8 @@ from exchange.core.events import AnyEvent, BalanceChanged, Outcome
 from exchange.core.guards import refresh_when_many
 from exchange.core.memory import Memory, position_event
 from exchange.core.rejects import Code
-from exchange.core.state import Changes, FireTask, Image, Sequences, Task
+from exchange.core.state import Changes, Image, Sequences
+from exchange.core.tasks import FireTask, Task
 from exchange.core.units import check
 
 # A planner returns a plan or a refusal; each pair agrees on the type of its plan.

@@ -15,8 +15,9 @@ from exchange.core.enums import (
 )
 from exchange.core.events import AnyEvent, TradeExecuted
 from exchange.core.ledger import Account, charge_fee, hold_needed, hold_of
+from exchange.core.market import Market
 from exchange.core.matching import DECREMENT, EXPIRE_DUE, EXPIRE_MARGIN, FILL, Plan
-from exchange.core.memory import Market, Memory
+from exchange.core.memory import Memory
 from exchange.core.observing import observe
 from exchange.core.perpetual import after_fill, post_fill
 from exchange.core.protecting import count_fill, pull_quotes

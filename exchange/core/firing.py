@@ -21,7 +21,9 @@ from exchange.core.memory import Memory
 from exchange.core.observing import stay_armed
 from exchange.core.rejects import Code
 from exchange.core.settling import settle_step
-from exchange.core.state import (
+from exchange.core.state import Order, Terms
+from exchange.core.taking import plan_order
+from exchange.core.tasks import (
     ActivateTask,
     ArmTask,
     CancelAllTask,
@@ -29,13 +31,10 @@ from exchange.core.state import (
     FireTask,
     FundingTask,
     LiquidateTask,
-    Order,
     SettleTask,
     Task,
-    Terms,
     UnwindTask,
 )
-from exchange.core.taking import plan_order
 from exchange.core.units import check
 
 # One step ends at whichever comes first; a fired order has at most 500 fills after that.

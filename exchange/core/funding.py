@@ -27,8 +27,10 @@ from exchange.core.margin_ledger import (
     post_entry,
     post_isolated,
 )
-from exchange.core.memory import Market, Memory
-from exchange.core.state import FundingTask, Position
+from exchange.core.market import Market
+from exchange.core.memory import Memory
+from exchange.core.state import Position
+from exchange.core.tasks import FundingTask
 from exchange.core.units import ATOMS, RATE_ONE, ceil_div
 
 SLOTS_PER_STEP = 250

@@ -16,21 +16,12 @@ from exchange.core.enums import (
 from exchange.core.guards import set_guards
 from exchange.core.ledger import Account, hold_of
 from exchange.core.margin_ledger import clearing_atoms
-from exchange.core.memory import Market, Memory
+from exchange.core.market import Market
+from exchange.core.memory import Memory
 from exchange.core.observing import mark_active, restore_announcing, restore_fired
-from exchange.core.state import (
-    DERIVED,
-    ActivateTask,
-    DeleverageTask,
-    FireTask,
-    FundingTask,
-    Image,
-    LiquidateTask,
-    Order,
-    Position,
-    Terms,
-)
+from exchange.core.state import DERIVED, Image, Order, Position, Terms
 from exchange.core.switches import set_times
+from exchange.core.tasks import ActivateTask, DeleverageTask, FireTask, FundingTask, LiquidateTask
 from exchange.core.triggers import is_rising
 from exchange.core.units import check
 

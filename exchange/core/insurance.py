@@ -15,7 +15,8 @@ from exchange.core.events import AnyEvent, InsuranceChanged
 from exchange.core.ledger import Account
 from exchange.core.margin import notional_atoms, value_atoms
 from exchange.core.margin_ledger import insurance_of, move_between, post_entry
-from exchange.core.memory import Market, Memory
+from exchange.core.market import Market
+from exchange.core.memory import Memory
 from exchange.core.state import Position, Wallet
 from exchange.core.units import RATE_ONE, ceil_div
 

@@ -22,7 +22,8 @@ from exchange.core.collateral import (
 from exchange.core.enums import MarginMode, Side
 from exchange.core.funding import pending
 from exchange.core.ledger import Account
-from exchange.core.memory import Market, Memory, new_position
+from exchange.core.market import Market
+from exchange.core.memory import Memory, new_position
 from exchange.core.positions import fill, reduces
 from exchange.core.state import Order
 from exchange.core.units import ATOMS, RATE_ONE

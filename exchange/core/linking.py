@@ -17,8 +17,9 @@ from exchange.core.enums import (
 from exchange.core.events import AnyEvent, Outcome
 from exchange.core.executing import execute
 from exchange.core.ledger import Account, hold_of
+from exchange.core.market import Market
 from exchange.core.matching import Plan
-from exchange.core.memory import Market, Memory
+from exchange.core.memory import Memory
 from exchange.core.observing import observe
 from exchange.core.placing import (
     PlacePlan,
@@ -29,8 +30,9 @@ from exchange.core.placing import (
     register,
 )
 from exchange.core.rejects import Code
-from exchange.core.state import ArmTask, Order, Terms
+from exchange.core.state import Order, Terms
 from exchange.core.taking import plan_order, plan_waiting
+from exchange.core.tasks import ArmTask
 from exchange.core.triggers import CONDITIONAL_TYPES
 
 _PROFIT_TYPES = (OrderType.LIMIT, OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT)

@@ -8,7 +8,8 @@ from exchange.core.collateral import contract_of
 from exchange.core.commands import PlaceOrder
 from exchange.core.enums import OrderStatus, OrderType, PriceQuality
 from exchange.core.ledger import Account
-from exchange.core.memory import Market, Memory
+from exchange.core.market import Market
+from exchange.core.memory import Memory
 from exchange.core.positions import reduces
 from exchange.core.rejects import Code
 from exchange.core.state import Order

@@ -12,7 +12,8 @@ from exchange.core.enums import (
 )
 from exchange.core.events import LedgerPosted
 from exchange.core.ledger import Account
-from exchange.core.memory import Market, Memory
+from exchange.core.market import Market
+from exchange.core.memory import Memory
 from exchange.core.state import Position, Wallet
 
 _MARGIN, _ISOLATED = WalletKind.MARGIN, WalletKind.ISOLATED

@@ -22,8 +22,9 @@ from exchange.core.events import AnyEvent
 from exchange.core.funding import predicted_rate, start_when_due
 from exchange.core.guards import find_unhealthy
 from exchange.core.liquidation import start_liquidations, start_unwinding
-from exchange.core.memory import Market, Memory
-from exchange.core.state import CancelOpeningTask
+from exchange.core.market import Market
+from exchange.core.memory import Memory
+from exchange.core.tasks import CancelOpeningTask
 from exchange.core.units import ATOMS, RATE_ONE, ceil_div
 
 # One basis sample a second over 30 seconds.

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import deque
 
 from exchange.core.enums import OrderStatus, TriggerType
-from exchange.core.memory import Market, Memory
-from exchange.core.state import ActivateTask, FireTask, Order
+from exchange.core.market import Market
+from exchange.core.memory import Memory
+from exchange.core.state import Order
+from exchange.core.tasks import ActivateTask, FireTask
 from exchange.core.trailing import FiredLine, Trail, in_turn
 from exchange.core.triggers import (
     TriggerLevels,

@@ -24,7 +24,8 @@ from exchange.core.events import AnyEvent, PositionClosed, TradeExecuted
 from exchange.core.funding import settle_when_touched
 from exchange.core.ledger import Account
 from exchange.core.margin_ledger import clearing_wallet, post_entry, post_isolated
-from exchange.core.memory import Market, Memory
+from exchange.core.market import Market
+from exchange.core.memory import Memory
 from exchange.core.positions import fill, reduces, start_anew
 from exchange.core.state import Order, Position, Wallet
 from exchange.core.units import check

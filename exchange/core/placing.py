@@ -10,8 +10,9 @@ from exchange.core.enums import EndReason, OrderStatus, OrderType, SelfTradeMode
 from exchange.core.events import AnyEvent, Outcome
 from exchange.core.executing import execute
 from exchange.core.ledger import Account, hold_needed, hold_of
+from exchange.core.market import Market
 from exchange.core.matching import Plan
-from exchange.core.memory import PRIORITY_SHIFT, Market, Memory
+from exchange.core.memory import PRIORITY_SHIFT, Memory
 from exchange.core.rejects import Code
 from exchange.core.state import Order, Terms
 from exchange.core.taking import plan_order, plan_taker

@@ -15,7 +15,8 @@ from exchange.core.events import AnyEvent, Outcome, ProtectionChanged
 from exchange.core.ledger import Account
 from exchange.core.memory import Memory
 from exchange.core.rejects import Code
-from exchange.core.state import FOREVER_MS, CancelAllTask, QuoteProtection
+from exchange.core.state import FOREVER_MS, QuoteProtection
+from exchange.core.tasks import CancelAllTask
 from exchange.core.units import AMOUNT_MAX
 
 WINDOW_MAX_MS = 10_000

@@ -38,11 +38,13 @@ from exchange.core.insurance import (
 from exchange.core.ledger import Account
 from exchange.core.margin import value_atoms
 from exchange.core.margin_ledger import insurance_of, move_between, post_entry
-from exchange.core.memory import Market, Memory
+from exchange.core.market import Market
+from exchange.core.memory import Memory
 from exchange.core.perpetual import check_wallet
 from exchange.core.rejects import Code
-from exchange.core.state import CancelOpeningTask, LiquidateTask, Position, SettleTask
+from exchange.core.state import Position
 from exchange.core.takeover import hand_over
+from exchange.core.tasks import CancelOpeningTask, LiquidateTask, SettleTask
 from exchange.core.units import AMOUNT_MAX, ceil_div
 
 POSITIONS_PER_STEP = 100

@@ -10,7 +10,8 @@ from exchange.core.enums import EndReason
 from exchange.core.events import AnyEvent, CancelSwitchChanged, Outcome
 from exchange.core.memory import Memory
 from exchange.core.rejects import Code
-from exchange.core.state import CancelAllTask, CancelSwitch
+from exchange.core.state import CancelSwitch
+from exchange.core.tasks import CancelAllTask
 
 TIMEOUT_MIN_MS = 1_000
 TIMEOUT_MAX_MS = 24 * 3_600_000

@@ -22,7 +22,8 @@ from exchange.core.events import AnyEvent, LiquidationStepped, TradeExecuted
 from exchange.core.insurance import can_carry, cover_shortfall, liquidator, settle_liquidator
 from exchange.core.ledger import Account
 from exchange.core.margin import value_atoms
-from exchange.core.memory import Market, Memory
+from exchange.core.market import Market
+from exchange.core.memory import Memory
 from exchange.core.perpetual import check_wallets, fit_orders, post_fill
 from exchange.core.state import Position
 from exchange.core.units import ATOMS, ceil_div

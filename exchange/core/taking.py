@@ -13,8 +13,9 @@ from exchange.core.enums import EndReason, Side, TimeInForce
 from exchange.core.judging import Draft, Judge
 from exchange.core.ledger import Account
 from exchange.core.margin import exposure_atoms, notional_atoms, open_loss, value_atoms
+from exchange.core.market import Market, band_price
 from exchange.core.matching import FILL, Plan, plan_match
-from exchange.core.memory import Market, Memory, band_price
+from exchange.core.memory import Memory
 from exchange.core.rejects import Code
 from exchange.core.state import Order
 from exchange.core.units import AMOUNT_MAX, ATOMS, RATE_ONE, ceil_div, floor_div

@@ -20,6 +20,7 @@ from exchange.core import (
     firing,
     imaging,
     ledger,
+    market,
     memory,
     placing,
     taking,
@@ -157,7 +158,7 @@ INSERT = book.BookSide.insert
 PLAN_CANCEL = cancelling.plan_cancel
 RESTORE = imaging.restore
 TAKE_LEVEL_CHANGES = memory.Memory.take_level_changes
-BAND_PRICE = memory.band_price
+BAND_PRICE = market.band_price
 RETIRE = memory.Memory.retire
 
 MUTANTS: list[tuple[str, list[tuple[Any, str]], Callable[..., Any]]] = [
@@ -172,7 +173,7 @@ MUTANTS: list[tuple[str, list[tuple[Any, str]], Callable[..., Any]]] = [
     ("a level event lost", [(memory.Memory, "take_level_changes")], loses_a_level),
     (
         "price band one atom wide",
-        [(module, "band_price") for module in (memory, taking)],
+        [(module, "band_price") for module in (market, taking)],
         cap_rounded_outward,
     ),
     ("cancelled order ends expired", [(memory.Memory, "retire")], expires_instead_of_cancels),

@@ -19,7 +19,7 @@ from exchange.core.engine import Exchange
 from exchange.core.enums import EndReason, MarketStatus, Side, WalletKind
 from exchange.core.events import Outcome
 from exchange.core.rejects import Code
-from exchange.core.state import CancelAllTask
+from exchange.core.tasks import CancelAllTask
 from exchange.core.units import ATOMS
 from exchange.lease import renew
 from exchange.models import Batch, LogPosition, OperatorCommand, Quarantine

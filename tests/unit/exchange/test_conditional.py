@@ -24,7 +24,7 @@ from exchange.core.enums import (
 )
 from exchange.core.events import OrderChanged, Outcome, TradeExecuted
 from exchange.core.rejects import Code
-from exchange.core.state import FireTask
+from exchange.core.tasks import FireTask
 from tests.support.engine import ALICE, BOB, BTC, CAROL, MARKET, USDT, Bench, units
 
 BUY, SELL = Side.BUY, Side.SELL

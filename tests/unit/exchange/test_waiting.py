@@ -31,7 +31,7 @@ from exchange.core.enums import (
 )
 from exchange.core.events import OrderChanged, TradeExecuted
 from exchange.core.rejects import Code
-from exchange.core.state import FireTask
+from exchange.core.tasks import FireTask
 from tests.support.engine import ALICE, BOB, CAROL, MARKET, USDT, Bench, market, units
 
 BUY, SELL = Side.BUY, Side.SELL
