@@ -18,6 +18,7 @@ from benchmarks.report import Options, Section, machine, say, write_document
 NAMES = (
     "book",
     "core",
+    "perpetual",
     "triggers",
     "marks",
     "store",

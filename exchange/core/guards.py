@@ -17,6 +17,7 @@ from exchange.core.collateral import (
     cross_health,
     cross_positions,
     isolated_health,
+    wallet_atoms,
 )
 from exchange.core.contract import Contract
 from exchange.core.enums import MarginMode, is_system_account
@@ -56,6 +57,9 @@ def set_guards(memory: Memory, account: Account) -> None:
     """Set the guards of all open positions of an account."""
     if is_system_account(account.account_id):
         return
+    if len(account.positions) == 1:
+        _set_only_guard(memory, account)
+        return
     assets: dict[int, None] = {}
     for position in account.positions.values():
         market = memory.markets[position.market_id]
@@ -78,6 +82,20 @@ def set_guards(memory: Memory, account: Account) -> None:
         total = sum(notional for _, _, notional in held) or 1
         for position, contract, notional in held:
             _set_guard(contract, position, slack * notional // total)
+
+
+def _set_only_guard(memory: Memory, account: Account) -> None:
+    """Set the guard of an account with one slot, as most have: all the slack is its own."""
+    (position,) = account.positions.values()
+    if not position.quantity_atoms:
+        position.low_atoms, position.high_atoms = 0, PRICE_UNBOUNDED
+        return
+    market = memory.markets[position.market_id]
+    contract = contract_of(market)
+    slack, maintenance = isolated_health(position, contract)
+    if position.mode is not _ISOLATED:
+        slack += wallet_atoms(account, market.config.quote_asset_id)
+    _set_guard(contract, position, slack - maintenance)
 
 
 def _set_guard(contract: Contract, position: Position, slack_atoms: int) -> None:

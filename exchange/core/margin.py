@@ -96,7 +96,13 @@ def exposure_atoms(position_atoms: int, bid_atoms: int, ask_atoms: int) -> int:
     ``position_atoms`` is the signed value at the mark; source: Binance, "How to calculate the
     margin requirement".
     """
-    return max(abs(position_atoms + bid_atoms), abs(position_atoms - ask_atoms))
+    # max and abs, spelled out: every fill comes by here several times.
+    with_bids, with_asks = position_atoms + bid_atoms, position_atoms - ask_atoms
+    if with_bids < 0:
+        with_bids = -with_bids
+    if with_asks < 0:
+        with_asks = -with_asks
+    return with_bids if with_bids >= with_asks else with_asks
 
 
 def initial_margin(exposure: int, leverage: int) -> int:
