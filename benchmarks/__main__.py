@@ -19,6 +19,7 @@ NAMES = (
     "book",
     "core",
     "perpetual",
+    "liquidations",
     "triggers",
     "marks",
     "store",
