@@ -18,7 +18,11 @@ import pytest_asyncio
 from common import asgi, http_protocol
 from tests.support.live import LiveServer
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+# Server threads that an earlier test gave a database connection look at it with each request.
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.django_db(transaction=True),
+]
 
 HOST = b"Host: localhost\r\n"
 LIVE = b"GET /api/health/live HTTP/1.1\r\n" + HOST
