@@ -129,9 +129,9 @@ def _demand(memory: Memory, position: Position, asset_id: int) -> tuple[int, int
     if not (position.quantity_atoms or position.bid_atoms or position.ask_atoms):
         return 0, 0
     market = memory.markets[position.market_id]
-    if market.config.quote_asset_id != asset_id:
+    contract = market.contract
+    if contract is None or market.config.quote_asset_id != asset_id:
         return 0, 0
-    contract = contract_of(market)
     margin = order_and_position_margin(position, contract)
     return (profit_atoms(position, contract) if position.mode is _CROSS else 0), margin
 

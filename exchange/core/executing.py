@@ -110,9 +110,7 @@ def _end_taker(
         immediate = order.order_type not in MARKET_TYPES and stop in RESTING_STOPS
         order.reason = EndReason.IOC_REMAINDER if immediate else stop
         order.remaining_atoms = 0
-    if order.margined:
-        memory.touch_margin(account, market)
-    else:
+    if not order.margined:  # there ``register`` has touched the wallet already
         memory.ledger.touch(account, account.spot[market.paying_asset_id(order.side)])
     if listed:
         memory.delist(account, order)
@@ -164,7 +162,8 @@ def _fill(
     (market.book.asks if buys else market.book.bids).reduce(maker, quantity)
     buyer, seller = (account, maker_account) if buys else (maker_account, account)
     if market.contract is not None:
-        memory.set_hold(maker_account, market, maker, hold_of(maker))
+        counted = price * maker.remaining_atoms // ATOMS if terms is None else hold_of(maker)
+        memory.set_exposure(maker_account, maker, counted)
         liquidation = order.order_type is OrderType.LIQUIDATION
         reason = CloseReason.LIQUIDATION if liquidation else CloseReason.TRADE
         post_fill(memory, market, trade, buyer, seller, events, reason)

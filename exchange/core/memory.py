@@ -140,7 +140,7 @@ class Memory:
         if held_atoms == order.held_atoms:
             return
         if order.margined:
-            self._set_exposure(account, market, order, held_atoms)
+            self.set_exposure(account, order, held_atoms)
             return
         config = market.config
         asset_id = config.quote_asset_id if order.side is _BUY else config.base_asset_id
@@ -156,12 +156,12 @@ class Memory:
         wallet.last_entry_id = account.last_entry_id
         self.changes.wallets[wallet.wallet_id] = wallet
 
-    def _set_exposure(
-        self, account: Account, market: Market, order: Order, value_atoms: int
-    ) -> None:
+    def set_exposure(self, account: Account, order: Order, value_atoms: int) -> None:
         """Change what an order counts in the order margin of its position."""
-        position = account.positions[order.market_id]
         change = value_atoms - order.held_atoms
+        if not change:
+            return
+        position = account.positions[order.market_id]
         if order.side is _BUY:
             position.bid_atoms += change
         else:

@@ -87,7 +87,8 @@ def post_fill(
         # Nobody agreed to the other prices, so they are no last trade.
         contract.last_trade_ms = memory.time_ms
     memory.price_changes[market.config.market_id] = None
-    contract.check_sums(clearing_wallet(memory, market).total_atoms)
+    clearing = contract.clearing or clearing_wallet(memory, market)
+    contract.check_sums(clearing.total_atoms)
 
 
 def _post_side(
@@ -100,21 +101,18 @@ def _post_side(
     reason: CloseReason,
     events: list[AnyEvent],
 ) -> None:
-    position = memory.position(account, market)
+    position = account.positions.get(trade.market_id) or memory.position(account, market)
     contract = contract_of(market)
-    settle_when_touched(memory, market, position, events)
+    if memory.funding:
+        settle_when_touched(memory, market, position, events)
     isolated_before = position.isolated_atoms
-    gain = 0
-    fee_left = fee_atoms
-    parts = _parts(position, side, trade.quantity_atoms, trade.quote_atoms)
-    for number, (quantity, quote) in enumerate(parts, start=1):
-        # What closes bears its share of the fee before it becomes history.
-        is_last = number == len(parts)
-        fee = fee_left if is_last else fee_atoms * quantity // trade.quantity_atoms
-        fee_left -= fee
-        gain += _apply(
-            memory, contract, position, trade, side, quantity, quote, fee, reason, events
+    held, quantity, quote = position.quantity_atoms, trade.quantity_atoms, trade.quote_atoms
+    if not held or (held > 0) is (side is _BUY) or quantity <= abs(held):
+        gain = _apply(
+            memory, contract, position, trade, side, quantity, quote, fee_atoms, reason, events
         )
+    else:
+        gain = _turn(memory, contract, position, trade, side, fee_atoms, reason, events)
     isolated_change = position.isolated_atoms - isolated_before
     quote_id = market.config.quote_asset_id
     wallet = account.margin.get(quote_id) or memory.ledger.wallet(account, _MARGIN, quote_id)
@@ -126,16 +124,38 @@ def _post_side(
     memory.dirty[account.account_id] = None
 
 
-def _parts(
-    position: Position, side: Side, quantity_atoms: int, quote_atoms: int
-) -> list[tuple[int, int]]:
-    """Return a fill as what closes and what opens, split as ``positions.fill`` splits it."""
-    held = position.quantity_atoms
-    size = abs(held)
-    if not held or (held > 0) is (side is _BUY) or quantity_atoms <= size:
-        return [(quantity_atoms, quote_atoms)]
-    closing_quote = quote_atoms * size // quantity_atoms
-    return [(size, closing_quote), (quantity_atoms - size, quote_atoms - closing_quote)]
+def _turn(
+    memory: Memory,
+    contract: Contract,
+    position: Position,
+    trade: TradeExecuted,
+    side: Side,
+    fee_atoms: int,
+    reason: CloseReason,
+    events: list[AnyEvent],
+) -> int:
+    """
+    Close a position with the first part of a fill and open the other side with the rest.
+
+    Split as ``positions.fill`` splits it; what closes bears its share of the fee, rounded down,
+    before it becomes history.
+    """
+    size, whole = abs(position.quantity_atoms), trade.quantity_atoms
+    quote = trade.quote_atoms * size // whole
+    fee = fee_atoms * size // whole
+    gain = _apply(memory, contract, position, trade, side, size, quote, fee, reason, events)
+    return gain + _apply(
+        memory,
+        contract,
+        position,
+        trade,
+        side,
+        whole - size,
+        trade.quote_atoms - quote,
+        fee_atoms - fee,
+        reason,
+        events,
+    )
 
 
 def _apply(
@@ -244,17 +264,20 @@ def fit_orders(
 
     The order that is being carried out is not in the book and is left alone.
     """
+    market_id = market.config.market_id
     for account in accounts:
-        position = account.positions[market.config.market_id]
+        position = account.positions[market_id]
         if position.reducing:
             fit_reducing(memory, market, position, taker_order_id, events)
 
 
 def check_wallets(memory: Memory, market: Market, accounts: tuple[Account, Account]) -> None:
     """Check the margin wallets of users that took part in a trade."""
+    quote_id = market.config.quote_asset_id
     for account in accounts:
-        if not is_system_account(account.account_id):
-            check_wallet(memory, account, market.config.quote_asset_id)
+        overdrawn = account.margin[quote_id].total_atoms < 0
+        if overdrawn and not is_system_account(account.account_id):
+            check_wallet(memory, account, quote_id)
 
 
 def check_wallet(memory: Memory, account: Account, asset_id: int) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from exchange.core.breaking import price_range
 from exchange.core.checks import RESTING
-from exchange.core.collateral import contract_of
 from exchange.core.enums import EndReason, Side, TimeInForce
 from exchange.core.judging import Draft, Judge
 from exchange.core.ledger import Account
@@ -106,19 +105,20 @@ def plan_order(
     planned = plan_taker(market, order, memory.time_ms, judge)
     if isinstance(planned, Code):
         return planned
-    code = _check_margin(Draft(memory, account, market), market, order, planned)
+    code = _check_margin(Draft(memory, account, market), order, planned)
     return code or planned
 
 
 def plan_waiting(memory: Memory, account: Account, market: Market, order: Order) -> Code:
     """Check the margin of an order that comes to rest without meeting anything."""
-    return _check_margin(Draft(memory, account, market), market, order, None)
+    return _check_margin(Draft(memory, account, market), order, None)
 
 
-def _check_margin(draft: Draft, market: Market, order: Order, match: Plan | None) -> Code:
+def _check_margin(draft: Draft, order: Order, match: Plan | None) -> Code:
     """Check that an account affords a plan: its fills, and what then rests of the order."""
     before = _exposure(draft)
-    draft.uncount(order, order.held_atoms)
+    if order.held_atoms:
+        draft.uncount(order, order.held_atoms)
     opens = False
     for kind, _, quantity, notional in match.steps if match is not None else ():
         if kind == FILL:
@@ -135,7 +135,7 @@ def _check_margin(draft: Draft, market: Market, order: Order, match: Plan | None
             reserve = open_loss(sign, rest, value, mark)
             draft.total_atoms -= reserve + max(0, ceil_div(value * order.taker_rate_e8, RATE_ONE))
     if opens:
-        code = _check_limits(draft, market, max(0, _exposure(draft) - before))
+        code = _check_limits(draft, before)
         if code:
             return code
         return Code.OK if draft.available() >= 0 else Code.INSUFFICIENT_MARGIN
@@ -158,9 +158,13 @@ def _resting_atoms(order: Order, match: Plan | None) -> int:
     return match.unfilled_atoms if match.stop in RESTING_STOPS else 0
 
 
-def _check_limits(draft: Draft, market: Market, added_atoms: int) -> Code:
-    """Check position limit, leverage and open interest of what an opening plan leads to."""
-    contract = contract_of(market)
+def _check_limits(draft: Draft, before_atoms: int) -> Code:
+    """
+    Check position limit, leverage and open interest of what an opening plan leads to.
+
+    ``before_atoms`` is the exposure there was without it.
+    """
+    contract = draft.contract
     config = contract.config
     exposure = _exposure(draft)
     if config.position_notional_max_atoms and exposure > config.position_notional_max_atoms:
@@ -168,7 +172,8 @@ def _check_limits(draft: Draft, market: Market, added_atoms: int) -> Code:
     if draft.position.leverage > contract.brackets.leverage_max(exposure):
         return Code.LEVERAGE_TOO_HIGH
     cap = config.open_interest_max_atoms
+    if not cap:
+        return Code.OK
     open_interest = notional_atoms(contract.long_atoms, contract.mark_atoms)
-    if cap and open_interest + added_atoms > cap:
-        return Code.OPEN_INTEREST_CAP
-    return Code.OK
+    over = open_interest + max(0, exposure - before_atoms) > cap
+    return Code.OPEN_INTEREST_CAP if over else Code.OK
