@@ -129,10 +129,11 @@ class Draft:
         elif position.quantity_atoms:
             balance += profit_atoms(position, self.contract)
             needed = maintenance_atoms(position, self.contract)
-        for other, contract in cross_positions(self.memory, self.account, self.quote_id):
-            if other.market_id != position.market_id:
-                balance += profit_atoms(other, contract)
-                needed += maintenance_atoms(other, contract)
+        if len(self.account.positions) > bool(position.slot_id):
+            for other, contract in cross_positions(self.memory, self.account, self.quote_id):
+                if other.market_id != position.market_id:
+                    balance += profit_atoms(other, contract)
+                    needed += maintenance_atoms(other, contract)
         return balance > needed if needed else balance >= 0
 
 

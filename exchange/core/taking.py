@@ -116,14 +116,16 @@ def plan_waiting(memory: Memory, account: Account, market: Market, order: Order)
 
 def _check_margin(draft: Draft, order: Order, match: Plan | None) -> Code:
     """Check that an account affords a plan: its fills, and what then rests of the order."""
-    before = _exposure(draft)
+    rest = _resting_atoms(order, match)
+    # Asked for only where something depends on it: most takers are filled at once.
+    asked = rest or draft.contract.config.open_interest_max_atoms
+    before = _exposure(draft) if asked else 0
     if order.held_atoms:
         draft.uncount(order, order.held_atoms)
     opens = False
     for kind, _, quantity, notional in match.steps if match is not None else ():
         if kind == FILL:
             opens |= draft.fill(order, quantity, notional, order.taker_rate_e8)
-    rest = _resting_atoms(order, match)
     if rest and not (order.terms is not None and order.terms.reduce_only):
         value = order.price_atoms * rest // ATOMS
         draft.count_order(order.side, value)
