@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 from exchange.core import commands as c
@@ -10,6 +11,7 @@ from exchange.core.enums import MarketKind
 ATOMS = 10**8
 GATEWAY_ACCOUNTS = (7_000_001, 7_000_002, 7_000_003)
 RICH = 10**7 * ATOMS
+READY_S = 20.0
 
 
 USERNAME = "killer"
@@ -57,7 +59,16 @@ def prepare_exchange(url: str) -> tuple[list[str], str]:
     from exchange.core.rejects import Code
 
     def do(command: c.AnyCommand) -> None:
-        outcome = gateway.submit(command, lane=Lane.SYSTEM)
+        end = time.monotonic() + READY_S
+        while True:
+            try:
+                outcome = gateway.submit(command, lane=Lane.SYSTEM)
+                break
+            except gateway.ExchangeUnavailable:
+                # Nothing was done: on a busy machine the leader may be quiet for a moment.
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
         if outcome.code is not Code.OK:
             raise SystemExit(f"{command}: {Code(outcome.code).name}")
 
