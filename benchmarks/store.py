@@ -292,7 +292,8 @@ def grow(orders: int, chance: random.Random) -> None:
     def trade_rows() -> Iterator[tuple[Any, ...]]:
         for key in range(position.last_trade + 1, position.last_trade + trades + 1):
             account = chance.choice(accounts)
-            yield (key, 1, 10**14, 10**8, 10**14, 1, key, key, account, account, 0, 0, now_ms)
+            prices = (1, 10**14, 10**8, 10**14, 1)
+            yield (key, *prices, key, key, account, account, 0, 0, now_ms, 1)
 
     def entry_rows() -> Iterator[tuple[Any, ...]]:
         for key in range(position.last_entry + 1, position.last_entry + entries + 1):
