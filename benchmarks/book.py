@@ -11,12 +11,16 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.flow import MIXED, TAKER_HEAVY, Mix, make_flow
+from benchmarks.flow import MIXED, MOVES, TAKER_HEAVY, Message, make_flow, recorded_flow
 from benchmarks.peers.environment import Peers
 from benchmarks.report import ROOT, Options, Section, median, say
+from exchange.core.units import ATOMS
+from simulation.recorded import lobster
+from simulation.recorded.data import RecordingAbsentError, recording
 
 DEPTHS = (1_000, 100_000)
 MESSAGES = 100_000
@@ -80,9 +84,16 @@ def measure(options: Options) -> Section:
         title="Order book alone",
         header=("flow", "depth", *(f"{name}, msg/s" for name in names), "ours : best other"),
     )
-    for mix in (MIXED, TAKER_HEAVY):
+    messages = MESSAGES // 10 if options.quick else MESSAGES
+    for mix in (MIXED, TAKER_HEAVY, MOVES):
         for depth in DEPTHS[:1] if options.quick else DEPTHS:
-            _measure_flow(section, peers, mix, depth, options)
+            flow = make_flow(mix, depth=depth, messages=messages)
+            _measure_flow(section, peers, flow, (mix.name, f"{depth:,d}"), options)
+    try:
+        flow = recorded_flow(_recorded_rows(), messages)
+        _measure_flow(section, peers, flow, ("recorded, AMZN 2012-06-21", "as recorded"), options)
+    except RecordingAbsentError as absent:
+        section.notes.append(f"recorded flow left out: {absent}")
     section.notes += [
         "Prices and quantities are integers for every book; making each book's own order "
         "object is inside the time; preload is not; garbage collection is off while timed.",
@@ -94,12 +105,26 @@ def measure(options: Options) -> Section:
     return section
 
 
-def _measure_flow(section: Section, peers: Peers, mix: Mix, depth: int, options: Options) -> None:
-    messages = MESSAGES // 10 if options.quick else MESSAGES
-    flow = options.work_dir / "flow.json"
-    flow.write_text(json.dumps(make_flow(mix, depth=depth, messages=messages)))
+def _recorded_rows() -> Iterator[tuple[int, int, int, int, int]]:
+    """Yield the visible messages of the recorded day, prices in cents."""
+    for row in lobster.messages(recording(lobster.ARCHIVE)):
+        if lobster.NEW <= row.kind <= lobster.EXECUTE:
+            price = row.price_atoms * 100 // ATOMS
+            yield row.kind, row.order_id, int(row.side), price, row.quantity_atoms // ATOMS
+
+
+def _measure_flow(
+    section: Section,
+    peers: Peers,
+    flow: list[list[Message]],
+    name: tuple[str, str],
+    options: Options,
+) -> None:
+    messages = len(flow[1])
+    path = options.work_dir / "flow.json"
+    path.write_text(json.dumps(flow))
     runners = [
-        Runner(name, command, flow, peers.directory) for name, command in peers.commands.items()
+        Runner(peer, command, path, peers.directory) for peer, command in peers.commands.items()
     ]
     rates: dict[str, list[float]] = {runner.name: [] for runner in runners}
     totals: dict[str, tuple[int, int]] = {}
@@ -115,17 +140,17 @@ def _measure_flow(section: Section, peers: Peers, mix: Mix, depth: int, options:
             runner.close()
     different = {name for name, total in totals.items() if total != totals["ours"]}
     section.notes += [
-        f"{runner.name}, {mix.name}, depth {depth:,d}: {runner.error}"
+        f"{runner.name}, {name[0]}, depth {name[1]}: {runner.error}"
         for runner in runners
         if runner.error
     ]
-    section.notes += [f"{name} traded differently: its figure is void" for name in different]
+    section.notes += [f"{peer} traded differently: its figure is void" for peer in different]
     middle = {
-        name: median(values) for name, values in rates.items() if values and name not in different
+        peer: median(values) for peer, values in rates.items() if values and peer not in different
     }
-    others = [rate for name, rate in middle.items() if name != "ours"]
+    others = [rate for peer, rate in middle.items() if peer != "ours"]
     ratio = middle["ours"] / max(others) if others else float("inf")
-    cells = (f"{middle[name]:,.0f}" if name in middle else "-" for name in rates)
-    row = (mix.name, f"{depth:,d}", *cells, section.bound(ratio > 1, f"{ratio:.2f}"))
+    cells = (f"{middle[peer]:,.0f}" if peer in middle else "-" for peer in rates)
+    row = (*name, *cells, section.bound(ratio > 1, f"{ratio:.2f}"))
     section.rows.append(row)
     say("  " + " | ".join(row))

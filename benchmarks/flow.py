@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from random import Random
 
@@ -23,19 +24,23 @@ MIDDLE = 1_000_000
 @dataclass(frozen=True)
 class Mix:
     """
-    Shares of 100 messages; what is neither added nor cancelled takes.
+    Shares of 100 messages; what is neither added, cancelled nor moved takes.
 
-    ``take_most`` is the largest quantity of a take; resting orders have 1 to 100.
+    A move is a cancel and an add of the same side at another price: not every book can do it
+    in one. ``take_most`` is the largest quantity of a take; resting orders have 1 to 100.
     """
 
     name: str
     add: int
     cancel: int
     take_most: int = 160
+    move: int = 0
 
 
 MIXED = Mix("mixed 50 add / 35 cancel / 15 take", 50, 35)
 TAKER_HEAVY = Mix("taker-heavy 50 add / 10 cancel / 40 take", 50, 10)
+# The mix that exchange-core publishes its figures for.
+MOVES = Mix("moves 9 add / 6 cancel / 82 move / 3 take", 9, 6, move=82)
 SPOT = Mix("spot 60 rest / 25 cancel / 15 cross", 60, 25, take_most=50)
 
 
@@ -93,6 +98,55 @@ class _Book:
             self.alive.append(order_id)
 
 
+class _Maker:
+    """Makes messages by chance, each possible in the book as it then is."""
+
+    def __init__(self, mix: Mix, depth: int, seed: int) -> None:
+        self.mix = mix
+        self.random = Random(seed)
+        self.book = _Book()
+        # Levels grow with depth but slower, as in real books.
+        self.spread = max(20, int(depth**0.6))
+        self.next_id = 0
+
+    def add(self) -> Message:
+        side = self.random.choice((BUY, SELL))
+        # Dense near the middle: the smaller of two draws.
+        draws = (self.random.randrange(self.spread), self.random.randrange(self.spread))
+        away = 1 + min(draws)
+        price = MIDDLE - away if side == BUY else MIDDLE + away
+        return self._added(side, price, self.random.randint(1, 100))
+
+    def take(self) -> Message:
+        side = self.random.choice((BUY, SELL))
+        best = self.book.best(SELL if side == BUY else BUY)
+        if best is None:
+            return self.add()
+        # What is not filled at three levels rests there: no book is asked for IOC.
+        price = best + 2 if side == BUY else best - 2
+        return self._added(side, price, self.random.randint(1, self.mix.take_most))
+
+    def cancel(self) -> Message:
+        order_id = self.random.choice(self.book.alive)
+        self.book.remove(order_id)
+        return (CANCEL, order_id, 0, 0, 0)
+
+    def by_mix(self) -> list[Message]:
+        roll = self.random.randrange(100)
+        if roll < self.mix.add:
+            return [self.add()]
+        if roll < self.mix.add + self.mix.cancel:
+            return [self.cancel()]
+        if roll < self.mix.add + self.mix.cancel + self.mix.move:
+            return [self.cancel(), self.add()]
+        return [self.take()]
+
+    def _added(self, side: int, price: int, quantity: int) -> Message:
+        self.next_id += 1
+        self.book.add(self.next_id, side, price, quantity)
+        return (ADD, self.next_id, side, price, quantity)
+
+
 def make_flow(
     mix: Mix, *, depth: int, messages: int, seed: int = 1, hold_depth: bool = True
 ) -> list[list[Message]]:
@@ -101,54 +155,60 @@ def make_flow(
 
     ``hold_depth`` keeps the depth within two per cent, at the cost of the exact shares.
     """
-    random = Random(seed)
-    book = _Book()
-    # Levels grow with depth but slower, as in real books.
-    spread = max(20, int(depth**0.6))
-    next_id = 0
-
-    def resting_price(side: int) -> int:
-        # Dense near the middle: the smaller of two draws.
-        away = 1 + min(random.randrange(spread), random.randrange(spread))
-        return MIDDLE - away if side == BUY else MIDDLE + away
-
-    def add() -> Message:
-        nonlocal next_id
-        next_id += 1
-        side = random.choice((BUY, SELL))
-        message = (ADD, next_id, side, resting_price(side), random.randint(1, 100))
-        book.add(*message[1:])
-        return message
-
-    def take() -> Message:
-        nonlocal next_id
-        next_id += 1
-        side = random.choice((BUY, SELL))
-        best = book.best(SELL if side == BUY else BUY)
-        if best is None:
-            return add()
-        # What is not filled at three levels rests there: no book is asked for IOC.
-        price = best + 2 if side == BUY else best - 2
-        message = (ADD, next_id, side, price, random.randint(1, mix.take_most))
-        book.add(*message[1:])
-        return message
-
-    def cancel() -> Message:
-        order_id = random.choice(book.alive)
-        book.remove(order_id)
-        return (CANCEL, order_id, 0, 0, 0)
-
-    preload = [add() for _ in range(depth)]
+    maker = _Maker(mix, depth, seed)
+    preload = [maker.add() for _ in range(depth)]
     timed: list[Message] = []
-    for _ in range(messages):
-        roll = random.randrange(100)
-        if hold_depth and len(book.alive) > depth * 1.02:
+    while len(timed) < messages:
+        alive = len(maker.book.alive)
+        if hold_depth and alive > depth * 1.02:
             # Adds would outrun takers' fills: the depth that a row names must stay.
-            timed.append(cancel())
-        elif roll < mix.add or (hold_depth and len(book.alive) < depth * 0.98):
-            timed.append(add())
-        elif roll < mix.add + mix.cancel:
-            timed.append(cancel())
+            timed.append(maker.cancel())
+        elif hold_depth and alive < depth * 0.98:
+            timed.append(maker.add())
         else:
-            timed.append(take())
-    return [preload, timed]
+            timed += maker.by_mix()
+    return [preload, timed[:messages]]
+
+
+# What a recorded row did, as ``recorded_flow`` takes it.
+NEW, REDUCE, DELETE, EXECUTE = 1, 2, 3, 4
+
+
+def recorded_flow(
+    rows: Iterable[tuple[int, int, int, int, int]], messages: int
+) -> list[list[Message]]:
+    """
+    Return recorded order flow as messages: (kind, recorded id, side, price, quantity) rows.
+
+    Orders that were there before the recording are not known, so what is done to them is left
+    out; less of an order is a cancel and an add of the rest, an execution an order that takes
+    just that from the front of the queue.
+    """
+    book = _Book()
+    own: dict[int, Message] = {}
+    timed: list[Message] = []
+
+    def add(side: int, price: int, quantity: int) -> Message:
+        message = (ADD, len(timed) + 1, side, price, quantity)
+        book.add(*message[1:])
+        timed.append(message)
+        return message
+
+    for kind, recorded_id, side, price, quantity in rows:
+        if len(timed) >= messages:
+            break
+        known = own.get(recorded_id)
+        alive = known is not None and known[1] in book.left
+        if kind == NEW:
+            own[recorded_id] = add(side, price, quantity)
+        elif kind == EXECUTE:
+            if book.best(side) == price:
+                first = book.queues[side, price][0]
+                add(SELL if side == BUY else BUY, price, min(quantity, book.left[first]))
+        elif known is not None and alive:
+            left = book.left[known[1]] - quantity
+            book.remove(known[1])
+            timed.append((CANCEL, known[1], 0, 0, 0))
+            if kind == REDUCE and left > 0:
+                own[recorded_id] = add(known[2], known[3], left)
+    return [[], timed[:messages]]
