@@ -47,6 +47,9 @@ from wallets.selectors import margin_totals
 
 log = structlog.get_logger(__name__)
 
+# Offers, about one a second, after which a market that still waits is an alarm, again and again.
+OFFERS_PER_ALARM = 10
+
 # Margin ratios at which an account is warned, and how far below one it must fall to be warned
 # of it again.
 CALL_LEVELS = (0.8, 0.9)
@@ -60,6 +63,7 @@ ROWS_PER_PUT = 20_000
 
 _OVERDUE = Gauge("risk_overdue_accounts", "Accounts below maintenance at two looks in a row.")
 _NEAR = Gauge("risk_near_scopes", "Scopes with a margin ratio of at least 80 %.")
+_UNMATCHED = Gauge("risk_markets_unmatched", "Markets whose bankrupt positions found nobody yet.")
 _POSITIONS = Gauge("risk_open_positions", "Open positions that the sweep looks at.")
 
 Submit = Callable[[AnyCommand], Outcome]
@@ -92,6 +96,7 @@ class Sweep:
         self._called: dict[tuple[int, int], float] = {}
         self._suspects: set[int] = set()
         self._waiting: set[int] = set()
+        self._offers: dict[int, int] = {}
         self._batch = 0
         self._epoch = 0
         self._after = ""
@@ -236,8 +241,13 @@ class Sweep:
         return overdue
 
     def _deleverage(self) -> list[int]:
-        """Offer counterparties to markets whose bankrupt positions wait; return which."""
+        """
+        Offer counterparties to markets whose bankrupt positions wait; return which.
+
+        A market that goes on waiting is an alarm: what is left is settling it, an operator's word.
+        """
         offered: list[int] = []
+        _UNMATCHED.set(len(self._offers))
         if not self._waiting:
             return offered
         balances, needs = self.screen.standings()
@@ -249,8 +259,12 @@ class Sweep:
             outcome = self._submit(Deleverage(market_id, tuple(candidates)))
             if outcome.code is Code.OK:
                 offered.append(market_id)
+                self._offers[market_id] = offers = self._offers.get(market_id, 0) + 1
+                if offers % OFFERS_PER_ALARM == 0:
+                    log.critical("deleveraging_finds_nobody", market_id=market_id, offers=offers)
             elif outcome.code is not Code.MARK_PRICE_STALE:
                 self._waiting.discard(market_id)
+                self._offers.pop(market_id, None)
         return offered
 
     def publish_lights(self, client: redis.Redis) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from structlog.testing import capture_logs
 
 from exchange.core.commands import CheckLiquidation, ConfigureInsurance, Deleverage
 from exchange.core.enums import SYSTEM_RANGE, MarginMode
@@ -12,7 +13,7 @@ from positions import adl
 from positions.standing import standing_of
 from riskengine.models import MarginCall
 from riskengine.ranking import best, light_limits, scores
-from riskengine.sweep import CALLS_KEPT_MS, Sweep, margin_calls_prune
+from riskengine.sweep import CALLS_KEPT_MS, OFFERS_PER_ALARM, Sweep, margin_calls_prune
 from tests.support.engine import units
 from tests.support.margin import PERP, MarginHarness
 from tests.support.perpetual import GROUP, contract
@@ -183,6 +184,20 @@ class TestDeleveraging:
         trades = [trade for trade in margin.exchange.image().positions if trade.account_id == ALICE]
         assert trades[0].quantity_atoms == 0
         margin.assert_hashes_agree()
+
+    def test_a_market_that_goes_on_waiting_is_an_alarm(self, margin: MarginHarness) -> None:
+        margin.trade(DAVE, BOB, "0.1", 60_000)
+        # As if whoever is offered did not fit.
+        sweep = loaded(Recorder())
+
+        with capture_logs() as logs:
+            for turn in range(1, OFFERS_PER_ALARM + 1):
+                assert not logs
+                sweep.turn(time_ms=turn)
+
+        (alarm,) = logs
+        assert (alarm["event"], alarm["log_level"]) == ("deleveraging_finds_nobody", "critical")
+        assert alarm["market_id"] == PERP
 
     def test_it_asks_once_after_a_start_and_then_waits(self, margin: MarginHarness) -> None:
         recorder = Recorder(margin)
