@@ -3,7 +3,22 @@
 from __future__ import annotations
 
 from benchmarks.core import Session, command_of, setup_commands
-from benchmarks.flow import ADD, MIXED, SPOT, TAKER_HEAVY, make_flow
+from benchmarks.flow import (
+    ADD,
+    BUY,
+    CANCEL,
+    DELETE,
+    EXECUTE,
+    MIXED,
+    MOVES,
+    NEW,
+    REDUCE,
+    SELL,
+    SPOT,
+    TAKER_HEAVY,
+    make_flow,
+    recorded_flow,
+)
 from benchmarks.peers.worker import run
 from exchange.core.rejects import Code
 
@@ -47,3 +62,34 @@ def test_our_book_trades_the_flow_and_keeps_its_depth() -> None:
     assert result["messages"] == 1_000
     assert result["trades"] > 50
     assert result["volume"] > result["trades"]
+
+
+def test_a_move_is_a_cancel_and_an_add() -> None:
+    _, timed = make_flow(MOVES, depth=100, messages=2_000, hold_depth=False)
+
+    cancels = sum(message[0] == CANCEL for message in timed)
+
+    assert 0.45 * len(timed) < cancels < 0.55 * len(timed)
+
+
+def test_recorded_rows_become_messages_that_every_book_understands() -> None:
+    rows = [
+        (NEW, 71, BUY, 100, 30),
+        (NEW, 72, BUY, 100, 20),
+        (REDUCE, 71, BUY, 100, 10),
+        (EXECUTE, 72, BUY, 100, 50),  # more than is known of the first in the queue
+        (DELETE, 70, SELL, 105, 10),  # older than the recording
+        (DELETE, 71, BUY, 100, 20),
+    ]
+
+    assert recorded_flow(rows, 100) == [
+        [],
+        [
+            (ADD, 1, BUY, 100, 30),
+            (ADD, 2, BUY, 100, 20),
+            (CANCEL, 1, 0, 0, 0),
+            (ADD, 4, BUY, 100, 20),
+            (ADD, 5, SELL, 100, 20),
+            (CANCEL, 4, 0, 0, 0),
+        ],
+    ]
