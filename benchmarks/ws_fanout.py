@@ -33,8 +33,6 @@ SLOW_PADDING = 40_000
 SLOW_TURNS = 3
 BOUND_SLOW_SHARE = 1.5
 BOUND_SLOW_MB = 64
-# Below this two percentiles on a shared machine do not differ.
-NOISE_MS = 5
 
 
 def measure(options: Options) -> Section:
@@ -91,8 +89,8 @@ def measure(options: Options) -> Section:
             section.bound(beside < BOUND_P99_MS, f"p99 < {BOUND_P99_MS} ms")
             + ", "
             + section.bound(
-                beside <= max(control * BOUND_SLOW_SHARE, control + NOISE_MS),
-                f"within 50 % of alone (or {NOISE_MS} ms)",
+                beside <= control * BOUND_SLOW_SHARE,
+                f"{beside / control:.2f} of alone, bound {BOUND_SLOW_SHARE}",
             )
             + ", "
             + section.bound(
