@@ -26,6 +26,7 @@ from common.ws.counts import COUNTS
 from common.ws.hub import Hub, get_hub
 from common.ws.messages import MessageError
 from common.ws.outbox import Outbox, Send
+from common.ws.protocol import abort, text_writer
 from common.ws.public_feed import Subscription
 from common.ws.rate import MessageRate
 from common.ws.topics import Channel
@@ -91,7 +92,7 @@ class StreamConsumer(AsyncConsumer):
                 del self.hub.addresses[address]
 
     async def _serve(self, receive: Any, send: Send) -> None:
-        self.outbox = Outbox(send)
+        self.outbox = Outbox(send, text_writer(send))
         self.subscriptions: dict[str, Subscription] = {}
         self._bad_json = self._counted = 0
         self._aborted = asyncio.get_running_loop().create_future()
@@ -122,7 +123,7 @@ class StreamConsumer(AsyncConsumer):
             if isinstance(ended[1], Exception) and not isinstance(ended[1], OSError):
                 log.error("websocket_writer_failed", exc_info=ended[1])
             if self._aborted.done():
-                _abort_transport(send)
+                abort(send)
             self._aborted.cancel()
 
     async def opened(self) -> None:
@@ -319,16 +320,3 @@ class StreamConsumer(AsyncConsumer):
                 )
                 return True
         return False
-
-
-def _abort_transport(send: Any) -> None:
-    """
-    Drop the connection with what the server still buffers for it.
-
-    ASGI has no word for this: a closing server waits for the buffer to drain, which a client
-    that does not read never lets happen. uvicorn's ``send`` belongs to an object that holds
-    the transport; with another server the connection is left to its own time-outs.
-    """
-    transport = getattr(getattr(send, "__self__", None), "transport", None)
-    if transport is not None and hasattr(transport, "abort"):
-        transport.abort()

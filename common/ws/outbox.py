@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Generator
-from functools import partial
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from common.ws.counts import COUNTS
 from common.ws.messages import CLOSE_SLOW
+from common.ws.protocol import WriteText
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -51,30 +51,6 @@ class Slot:
         """Be told that the client has caught up with a mark."""
 
 
-class _Started:
-    """A coroutine whose first step has been taken by hand, to be awaited to its end."""
-
-    def __init__(self, work: Coroutine[Any, Any, None], waited: Any) -> None:
-        """Take what the first step waits for, too."""
-        self._work = work
-        self._waited = waited
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        """Do what the loop would have done with it."""
-        waited = self._waited
-        while True:
-            try:
-                yield waited
-            except BaseException as error:
-                step = partial(self._work.throw, error)
-            else:
-                step = partial(self._work.send, None)
-            try:
-                waited = step()
-            except StopIteration:
-                return
-
-
 class Outbox:
     """
     A bounded queue with three kinds of entries, in one order.
@@ -82,19 +58,20 @@ class Outbox:
     Texts are sent, all of them: too many close the client with 4008. States conflate: only
     the latest of a channel is sent. Changes are sent unless their channel was discarded.
 
-    While the server takes frames at once, as it does for every client that reads, whoever
-    queues one also sends it, and no task is woken; with a thousand subscribers that is half
-    of the work. The writer goes on with what the server makes wait.
+    While a client reads, whoever queues a text also writes it and no task is woken: with a
+    thousand subscribers that is most of the work. From the first text that the server does
+    not take the one writer goes on, until nothing waits.
     """
 
-    def __init__(self, send: Send) -> None:
-        """Send through an ASGI ``send``."""
+    def __init__(self, send: Send, write_text: WriteText | None = None) -> None:
+        """Send through an ASGI ``send``; ``write_text`` is a short way that may refuse."""
         self._send = send
+        self._write_text = write_text
+        # The short way while nothing waits and the writer rests.
+        self._write_now: WriteText | None = None
         self._entries: deque[str | Slot | tuple[Slot, int, str | None]] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._closing: tuple[int, str] | None = None
-        self._started: _Started | None = None
-        self._failure: Exception | None = None
         self._loop = asyncio.get_running_loop()
         # Loop time since when a send has not returned; 0 while none is under way.
         self.sending_since = 0.0
@@ -112,7 +89,7 @@ class Outbox:
 
     def put(self, text: str) -> None:
         """Queue a frame that must arrive; a client with too many of them is closed."""
-        if self._closing is not None:
+        if self._writes_now(text) or self._closing is not None:
             return
         if len(self._entries) >= QUEUE_MAX:
             self.close(CLOSE_SLOW, "SLOW_CLIENT", drop=True)
@@ -122,7 +99,7 @@ class Outbox:
 
     def put_state(self, slot: Slot, text: str) -> None:
         """Queue a whole state; it takes the place of one that still waits."""
-        if self._closing is not None:
+        if self._writes_now(text) or self._closing is not None:
             return
         is_new = slot.latest is None
         slot.latest = text
@@ -132,7 +109,7 @@ class Outbox:
 
     def put_delta(self, slot: Slot, text: str) -> bool:
         """Queue a change; False when too many wait and the channel must start over."""
-        if self._closing is not None:
+        if self._writes_now(text) or self._closing is not None:
             return True
         if slot.pending >= DELTAS_MAX:
             return False
@@ -167,31 +144,38 @@ class Outbox:
         Raises:
             OSError: if the client is gone.
         """
-        while True:
-            if self._started is not None:
-                await self._started
-                self._started = None
-                self._sent()
-            if self._failure is not None:
-                raise self._failure
-            while self._entries:
-                text = self._next()
-                if text is not None:
-                    self.sending_since = self._loop.time()
-                    await self._send({"type": "websocket.send", "text": text})
-                    self._sent()
-            if self._closing is not None:
-                code, reason = self._closing
-                self.sending_since = self._loop.time()
-                await self._send({"type": "websocket.close", "code": code, "reason": reason})
-                return
-            self._waiter = self._loop.create_future()
-            await self._waiter
-            self._waiter = None
+        try:
+            while self._closing is None:
+                await self._send_waiting()
+                if self._closing is None:
+                    self._waiter = self._loop.create_future()
+                    self._write_now = self._write_text
+                    await self._waiter
+            await self._send_waiting()
+        finally:
+            self._rest_no_more()
+        code, reason = self._closing
+        self.sending_since = self._loop.time()
+        await self._send({"type": "websocket.close", "code": code, "reason": reason})
 
-    def _sent(self) -> None:
-        self.sending_since = 0.0
+    async def _send_waiting(self) -> None:
+        write_text = self._write_text
+        while self._entries:
+            text = self._next()
+            if text is None:
+                continue
+            if write_text is None or not write_text(text):
+                self.sending_since = self._loop.time()
+                await self._send({"type": "websocket.send", "text": text})
+                self.sending_since = 0.0
+            COUNTS.frames += 1
+
+    def _writes_now(self, text: str) -> bool:
+        """Write a text if nothing waits and the server takes it; return whether it did."""
+        if self._write_now is None or not self._write_now(text):
+            return False
         COUNTS.frames += 1
+        return True
 
     def _next(self) -> str | None:
         """Return the text of the first entry, None if it is no longer wanted."""
@@ -214,26 +198,11 @@ class Outbox:
         return text
 
     def _wake(self) -> None:
-        """Send what waits if the writer rests; wake it for what must be waited for."""
+        """Have the writer send what waits."""
         waiter = self._waiter
-        if waiter is None or waiter.done():
-            return
-        while self._entries:
-            text = self._next()
-            if text is None:
-                continue
-            work: Any = self._send({"type": "websocket.send", "text": text})
-            try:
-                waited = work.send(None)
-            except StopIteration:
-                COUNTS.frames += 1
-                continue
-            except Exception as error:
-                self._failure = error
-            else:
-                self._started = _Started(work, waited)
-                self.sending_since = self._loop.time()
+        self._rest_no_more()
+        if waiter is not None and not waiter.done():
             waiter.set_result(None)
-            return
-        if self._closing is not None:
-            waiter.set_result(None)
+
+    def _rest_no_more(self) -> None:
+        self._waiter = self._write_now = None

@@ -108,7 +108,8 @@ class Topic:
         self.is_delta = name.partition(":")[0] in topics.DELTA_KINDS
         self.seq = 0
         self.sent_at = 0.0
-        self.groups: dict[str, set[Subscription]] = {}
+        # Who came first is served first; dictionaries, since a set has no order.
+        self.groups: dict[str, dict[Subscription, None]] = {}
         self._feed = feed
         self._waiting: set[Subscription] = set()
         self._loader: asyncio.Task[None] | None = None
@@ -119,15 +120,15 @@ class Topic:
 
     def add(self, subscription: Subscription) -> None:
         """Let a subscription hear the topic's frames, from a snapshot on."""
-        self.groups.setdefault(subscription.prefix, set()).add(subscription)
+        self.groups.setdefault(subscription.prefix, {})[subscription] = None
         subscription.wait()
 
     def remove(self, subscription: Subscription) -> None:
         """Let it hear no more; nothing that waits is sent."""
         subscription.discard()
         self._waiting.discard(subscription)
-        group = self.groups.get(subscription.prefix, set())
-        group.discard(subscription)
+        group = self.groups.get(subscription.prefix, {})
+        group.pop(subscription, None)
         if not group:
             self.groups.pop(subscription.prefix, None)
 

@@ -19,6 +19,7 @@ from common.http_protocol import BoundedHttpProtocol
 from common.ws import topics
 from common.ws.hub import get_hub
 from common.ws.projecting import ProjectorHost
+from common.ws.protocol import StreamProtocol
 from exchange import keys
 from exchange.events_stream import BatchEvents, BookImage, EventReader, encode_batch_events
 from tests.support import contract
@@ -134,6 +135,7 @@ class LiveServer:
         config = uvicorn.Config(
             application,
             http=BoundedHttpProtocol,
+            ws=StreamProtocol,
             lifespan="on",
             log_config=None,
             access_log=False,
@@ -145,10 +147,6 @@ class LiveServer:
         self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]))
         while not self._server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.005)
-
-    def limit_send_buffers(self, size: int) -> None:
-        """Let connections from now on have so small a buffer in the kernel."""
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
 
     async def stop(self) -> None:
         """End server and hub."""

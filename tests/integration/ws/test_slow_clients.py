@@ -76,8 +76,6 @@ async def test_t24_fifty_clients_that_never_read_cost_little_and_delay_nobody(
     # What follows is made up here, to be large.
     reader.is_held_to_contract = False
     await asyncio.to_thread(pipeline.stop)
-    # Else the kernel takes megabytes for each of them before anybody waits.
-    server.limit_send_buffers(16_384)
     before = memory_bytes(os.getpid())
 
     delays: dict[str, list[float]] = {"alone": [], "beside": []}

@@ -12,19 +12,35 @@ from common.ws.rate import MessageRate
 
 
 class Wire:
-    """A send that can be held back."""
+    """A server's connection that can be held back."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
+        self.sent: list[str] = []
         self.close: tuple[int, str] | None = None
         self.free = asyncio.Event()
 
     async def send(self, event: dict[str, Any]) -> None:
+        """Take an event as any server does."""
         await self.free.wait()
         if event["type"] == "websocket.close":
             self.close = (event["code"], event["reason"])
         else:
             self.texts.append(event["text"])
+            self.sent.append(event["text"])
+
+    def write_text(self, text: str) -> bool:
+        """Take a text the short way, unless held back."""
+        if self.free.is_set():
+            self.texts.append(text)
+        return self.free.is_set()
+
+
+async def _until_rest(outbox: Outbox) -> None:
+    """Wait until the writer has nothing to do."""
+    async with asyncio.timeout(1):
+        while outbox._waiter is None:  # noqa: ASYNC110 - no event for it
+            await asyncio.sleep(0)
 
 
 async def _drain(outbox: Outbox, wire: Wire) -> None:
@@ -92,11 +108,53 @@ async def test_too_many_texts_close_with_4008(monkeypatch: pytest.MonkeyPatch) -
 
 async def _running(outbox: Outbox) -> asyncio.Task[None]:
     task = asyncio.ensure_future(outbox.run())
-    await asyncio.sleep(0)
+    await _until_rest(outbox)
     return task
 
 
-async def test_what_the_server_takes_at_once_is_sent_by_whoever_queues_it() -> None:
+async def test_what_the_server_takes_at_once_is_written_by_whoever_queues_it() -> None:
+    wire = Wire()
+    outbox, slot = Outbox(wire.send, wire.write_text), Slot()
+    task = await _running(outbox)
+    wire.free.set()
+
+    outbox.put("a")
+    outbox.put_state(slot, "b")
+    taken = [outbox.put_delta(slot, str(number)) for number in range(2 * DELTAS_MAX)]
+
+    assert taken == [True] * 2 * DELTAS_MAX
+    assert wire.texts == ["a", "b", *map(str, range(2 * DELTAS_MAX))]
+    assert wire.sent == []
+    assert (slot.latest, slot.pending, outbox.sending_since) == (None, 0, 0.0)
+    task.cancel()
+
+
+async def test_what_the_server_makes_wait_is_finished_first_and_the_rest_follows() -> None:
+    wire = Wire()
+    outbox, slot = Outbox(wire.send, wire.write_text), Slot()
+    task = await _running(outbox)
+
+    outbox.put("a")
+    outbox.put("b")
+    for number in range(3):
+        outbox.put_state(slot, str(number))
+    await asyncio.sleep(0)
+    waiting_since, before = outbox.sending_since, list(wire.texts)
+    wire.free.set()
+    # The server would take it now, but it is not its turn.
+    outbox.put("c")
+    await _until_rest(outbox)
+    outbox.put("d")
+
+    assert waiting_since > 0
+    assert before == []
+    assert wire.texts == ["a", "b", "2", "c", "d"]
+    assert wire.sent == ["a"]
+    assert outbox.sending_since == 0.0
+    task.cancel()
+
+
+async def test_a_server_without_the_short_way_is_sent_everything_in_order() -> None:
     wire = Wire()
     outbox, slot = Outbox(wire.send), Slot()
     task = await _running(outbox)
@@ -105,33 +163,27 @@ async def test_what_the_server_takes_at_once_is_sent_by_whoever_queues_it() -> N
     outbox.put("a")
     outbox.put_state(slot, "b")
     outbox.put_delta(slot, "c")
+    await _until_rest(outbox)
 
-    assert wire.texts == ["a", "b", "c"]
-    assert (slot.latest, slot.pending, outbox.sending_since) == (None, 0, 0.0)
+    assert wire.sent == wire.texts == ["a", "b", "c"]
     task.cancel()
 
 
-async def test_what_the_server_makes_wait_is_finished_first_and_the_rest_follows() -> None:
+async def test_nothing_is_written_once_the_writer_has_ended() -> None:
     wire = Wire()
-    outbox, slot = Outbox(wire.send), Slot()
+    outbox = Outbox(wire.send, wire.write_text)
     task = await _running(outbox)
-
-    outbox.put("a")
-    waiting_since = outbox.sending_since
-    outbox.put("b")
-    for number in range(3):
-        outbox.put_state(slot, str(number))
-    await asyncio.sleep(0)
-    before = list(wire.texts)
     wire.free.set()
-    await asyncio.sleep(0.01)
-    outbox.put("c")
 
-    assert waiting_since > 0
-    assert before == []
-    assert wire.texts == ["a", "b", "2", "c"]
-    assert outbox.sending_since == 0.0
     task.cancel()
+    # Also before the task has noticed.
+    outbox.close(4001, "TOKEN_REVOKED")
+    outbox.put("too late")
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    outbox.put("later still")
+
+    assert wire.texts == []
 
 
 async def test_a_client_that_is_gone_ends_the_writer_whoever_notices() -> None:

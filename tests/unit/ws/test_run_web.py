@@ -8,6 +8,8 @@ import pytest
 import uvicorn
 from django.core.management import call_command
 
+from common.ws.protocol import StreamProtocol
+
 
 @pytest.fixture
 def options(monkeypatch: pytest.MonkeyPatch, settings: Any) -> dict[str, Any]:
@@ -23,6 +25,10 @@ def test_t25_socket_messages_are_bounded_and_never_compressed(options: dict[str,
     assert options["ws_max_size"] == 65_536
     assert options["ws_per_message_deflate"] is False
     assert options["proxy_headers"] is False
+
+
+def test_sockets_are_served_by_the_protocol_with_a_short_way(options: dict[str, Any]) -> None:
+    assert options["ws"] is StreamProtocol
 
 
 def test_t24_who_answers_no_ping_is_closed_within_a_minute(options: dict[str, Any]) -> None:

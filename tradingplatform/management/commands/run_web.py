@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from common.http_protocol import BoundedHttpProtocol
+from common.ws.protocol import StreamProtocol
 
 # A larger message is refused with 1009 before it is read into memory.
 MESSAGE_MAX_BYTES = 65_536
@@ -29,6 +30,7 @@ class Command(BaseCommand):
             host=settings.HOST,
             port=settings.PORT,
             http=BoundedHttpProtocol,
+            ws=StreamProtocol,
             lifespan="on",
             log_config=None,
             reload=options["reload"],
