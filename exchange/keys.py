@@ -15,6 +15,11 @@ def status() -> str:
     return f"{settings.REDIS_PREFIX}exchange:status"
 
 
+def leader_epoch() -> str:
+    """Return the key of the highest epoch under which anybody has published."""
+    return f"{settings.REDIS_PREFIX}exchange:leader-epoch"
+
+
 def events() -> str:
     """Return the stream of committed batches."""
     return f"{settings.REDIS_PREFIX}exchange:events"

@@ -4,6 +4,8 @@ Who leads: one row, one epoch, taken over only from a leader that is gone.
 A standby never trusts another machine's clock: it watches the heartbeat counter and takes
 over once that stood still for the whole lease on its own monotonic clock. On one host it
 first kills the recorded process, which may be stopped while it holds the database's lock.
+A leader that renews its lease but is cut off from Redis serves nobody: it is replaced too,
+by a standby that Redis answers.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ import structlog
 from django.db import DatabaseError, connection
 from django.db.models import F
 
-from exchange.models import POSITION_ID, LogPosition
+from exchange.models import POSITION_ID, Batch, LogPosition
+from exchange.standby import LeaderWatch
 from exchange.store.base import LeaseLostError, StoreUnusableError
 from exchange.wire import now_ms
 
@@ -33,6 +36,8 @@ LEASE_S = 2.0
 RENEW_S = 0.5
 WATCH_S = 0.1
 KILL_WAIT_S = 5.0
+# Longer than a leader needs to find Redis again after it was down for everybody.
+SILENT_S = 2.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,33 +71,71 @@ class Lease:
     down_ms: int
 
 
-def acquire(stop: Callable[[], bool] = lambda: False) -> Lease | None:
+def acquire(
+    stop: Callable[[], bool] = lambda: False, watch: LeaderWatch | None = None
+) -> Lease | None:
     """
     Wait until nobody else leads, then lead; None when ``stop`` says so first.
 
+    ``watch`` also replaces a leader that is cut off from Redis. A database that goes away
+    while another leads is waited for.
+
     Raises:
-        StoreUnusableError: if the position row cannot be written.
+        StoreUnusableError: if the position row cannot be written to begin with, or is gone
+            while the log is there.
     """
     try:
         LogPosition.objects.bulk_create([LogPosition(id=POSITION_ID)], ignore_conflicts=True)
-        seen: LogPosition | None = None
-        seen_at = 0.0
-        while not stop():
-            row = LogPosition.objects.get(id=POSITION_ID)
-            beat = (row.epoch, row.heartbeat)
-            if seen is None or beat != (seen.epoch, seen.heartbeat):
-                if seen is None and row.owner:
-                    logger.info("leader_recorded", owner=row.owner, epoch=row.epoch)
-                seen, seen_at = row, time.monotonic()
-            if _is_free(row, time.monotonic() - seen_at):
-                lease = _take(row)
-                if lease is not None:
-                    return lease
-                seen = None
-            time.sleep(WATCH_S)
     except DatabaseError as error:
         raise StoreUnusableError(f"database cannot be written: {error}") from error
+    standby = _Standby(watch)
+    while not stop():
+        try:
+            lease = standby.look()
+        except DatabaseError as error:
+            logger.warning("lease_not_read", error=str(error))
+            connection.close()
+            lease = None
+        if lease is not None:
+            return lease
+        time.sleep(WATCH_S)
     return None
+
+
+class _Standby:
+    """Watches the lease on this process's own monotonic clock."""
+
+    def __init__(self, watch: LeaderWatch | None) -> None:
+        self._watch = watch
+        self._seen: LogPosition | None = None
+        self._seen_at = 0.0
+
+    def look(self) -> Lease | None:
+        """Look once; return the lease when it could be taken."""
+        row, seen = _position(), self._seen
+        if seen is None or (row.epoch, row.heartbeat) != (seen.epoch, seen.heartbeat):
+            if seen is None and row.owner:
+                logger.info("leader_recorded", owner=row.owner, epoch=row.epoch)
+            self._seen, self._seen_at = row, time.monotonic()
+        gone = time.monotonic() - self._seen_at >= LEASE_S
+        silent_s = self._watch.silent_s() if self._watch is not None else 0.0
+        if not _is_free(row, gone=gone or silent_s >= SILENT_S):
+            return None
+        highest = self._watch.highest_epoch() if self._watch is not None else 0
+        lease = _take(row, highest)
+        if lease is None:
+            self._seen = None
+        return lease
+
+
+def _position() -> LogPosition:
+    """Return the position row; without it numbers would be given out a second time."""
+    row = LogPosition.objects.filter(id=POSITION_ID).first()
+    if row is None or (row.batch == 0 and Batch.objects.exists()):
+        raise StoreUnusableError(
+            "the position row is missing and the command log is not: restore a backup"
+        )
+    return row
 
 
 def renew(epoch: int) -> None:
@@ -162,18 +205,18 @@ class LeaseKeeper:
             connection.close()
 
 
-def _is_free(row: LogPosition, still_s: float) -> bool:
-    """Tell whether leadership may be taken; ends a leader of this host that stood still."""
+def _is_free(row: LogPosition, *, gone: bool) -> bool:
+    """Tell whether leadership may be taken; ends a leader of this host that is as good as gone."""
     if not row.owner:
         return True
     owner = Owner(row.owner, row.owner_pid, row.owner_started)
     if owner == Owner.this_process():
         return True
     if not owner.is_here():
-        return still_s >= LEASE_S
+        return gone
     if not owner.is_alive():
         return True
-    if still_s < LEASE_S:
+    if not gone:
         return False
     logger.warning("leader_killed", pid=owner.pid, epoch=row.epoch)
     with contextlib.suppress(ProcessLookupError):
@@ -184,12 +227,13 @@ def _is_free(row: LogPosition, still_s: float) -> bool:
     return not owner.is_alive()
 
 
-def _take(row: LogPosition) -> Lease | None:
+def _take(row: LogPosition, highest_epoch: int) -> Lease | None:
     me = Owner.this_process()
+    epoch = max(row.epoch, highest_epoch) + 1
     taken = LogPosition.objects.filter(
         id=POSITION_ID, epoch=row.epoch, heartbeat=row.heartbeat
     ).update(
-        epoch=row.epoch + 1,
+        epoch=epoch,
         owner=me.host,
         owner_pid=me.pid,
         owner_started=me.started,
@@ -199,14 +243,21 @@ def _take(row: LogPosition) -> Lease | None:
     if taken != 1:
         return None
     down_ms = max(0, now_ms() - row.renewed_ms) if row.epoch else 0
-    return Lease(row.epoch + 1, down_ms)
+    return Lease(epoch, down_ms)
 
 
 def _host() -> str:
-    """Return a name under which process numbers are comparable: host and pid namespace."""
+    """
+    Return a name under which process numbers are comparable.
+
+    Machines made from one image have one host name and number their namespaces alike; what
+    tells them apart is when they were started.
+    """
+    name = [socket.gethostname()]
     with contextlib.suppress(OSError):
-        return f"{socket.gethostname()} {os.readlink('/proc/self/ns/pid')}"
-    return socket.gethostname()
+        name.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+        name.append(os.readlink("/proc/self/ns/pid"))
+    return " ".join(name)
 
 
 def _process_started(pid: int) -> str:

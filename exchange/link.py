@@ -40,10 +40,16 @@ def connection_options() -> dict[str, Any]:
 class Link:
     """A connection that opens itself when it is needed; replies are bytes and lists."""
 
-    def __init__(self, *, reply_timeout_s: float | None = REPLY_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        *,
+        reply_timeout_s: float | None = REPLY_TIMEOUT_S,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+    ) -> None:
         """Prepare a connection to ``settings.REDIS_URL``; nothing is opened yet."""
+        options = connection_options() | {"socket_connect_timeout": connect_timeout_s}
         pool: Any = ConnectionPool.from_url(
-            settings.REDIS_URL, socket_timeout=reply_timeout_s, **connection_options()
+            settings.REDIS_URL, socket_timeout=reply_timeout_s, **options
         )
         self._connection: Any = pool.make_connection()
 

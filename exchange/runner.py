@@ -27,6 +27,7 @@ from exchange.link import Link, RedisError
 from exchange.processor import BATCH_COMMANDS_MAX, Committed, Processor
 from exchange.publisher import Publisher
 from exchange.retention import Retention
+from exchange.standby import LeaderWatch
 from exchange.store.base import Store, StoreBusyError, StoreError
 from exchange.wire import StatusMessage, Submission, now_ms
 
@@ -57,7 +58,7 @@ class Runner:
         self._settle = settle
         self._link = Link()
         self._lanes = Lanes(self._link)
-        self._publisher = Publisher(self._link)
+        self._publisher = Publisher(self._link, lease.epoch)
         self._retention = Retention(settings.COMMAND_LOG_RETENTION_HOURS)
         self._processor: Processor
         self._last_events: BatchEvents | None = None
@@ -239,7 +240,7 @@ class Runner:
         """Say from the lease keeper's thread that the state is being loaded."""
         link = Link()
         try:
-            Publisher(link).publish_status(
+            Publisher(link, self._lease.epoch).publish_status(
                 StatusMessage(
                     leader=False,
                     epoch=self._lease.epoch,
@@ -301,7 +302,9 @@ def lead(store: Store, stop: Callable[[], bool], settle: Callable[[], None] = la
         LeaseLostError: if another process took over.
         StoreError: if the database cannot be used.
     """
-    lease = leases.acquire(stop)
+    watch = LeaderWatch()
+    lease = leases.acquire(stop, watch)
+    watch.close()
     if lease is None:
         return
     logger.info("lease_taken", epoch=lease.epoch, down_ms=lease.down_ms)

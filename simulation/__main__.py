@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 
 from simulation import crash, margin_compare, margin_soak
@@ -29,8 +30,7 @@ SOAKED_SHARE = 10
 CROWDED_EVERY = 5
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the chosen proof and return the exit code."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m simulation", description=__doc__)
     actions = parser.add_subparsers(dest="action")
     prove = actions.add_parser("prove", help="everything, at full length")
@@ -53,31 +53,47 @@ def main(arguments: list[str] | None = None) -> int:
     for action in (fall, prove):
         action.add_argument("--stops", type=int, default=100_000)
     prove.add_argument("--kills", type=int, default=300)
+    takeovers = actions.add_parser(
+        "takeovers", help="a standby replaces its leader, again and again"
+    )
+    takeovers.add_argument("--seed", type=int, default=1)
+    takeovers.add_argument("--seconds", type=float, default=0, help="no longer (0: no limit)")
+    for action in (takeovers, prove):
+        action.add_argument("--takeovers", type=int, default=200)
     siege = actions.add_parser("siege", help="races and bad requests against real processes")
     siege.add_argument("--seconds", type=float, default=0, help="bombard no longer (0: no limit)")
     siege.add_argument("--seed", type=int, default=1)
     for action in (siege, prove):
         action.add_argument("--requests", type=int, default=100_000)
     prove.add_argument("--stream-seconds", type=float, default=600.0)
-    options = parser.parse_args(sys.argv[1:] or ["prove"] if arguments is None else arguments)
-    of_one_seed = {"hash": _print_hash, "margin": _compare_margin}.get(options.action)
-    if of_one_seed is not None:
-        return of_one_seed(options.seed, options.commands)
-    if options.action == "compare":
-        return _compare_one(options.seed, options.commands, crowded=options.crowded)
-    if options.action == "kill":
-        return _kill(options.kills, options.seed, options.seconds)
-    if options.action == "streams":
-        return _streams(options.seconds, options.seed)
-    if options.action == "crash":
-        return _crash(options.stops)
-    if options.action == "siege":
-        return _siege(options.requests, options.seed, options.seconds)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the chosen proof and return the exit code."""
+    words = sys.argv[1:] or ["prove"] if arguments is None else arguments
+    options = _parser().parse_args(words)
+    run_chosen: dict[str | None, Callable[[argparse.Namespace], int]] = {
+        "hash": lambda o: _print_hash(o.seed, o.commands),
+        "margin": lambda o: _compare_margin(o.seed, o.commands),
+        "compare": lambda o: _compare_one(o.seed, o.commands, crowded=o.crowded),
+        "kill": lambda o: _kill(o.kills, o.seed, o.seconds),
+        "takeovers": lambda o: _takeovers(o.takeovers, o.seed, o.seconds),
+        "streams": lambda o: _streams(o.seconds, o.seed),
+        "crash": lambda o: _crash(o.stops),
+        "siege": lambda o: _siege(o.requests, o.seed, o.seconds),
+        "prove": _prove,
+    }
+    return run_chosen[options.action](options)
+
+
+def _prove(options: argparse.Namespace) -> int:
     return (
         _compare_many(options.commands)
         or _compare_margin_many(options.commands)
         or _crash(options.stops)
         or _kill(options.kills, seed=1)
+        or _apart("takeovers", "--takeovers", str(options.takeovers))
         or _apart("streams", "--seconds", str(options.stream_seconds))
         or _apart("siege", "--requests", str(options.requests))
     )
@@ -198,6 +214,17 @@ def _kill(kills: int, seed: int, seconds: float = 0) -> int:
     run_of_kills = KillRun(kills, seed=seed, seconds=seconds)
     held = run_of_kills.run()
     for line in run_of_kills.lines():
+        _say(line)
+    return 0 if held else 1
+
+
+def _takeovers(takeovers: int, seed: int, seconds: float) -> int:
+    os.environ["LOG_LEVEL"] = "error"
+    from simulation.takeovers.run import TakeoverRun
+
+    run_of_takeovers = TakeoverRun(takeovers, seed=seed, seconds=seconds)
+    held = run_of_takeovers.run()
+    for line in run_of_takeovers.lines():
         _say(line)
     return 0 if held else 1
 

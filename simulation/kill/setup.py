@@ -41,6 +41,20 @@ def configuration() -> Iterator[c.AnyCommand]:
     )
 
 
+def prepare_gateway() -> list[str]:
+    """
+    Configure the exchange and fund the accounts of gateway clients, which are returned.
+
+    Raises:
+        SystemExit: if the exchange refuses; names the command.
+    """
+    for command in configuration():
+        _do(command)
+    for account in GATEWAY_ACCOUNTS:
+        _fund(account)
+    return [str(account) for account in GATEWAY_ACCOUNTS]
+
+
 def prepare_exchange(url: str) -> tuple[list[str], str]:
     """
     Configure, fund, register.
@@ -54,35 +68,40 @@ def prepare_exchange(url: str) -> tuple[list[str], str]:
 
     from accounts.models import User
     from common.tiers import Tier
-    from exchange import gateway
-    from exchange.core.enums import Lane, WalletKind
-    from exchange.core.rejects import Code
 
-    def do(command: c.AnyCommand) -> None:
-        end = time.monotonic() + READY_S
-        while True:
-            try:
-                outcome = gateway.submit(command, lane=Lane.SYSTEM)
-                break
-            except gateway.ExchangeUnavailable:
-                # Nothing was done: on a busy machine the leader may be quiet for a moment.
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.1)
-        if outcome.code is not Code.OK:
-            raise SystemExit(f"{command}: {Code(outcome.code).name}")
-
-    for command in configuration():
-        do(command)
+    accounts = prepare_gateway()
     body = {"username": USERNAME, "email": "killer@example.com", "password": PASSWORD}
     registered = httpx.post(f"{url}/api/auth/register", json=body, timeout=20.0).json()
     user = User.objects.get(username=USERNAME)
     user.limit_tier = Tier.INTERNAL.value
     user.save(update_fields=["limit_tier"])
     account_id = int(registered["user"]["account_id"])
-    for account in (*GATEWAY_ACCOUNTS, account_id):
-        do(c.ConfigureAccount(account, open_orders_max=100_000))
-        for asset in (1, 2):
-            do(c.Credit(account, WalletKind.SPOT, asset, RICH, "kill harness", "simulation"))
-    tokens = f"{account_id}:{registered['access_token']}"
-    return [str(account) for account in GATEWAY_ACCOUNTS], tokens
+    _fund(account_id)
+    return accounts, f"{account_id}:{registered['access_token']}"
+
+
+def _fund(account: int) -> None:
+    from exchange.core.enums import WalletKind
+
+    _do(c.ConfigureAccount(account, open_orders_max=100_000))
+    for asset in (1, 2):
+        _do(c.Credit(account, WalletKind.SPOT, asset, RICH, "kill harness", "simulation"))
+
+
+def _do(command: c.AnyCommand) -> None:
+    from exchange import gateway
+    from exchange.core.enums import Lane
+    from exchange.core.rejects import Code
+
+    end = time.monotonic() + READY_S
+    while True:
+        try:
+            outcome = gateway.submit(command, lane=Lane.SYSTEM)
+            break
+        except gateway.ExchangeUnavailable:
+            # Nothing was done: on a busy machine the leader may be quiet for a moment.
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+    if outcome.code is not Code.OK:
+        raise SystemExit(f"{command}: {Code(outcome.code).name}")

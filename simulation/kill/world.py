@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -83,25 +83,34 @@ class World:
 
         django.setup()
 
-    def start_all(self, exchange: str = "exchange") -> None:
-        """Start Redis, migrate, start exchange and web, and wait until all answer."""
+    def start_base(self) -> None:
+        """Start Redis and migrate, with Django set up here."""
         from django.core.management import call_command
 
         self.start("redis")
         self.use_here()
         call_command("migrate", verbosity=0)
         self.wait(self.redis_answers, "Redis answers")
+
+    def start_all(self, exchange: str = "exchange") -> None:
+        """Start Redis, migrate, start exchange and web, and wait until all answer."""
+        self.start_base()
         self.start(exchange)
         self.start("web")
         self.wait(self.web_answers, "web answers")
 
-    def start(self, name: str, *extra: str) -> None:
-        """Start a process; its output goes to a file of its name."""
-        environment = dict(self.environment)
+    def start(self, name: str, *extra: str, settings: Mapping[str, str] | None = None) -> None:
+        """
+        Start a process; its output goes to a file of its name.
+
+        ``extra`` are Python's arguments in place of the command of the name's first word,
+        ``settings`` variables of this process alone.
+        """
+        environment = self.environment | dict(settings or {})
         kind = name.partition(" ")[0]
         if kind == "exchange" and self._pauses:
             environment["EXCHANGE_PAUSE_AT"] = self._pauses
-        command = self._commands.get(kind) or [sys.executable, *extra]
+        command = [sys.executable, *extra] if extra else self._commands[kind]
         with (self.directory / f"{name}.out").open("ab") as output:
             self.processes[name] = subprocess.Popen(
                 command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
