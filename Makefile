@@ -10,7 +10,7 @@ PYTEST := $(BOOT) --dev --redis python -m pytest -n $(PYTEST_WORKERS)
 CODE := accounts adminpanel common exchange markets orders positions riskengine wallets tradingplatform
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev start build stop status reset doctor test test-unit test-watch test-coverage \
+.PHONY: help run dev start build stop status reset doctor test test-postgres test-unit test-watch test-coverage \
 	test-ws ws-example ws-stress ws-admin test-integration test-functional check audit bench prove \
 	seed migrate validate-env format lint lint-fix typecheck openapi asyncapi mutation crash-test requirements \
 	hooks
@@ -52,8 +52,12 @@ migrate: ## Bring the database to this version
 validate-env: ## Check the environment variables
 	$(MANAGE) validate_env
 
-test: ## Run the tests
+test: ## Run the tests, what a database must do on each database
 	$(PYTEST)
+	$(PYTEST) --ds=tests.settings_postgres tests/db_contract
+
+test-postgres: ## Run the whole suite on PostgreSQL (starts one, or uses DATABASE_URL)
+	$(PYTEST) --ds=tests.settings_postgres
 
 test-unit: ## Run the tests that need neither servers nor processes
 	$(PYTEST) tests/unit tests/property

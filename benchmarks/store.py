@@ -327,7 +327,7 @@ def _copy(source: Path, target: Path) -> None:
 
 def _write_raw(path: Path, writes: list[tuple[Any, Any]]) -> float:
     """Return the seconds that the recorded rows take with nothing around them."""
-    from exchange.store.sqlite import CACHE_KIB, CHECKPOINT_PAGES, _fence_sql, _upsert_sql
+    from exchange.store.sqlite import CACHE_KIB, CHECKPOINT_PAGES, _fence_sql, _write_sql
 
     raw = sqlite3.connect(path, isolation_level=None)
     raw.execute("PRAGMA synchronous = FULL")
@@ -338,7 +338,7 @@ def _write_raw(path: Path, writes: list[tuple[Any, Any]]) -> float:
         raw.execute("BEGIN IMMEDIATE")
         raw.execute(_fence_sql(tuple(fence.values)), (*fence.values.values(), fence.epoch))
         for table, rows in groups:
-            raw.executemany(_upsert_sql(table), rows)
+            raw.executemany(_write_sql(table), rows)
         raw.execute("COMMIT")
     return time.perf_counter() - started
 

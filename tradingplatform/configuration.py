@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
+from tradingplatform.databases import check_database_url
 from tradingplatform.environment import SHEET_PASSWORD, SHEET_SECRETS, VARIABLES
 from tradingplatform.mail_urls import mail_settings
 from tradingplatform.variables import ConfigurationError, Variable
@@ -121,10 +122,10 @@ class Environment:
             raise ConfigurationError(
                 "MONGODB_URI is not supported by this version: unset it to use SQLite"
             )
-        url = self.text("DATABASE_URL")
-        if url and not url.startswith("sqlite:///"):
+        check_database_url(self.text("DATABASE_URL"))
+        if self.integer("DB_MIN_POOL_SIZE") > self.integer("DB_MAX_POOL_SIZE"):
             raise ConfigurationError(
-                "DATABASE_URL must begin with sqlite:/// in this version: correct or unset it"
+                "DB_MIN_POOL_SIZE must not be above DB_MAX_POOL_SIZE: lower it or raise the other"
             )
 
     def _validate_secrets_keys(self) -> None:

@@ -28,11 +28,20 @@ SHEET: tuple[Variable, ...] = (
         section="Database",
         secret=True,
         unused=True,
-        note="not supported yet and refused when set; the database is SQLite",
+        note="not supported yet and refused when set; DATABASE_URL names the database",
     ),
-    Variable(name="DB_NAME", default="crypto-trading", unused=True, note="SQLite needs no name"),
-    Variable(name="DB_MAX_POOL_SIZE", kind=Kind.INTEGER, default="10", minimum=1, unused=True),
-    Variable(name="DB_MIN_POOL_SIZE", kind=Kind.INTEGER, default="2", minimum=0, unused=True),
+    Variable(
+        name="DB_NAME", default="crypto-trading", unused=True, note="DATABASE_URL has the name"
+    ),
+    Variable(
+        name="DB_MAX_POOL_SIZE",
+        kind=Kind.INTEGER,
+        default="10",
+        minimum=1,
+        maximum=1_000,
+        note="connections of one process to PostgreSQL; SQLite needs none",
+    ),
+    Variable(name="DB_MIN_POOL_SIZE", kind=Kind.INTEGER, default="2", minimum=0, maximum=1_000),
     Variable(
         name="REDIS_URL",
         section="Redis",
@@ -192,7 +201,8 @@ OWN: tuple[Variable, ...] = (
     Variable(
         name="DATABASE_URL",
         secret=True,
-        note="sqlite:////absolute/path; empty: var/exchange.sqlite3",
+        note="postgresql://user:password@host:5432/name or sqlite:////absolute/path;"
+        " empty: var/exchange.sqlite3",
     ),
     Variable(name="VAR_DIR", default="var", note="database, keys, sockets and logs"),
     Variable(

@@ -9,6 +9,7 @@ from corsheaders.defaults import default_headers
 from csp.constants import NONE, SELF
 
 from tradingplatform.configuration import load_or_exit
+from tradingplatform.databases import database_settings
 from tradingplatform.log import configure_structlog, logging_settings
 from tradingplatform.mail_urls import mail_settings
 from tradingplatform.redis_urls import celery_broker_url, socket_path
@@ -101,21 +102,12 @@ TEMPLATES = [
 ]
 
 # --- database -----------------------------------------------------------------------------
-# IMMEDIATE: a deferred read-then-write fails at once with "locked" whatever the timeout.
-# FULL: acknowledged means on disk, so every commit is synced.
-_DATABASE_PATH = env.text("DATABASE_URL").removeprefix("sqlite:///")
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": Path(_DATABASE_PATH) if _DATABASE_PATH else VAR_DIR / "exchange.sqlite3",
-        "CONN_MAX_AGE": None,
-        "OPTIONS": {
-            "timeout": 15,
-            "transaction_mode": "IMMEDIATE",
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
-        },
-    },
-}
+DATABASES = database_settings(
+    env.text("DATABASE_URL"),
+    var_dir=VAR_DIR,
+    pool_min=env.integer("DB_MIN_POOL_SIZE"),
+    pool_max=env.integer("DB_MAX_POOL_SIZE"),
+)
 
 # --- the exchange -------------------------------------------------------------------------
 # Each app that owns rows of the exchange writes them in the exchange's own transaction.

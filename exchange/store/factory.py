@@ -3,7 +3,6 @@
 from django.db import connections
 
 from exchange.store.base import Store, StoreUnusableError
-from exchange.store.sqlite import SqliteStore
 
 
 def open_store(using: str = "default", *, paced: bool = True) -> Store:
@@ -16,6 +15,13 @@ def open_store(using: str = "default", *, paced: bool = True) -> Store:
         StoreUnusableError: if the database cannot be opened or has no store yet.
     """
     vendor = connections[using].vendor
+    # Only the driver that is used is loaded: a standby's start counts in milliseconds.
     if vendor == "sqlite":
+        from exchange.store.sqlite import SqliteStore
+
         return SqliteStore(using, paced=paced)
-    raise StoreUnusableError(f"expected a SQLite database for the exchange, was {vendor}")
+    if vendor == "postgresql":
+        from exchange.store.postgres import PostgresStore
+
+        return PostgresStore(using)
+    raise StoreUnusableError(f"expected SQLite or PostgreSQL for the exchange, was {vendor}")

@@ -3,7 +3,6 @@ The store on SQLite: upserts by ``executemany`` on the raw connection, one lock 
 
 Names in SQL come from ``Table`` declarations of our own, values are always bound.
 """
-# ruff: noqa: S608
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ from exchange.store.base import (
     StoreUnusableError,
     checked_groups,
 )
-from exchange.store.tables import POSITION
+from exchange.store.sql import fence_sql, insert_sql, last_key_sql, select_sql
 
 # A back-to-back writer starved every other connection for 10 s (seen): the lock stays free
 # this long after each commit, and for a fifth of the time.
@@ -52,27 +51,14 @@ _DATA_ERRORS = (
 
 
 @cache
-def _upsert_sql(table: Table) -> str:
-    columns = ", ".join(f'"{name}"' for name in table.columns)
+def _write_sql(table: Table) -> str:
     marks = ", ".join("?" * len(table.columns))
-    sql = f'INSERT INTO "{table.name}" ({columns}) VALUES ({marks})'  # nosec B608
-    if table.append_only:
-        return sql
-    changes = ", ".join(
-        f'"{name}" = excluded."{name}"' for name in table.columns if name != table.key
-    )
-    return f'{sql} ON CONFLICT ("{table.key}") DO UPDATE SET {changes}'  # nosec B608
+    return insert_sql(table, f"VALUES ({marks})")
 
 
 @cache
 def _fence_sql(columns: tuple[str, ...]) -> str:
-    changes = ", ".join(f'"{name}" = ?' for name in columns)
-    return f'UPDATE "{POSITION.name}" SET {changes} WHERE "id" = 1 AND "epoch" = ?'  # nosec B608
-
-
-def _select_sql(table: Table) -> str:
-    columns = ", ".join(f'"{name}"' for name in table.columns)
-    return f'SELECT {columns} FROM "{table.name}"'  # nosec B608
+    return fence_sql(columns, "?")
 
 
 class SqliteReader:
@@ -84,7 +70,7 @@ class SqliteReader:
 
     def rows(self, table: Table, *, equals: Mapping[str, int] | None = None) -> Iterator[Row]:
         """Yield rows in the order of the key, filtered by equality."""
-        sql = _select_sql(table)
+        sql = select_sql(table)
         order = f'"{table.key}"'
         if equals:
             # A flag is named bare as well, which is how a partial index states its
@@ -99,14 +85,13 @@ class SqliteReader:
 
     def rows_from(self, table: Table, first_key: int) -> Iterator[Row]:
         """Yield rows from a key on, in the order of the key."""
-        rows = _select_sql(table)
+        rows = select_sql(table)
         sql = f'{rows} WHERE "{table.key}" >= ? ORDER BY "{table.key}"'  # nosec B608
         return self._fetch(sql, (first_key,))
 
     def last_key(self, table: Table) -> int:
         """Return the highest key of a table, 0 when it is empty."""
-        sql = f'SELECT MAX("{table.key}") FROM "{table.name}"'  # nosec B608
-        return int(self._connection.execute(sql).fetchone()[0] or 0)
+        return int(self._connection.execute(last_key_sql(table)).fetchone()[0] or 0)
 
     def _fetch(self, sql: str, parameters: tuple[int, ...]) -> Iterator[Row]:
         cursor = self._connection.execute(sql, parameters)
@@ -144,16 +129,16 @@ class SqliteStore:
         """Commit the fence and all rows in one transaction; see ``Store.write``."""
         checked = checked_groups(groups)
         values = (*fence.values.values(), fence.epoch)
-        fence_sql = _fence_sql(tuple(fence.values))
+        fence_statement = _fence_sql(tuple(fence.values))
         if self._paced:
             time.sleep(max(0.0, self._free_until - time.monotonic()))
         locked_at = time.monotonic()
         try:
             with self._transaction():
-                if self._raw.execute(fence_sql, values).rowcount != 1:
+                if self._raw.execute(fence_statement, values).rowcount != 1:
                     raise LeaseLostError(f"epoch {fence.epoch} no longer leads")
                 for table, rows in checked:
-                    self._raw.executemany(_upsert_sql(table), rows)
+                    self._raw.executemany(_write_sql(table), rows)
                 reach("in_commit")
         except _DATA_ERRORS as error:
             raise DataError(f"database refused a value: {error}") from error
@@ -185,7 +170,7 @@ class SqliteStore:
             for start in range(0, len(wanted), KEYS_PER_SELECT):
                 part = wanted[start : start + KEYS_PER_SELECT]
                 marks = ", ".join("?" * len(part))
-                sql = f'{_select_sql(table)} WHERE "{table.key}" IN ({marks})'
+                sql = f'{select_sql(table)} WHERE "{table.key}" IN ({marks})'
                 found += self._raw.execute(sql, part).fetchall()
         except sqlite3.Error as error:
             raise StoreBusyError(f"database could not be read: {error}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
@@ -16,9 +15,8 @@ from pathlib import Path
 import pytest
 import redis
 from django.conf import settings as django_settings
-from django.core.management import call_command
-from django.db import connection, connections
 
+from tests.support.databases import OwnDatabase
 from tradingplatform.supervisor.redis_server import find_binary
 
 START_S = 20.0
@@ -72,16 +70,16 @@ class RedisProcess:
 
 
 class ExchangeProcess:
-    """``manage.py run_exchange`` on a database file and a Redis."""
+    """``manage.py run_exchange`` on a database and a Redis."""
 
-    def __init__(self, *, var_dir: Path, database: Path, redis_url: str) -> None:
+    def __init__(self, *, var_dir: Path, database: OwnDatabase, redis_url: str) -> None:
         self.var_dir = var_dir
         self._log = var_dir / "stdout.log"
         self._environment = {
             **os.environ,
             "ENV_FILE": os.devnull,
             "VAR_DIR": str(var_dir),
-            "DATABASE_URL": f"sqlite:///{database}",
+            **database.environment,
             "REDIS_URL": redis_url,
             "DJANGO_SETTINGS_MODULE": "tradingplatform.settings",
         }
@@ -135,38 +133,3 @@ def redis_server(redis_session: RedisProcess, settings: object) -> RedisProcess:
     redis_session.client.flushall()
     settings.REDIS_URL = redis_session.url  # type: ignore[attr-defined]
     return redis_session
-
-
-@pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: object) -> Path:
-    """A migrated database file, to be copied."""
-    path = tmp_path_factory.mktemp("database") / "migrated.sqlite3"
-    with django_db_blocker.unblock(), _default_database(path):  # type: ignore[attr-defined]
-        call_command("migrate", verbosity=0)
-        connection.cursor().execute("PRAGMA journal_mode = WAL")
-    return path
-
-
-@pytest.fixture
-def database_file(migrated_file: Path, tmp_path: Path, django_db_blocker: object) -> Iterator[Path]:
-    """A database file of the test's own, which this process's connections use too."""
-    path = tmp_path / "exchange.sqlite3"
-    shutil.copy(migrated_file, path)
-    with django_db_blocker.unblock(), _default_database(path):  # type: ignore[attr-defined]
-        yield path
-
-
-@contextlib.contextmanager
-def _default_database(path: Path) -> Iterator[None]:
-    """Let new connections open another file; the suite's own, in memory, stays open."""
-    before = connections["default"]
-    settings = before.settings_dict
-    name = settings["NAME"]
-    del connections["default"]
-    settings["NAME"] = str(path)
-    try:
-        yield
-    finally:
-        connections["default"].close()
-        settings["NAME"] = name
-        connections["default"] = before

@@ -14,10 +14,9 @@ from common.testing import ApiClient, error_code
 from common.tiers import Tier
 from exchange.core.commands import ConfigureAccount
 from orders.models import Order
-from tests.support.processes import database_file, migrated_file
 from tests.support.redis_server import redis_client, redis_url
 
-__all__ = ["database_file", "migrated_file", "redis_client", "redis_url"]
+__all__ = ["redis_client", "redis_url"]
 
 ORDER = {
     "symbol": "BTC-USDT",
@@ -116,7 +115,7 @@ def _with(**changes):
 class TestT18Race:
     """T18: 1,000 requests at a limit of 100, at once: exactly 100 pass."""
 
-    def test_t18_exactly_the_limit_passes(self, redis_client, database_file, settings, monkeypatch):
+    def test_t18_exactly_the_limit_passes(self, redis_client, own_database, settings, monkeypatch):
         # A window of a day: the limiter's clock stands still.
         window = _with(requests=100, requests_window_s=86_400)
         monkeypatch.setitem(tiers._TABLE, Tier.TRADER, window)

@@ -17,9 +17,6 @@ from accounts.models import AuditEvent, AuditHead, User
 from accounts.services import user_create
 from common.db import atomic
 from common.testing import ApiClient, error_code
-from tests.support.processes import database_file, migrated_file
-
-__all__ = ["database_file", "migrated_file"]
 
 
 def record(number: int = 0, **given: Any) -> AuditEvent:
@@ -137,7 +134,7 @@ class TestRecord:
 
 
 class TestConcurrency:
-    def test_twenty_writers_at_once_make_one_chain(self, database_file):
+    def test_twenty_writers_at_once_make_one_chain(self, own_database):
         start = threading.Barrier(20)
 
         def write(number: int) -> None:

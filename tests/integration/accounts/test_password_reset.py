@@ -12,9 +12,6 @@ from accounts import password_reset, services, tasks, throttle
 from accounts.models import AuditEvent, Session, User
 from common.errors import ApiError
 from common.testing import ApiClient, error_code
-from tests.support.processes import database_file, migrated_file
-
-__all__ = ["database_file", "migrated_file"]
 
 PASSWORD = "correct horse 9"
 NEW = "battery staple 7"
@@ -201,7 +198,7 @@ class TestConfirming:
 
         assert login(api, NEW).status_code == 200
 
-    def test_of_parallel_uses_one_counts(self, database_file):
+    def test_of_parallel_uses_one_counts(self, own_database):
         user = services.user_create(username="alice", email="a@example.com", password=PASSWORD)
         password_reset.password_reset_mail("alice")
         token = token_in(mail.outbox[-1])

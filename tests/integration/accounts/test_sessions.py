@@ -22,10 +22,9 @@ from common.testing import ApiClient, error_code
 from common.tiers import Tier
 from exchange import gateway
 from exchange.core.commands import ConfigureAccount, ConfigureFeeTier
-from tests.support.processes import database_file, migrated_file
 from tests.support.redis_server import redis_client, redis_url
 
-__all__ = ["database_file", "migrated_file", "redis_client", "redis_url"]
+__all__ = ["redis_client", "redis_url"]
 
 PASSWORD = "correct horse 9"
 CALLER = Caller(ip="192.0.2.1", user_agent="test")
@@ -176,7 +175,7 @@ class TestCache:
 
 
 class TestRefreshRace:
-    def test_t9_of_20_parallel_refreshes_exactly_one_succeeds(self, database_file):
+    def test_t9_of_20_parallel_refreshes_exactly_one_succeeds(self, own_database):
         # A file: connections to the suite's database in memory lock each other out at once.
         user = services.user_create(username="alice", email="a@example.com", password=PASSWORD)
         pair = services.session_open(user=user, caller=CALLER)

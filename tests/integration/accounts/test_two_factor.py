@@ -16,12 +16,11 @@ from accounts.models import ApiKey, AuditEvent, RecoveryCode, Session, TwoFactor
 from accounts.types import Caller
 from common.errors import ApiError
 from common.testing import ApiClient, error_code
-from tests.support.processes import database_file, migrated_file
 from tests.support.redis_server import redis_client, redis_url
 from tests.support.signing import Signer
 from wallets.models import LedgerEntry
 
-__all__ = ["database_file", "migrated_file", "redis_client", "redis_url"]
+__all__ = ["redis_client", "redis_url"]
 
 PASSWORD = "correct horse 9"
 # A moment in the middle of a step, so that a test never crosses into the next one.
@@ -289,7 +288,7 @@ class TestLogin:
         assert [answer.status_code for answer in answers] == [401] * 3
         assert bodies[0] == bodies[1] == bodies[2]
 
-    def test_of_parallel_uses_of_a_code_one_counts(self, database_file, redis_client, settings):
+    def test_of_parallel_uses_of_a_code_one_counts(self, own_database, redis_client, settings):
         user = services.user_create(username="alice", email="a@example.com", password=PASSWORD)
         secret = two_factor.factor_setup(
             user=user, current_password=PASSWORD, ip="192.0.2.1"

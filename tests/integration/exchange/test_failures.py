@@ -28,7 +28,6 @@ from exchange.replay import replay_log
 from exchange.store.base import DataError, Fence, Group, LeaseLostError, StoreBusyError
 from exchange.store.factory import open_store
 from exchange.store.loader import rows_hash
-from exchange.store.sqlite import SqliteStore
 from tests.support.exchange import BTC_USDT, USDT, ExchangeHarness, limit_order
 
 ALICE, BOB = 1_000_000_001, 1_000_000_002
@@ -36,18 +35,23 @@ ALICE, BOB = 1_000_000_001, 1_000_000_002
 Fault = Callable[[Sequence[Group]], None]
 
 
-class FaultyStore(SqliteStore):
+class FaultyStore:
     """A store whose next writes fail as told, before or after they took effect."""
 
     def __init__(self) -> None:
-        super().__init__(paced=False)
+        self._store = open_store(paced=False)
+        self.snapshot, self.find, self.close = (
+            self._store.snapshot,
+            self._store.find,
+            self._store.close,
+        )
         self.before: list[Fault] = []
         self.after: list[Fault] = []
 
     def write(self, fence: Fence, groups: Sequence[Group]) -> None:
         if self.before:
             self.before.pop(0)(groups)
-        super().write(fence, groups)
+        self._store.write(fence, groups)
         if self.after:
             self.after.pop(0)(groups)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import signal
-import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.models import F
 
 from exchange import gateway
 from exchange.core.enums import Side
@@ -25,15 +26,17 @@ from exchange.store.base import StoreUnusableError
 from exchange.store.factory import open_store
 from exchange.store.loader import rows_hash
 from exchange.store.schema import check_schema
+from tests.support.databases import OwnDatabase
 from tests.support.exchange import ExchangeHarness, limit_order
 from tests.support.processes import ExchangeProcess, RedisProcess, wait_until
+from wallets.models import Balance
 
 ALICE = 1_000_000_001
 
 
 @pytest.fixture
 def process(
-    database_file: Path, redis_server: RedisProcess, settings: object, tmp_path: Path
+    own_database: OwnDatabase, redis_server: RedisProcess, settings: object, tmp_path: Path
 ) -> Iterator[ExchangeProcess]:
     """An exchange process on a seeded database, not started."""
     settings.EXCHANGE_TRANSPORT = "redis"  # type: ignore[attr-defined]
@@ -41,7 +44,7 @@ def process(
     harness.seed_markets()
     harness.add_account(ALICE, BTC=10, USDT=1_000_000)
     LogPosition.objects.update(owner="", owner_pid=0)
-    exchange = make_process(database_file, redis_server, tmp_path)
+    exchange = make_process(own_database, redis_server, tmp_path)
     yield exchange
     if exchange.process is not None and exchange.process.poll() is None:
         exchange.process.send_signal(signal.SIGCONT)
@@ -55,7 +58,7 @@ def _own_dispatcher(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     threads.dispatcher().close()
 
 
-def make_process(database: Path, server: RedisProcess, var_dir: Path) -> ExchangeProcess:
+def make_process(database: OwnDatabase, server: RedisProcess, var_dir: Path) -> ExchangeProcess:
     return ExchangeProcess(var_dir=var_dir, database=database, redis_url=server.url)
 
 
@@ -127,12 +130,12 @@ class TestLeader:
 
 class TestStandby:
     def test_ends_a_leader_that_stands_still_before_it_leads(
-        self, process: ExchangeProcess, redis_server: RedisProcess, database_file: Path
+        self, process: ExchangeProcess, redis_server: RedisProcess, own_database: OwnDatabase
     ) -> None:
         leader = process.start()
         wait_for_leader(2)
         first = place(client_order_id="a")
-        standby = make_process(database_file, redis_server, process.var_dir / "standby")
+        standby = make_process(own_database, redis_server, process.var_dir / "standby")
         standby.start()
         try:
             standby.wait_for_log("leader_recorded")
@@ -149,11 +152,8 @@ class TestStandby:
 
 
 class TestRefusedDatabase:
-    def test_ends_with_code_2_and_one_line(
-        self, process: ExchangeProcess, database_file: Path
-    ) -> None:
-        with sqlite3.connect(database_file) as database:
-            database.execute("UPDATE wallets_balance SET held_atoms = held_atoms + 1")
+    def test_ends_with_code_2_and_one_line(self, process: ExchangeProcess) -> None:
+        Balance.objects.update(held_atoms=F("held_atoms") + 1)
 
         refused = process.start()
 
@@ -179,15 +179,11 @@ class TestRefusedDatabase:
         with pytest.raises(StoreUnusableError, match=r"run manage\.py migrate"):
             check_schema()
 
-    def test_of_a_newer_version(self, database_file: Path) -> None:
-        with sqlite3.connect(database_file) as database:
-            database.execute(
-                "INSERT INTO django_migrations (app, name, applied)"
-                " VALUES ('exchange', '0999_future', '2030-01-01')"
-            )
+    def test_of_a_newer_version(self, own_database: OwnDatabase) -> None:
+        MigrationRecorder(connection).record_applied("exchange", "0999_future")
 
         with pytest.raises(StoreUnusableError, match="newer version"):
             check_schema()
 
-    def test_as_it_should_be(self, database_file: Path) -> None:
+    def test_as_it_should_be(self, own_database: OwnDatabase) -> None:
         check_schema()

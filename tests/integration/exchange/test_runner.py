@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from django.db import connections
@@ -33,6 +32,7 @@ from exchange.wire import (
     encode,
     make_command_id,
 )
+from tests.support.databases import OwnDatabase
 from tests.support.exchange import ExchangeHarness, limit_order
 from tests.support.processes import RedisProcess, wait_until
 
@@ -71,7 +71,7 @@ class RunnerThread:
 
 
 @pytest.fixture
-def seeded(database_file: Path, redis_server: RedisProcess, settings: object) -> Path:
+def seeded(own_database: OwnDatabase, redis_server: RedisProcess, settings: object) -> None:
     """A database with markets and two rich accounts; nobody leads it."""
     settings.EXCHANGE_TRANSPORT = "redis"  # type: ignore[attr-defined]
     harness = ExchangeHarness()
@@ -79,7 +79,6 @@ def seeded(database_file: Path, redis_server: RedisProcess, settings: object) ->
     harness.add_account(ALICE, BTC=10, USDT=1_000_000)
     harness.add_account(BOB, BTC=10, USDT=1_000_000)
     LogPosition.objects.update(owner="", owner_pid=0)
-    return database_file
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +89,7 @@ def _own_dispatcher(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def runner(seeded: Path) -> Iterator[RunnerThread]:
+def runner(seeded: None) -> Iterator[RunnerThread]:
     """A running leader."""
     leader = RunnerThread()
     leader.start()
@@ -196,7 +195,7 @@ class TestNoAnswer:
         assert (outcome.code, outcome.reference_id) == (Code.OK, 1)
 
     def test_is_unknown_while_it_waits_and_void_later(
-        self, seeded: Path, redis_server: RedisProcess
+        self, seeded: None, redis_server: RedisProcess
     ) -> None:
         first = RunnerThread()
         first.start()
@@ -211,7 +210,7 @@ class TestNoAnswer:
         assert redis_server.client.xlen(orders_key()) == 1
 
     def test_too_large_a_backlog_is_refused_before_xadd(
-        self, seeded: Path, redis_server: RedisProcess
+        self, seeded: None, redis_server: RedisProcess
     ) -> None:
         first = RunnerThread()
         first.start()
@@ -228,7 +227,7 @@ class TestNoAnswer:
 
 class TestLanes:
     def test_only_the_latest_price_of_a_market_is_applied(
-        self, seeded: Path, redis_server: RedisProcess
+        self, seeded: None, redis_server: RedisProcess
     ) -> None:
         first = RunnerThread()
         first.start()
@@ -247,7 +246,7 @@ class TestLanes:
         assert [envelope.command for envelope in payload.envelopes] == [commands[2]]
 
     def test_a_word_of_missing_prices_is_not_overtaken_by_prices_of_others(
-        self, seeded: Path, redis_server: RedisProcess
+        self, seeded: None, redis_server: RedisProcess
     ) -> None:
         first = RunnerThread()
         first.start()
@@ -282,7 +281,7 @@ class TestLanes:
         assert LogPosition.objects.get().last_order == 1
 
     def test_a_repeated_delivery_is_dropped_after_a_restart(
-        self, seeded: Path, redis_server: RedisProcess
+        self, seeded: None, redis_server: RedisProcess
     ) -> None:
         order = limit_order(ALICE, Side.BUY, price=100, quantity_atoms=ATOMS)
         submission = Submission(make_command_id(), order)
@@ -314,7 +313,7 @@ class TestLanes:
         ]
 
     def test_a_command_older_than_five_seconds_is_void(
-        self, seeded: Path, redis_server: RedisProcess
+        self, seeded: None, redis_server: RedisProcess
     ) -> None:
         first = RunnerThread()
         first.start()
@@ -335,7 +334,7 @@ class TestLanes:
         assert payload.unapplied[0].code is Code.EXPIRED_IN_QUEUE
 
     def test_t17_a_command_is_void_once_its_senders_window_is_over(
-        self, seeded: Path, redis_server: RedisProcess
+        self, seeded: None, redis_server: RedisProcess
     ) -> None:
         first = RunnerThread()
         first.start()
@@ -398,7 +397,7 @@ class TestRedis:
         assert_rows_and_replay_agree()
 
     def test_is_refused_before_xadd_when_nobody_leads(
-        self, seeded: Path, redis_server: RedisProcess
+        self, seeded: None, redis_server: RedisProcess
     ) -> None:
         with pytest.raises(ExchangeUnavailable) as raised:
             gateway.submit(CancelAllOrders(ALICE))

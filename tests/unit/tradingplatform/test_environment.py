@@ -88,6 +88,18 @@ class TestTable:
         ),
         ("MongoDB", {"MONGODB_URI": "mongodb://localhost:27017/x"}, "MONGODB_URI"),
         ("another database", {"DATABASE_URL": "mysql://localhost/x"}, "DATABASE_URL"),
+        ("no name of a database", {"DATABASE_URL": "postgresql://localhost"}, "DATABASE_URL"),
+        ("no port", {"DATABASE_URL": "postgresql://localhost:x/x"}, "DATABASE_URL"),
+        (
+            "an option that is ours",
+            {"DATABASE_URL": "postgresql:///x?options=-csynchronous_commit%3Doff"},
+            "DATABASE_URL",
+        ),
+        (
+            "more connections at least than at most",
+            {"DB_MIN_POOL_SIZE": "11", "DB_MAX_POOL_SIZE": "10"},
+            "DB_MIN_POOL_SIZE",
+        ),
         ("no Redis", {"REDIS_URL": "localhost:6379"}, "REDIS_URL"),
         ("no origin", {"CORS_ORIGIN": "localhost:3001"}, "CORS_ORIGIN"),
         ("all origins with credentials", {"CORS_ORIGIN": "*"}, "CORS_ORIGIN"),
@@ -111,6 +123,16 @@ def test_refuses_a_value_in_one_line_that_names_it(
 def test_never_shows_a_secret() -> None:
     with pytest.raises(ConfigurationError) as caught:
         Environment({"ADMIN_PASSWORD": "hidden\nvalue"}).validate()
+
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "end", ["@host:x/name", "@host", "@host/a/b", "@host/name?a=b", "@host/n?a"]
+)
+def test_never_shows_the_password_of_a_database(end: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Environment({"DATABASE_URL": f"postgresql://user:hidden{end}"}).validate()
 
     assert "hidden" not in str(caught.value)
 

@@ -1,0 +1,115 @@
+"""A PostgreSQL of the tests' own: a new cluster in a temporary directory, on a unix socket."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+import psycopg
+
+from tests.support.processes import wait_until
+
+START_S = 30.0
+# PostgreSQL refuses to run as root.
+UNPRIVILEGED = "nobody"
+_SETTINGS = {
+    "listen_addresses": "",
+    "max_connections": "200",
+    "shared_buffers": "64MB",
+    "jit": "off",
+}
+
+
+class NoPostgresError(Exception):
+    """No server can be had here; the message says why."""
+
+
+def find_binaries() -> Path:
+    """
+    Return the directory of a PostgreSQL's programs: the wheel's, else an installed one's.
+
+    Raises:
+        NoPostgresError: if there is none that the server's user can run.
+    """
+    found = []
+    spec = importlib.util.find_spec("pgserver")
+    if spec is not None and spec.origin is not None:
+        found.append(Path(spec.origin).parent / "pginstall" / "bin")
+    installed = shutil.which("postgres")
+    if installed is not None:
+        found.append(Path(installed).resolve().parent)
+    for directory in found:
+        try:
+            _run([str(directory / "initdb"), "--version"])
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        return directory
+    raise NoPostgresError(
+        "no PostgreSQL: pgserver has no wheel for this Python and none is installed"
+    )
+
+
+class PostgresServer:
+    """One cluster that a test may stop, kill and start again; removed by ``remove``."""
+
+    def __init__(self, **settings: str) -> None:
+        """Make the cluster; ``settings`` are the server's, above those of all tests."""
+        self._binaries = find_binaries()
+        self.directory = Path(tempfile.mkdtemp(prefix="expg-"))
+        self.url = f"postgresql://postgres@/postgres?host={self.directory}"
+        self._settings = _SETTINGS | {"unix_socket_directories": str(self.directory)} | settings
+        self._process: subprocess.Popen[bytes] | None = None
+        if os.geteuid() == 0:
+            os.chown(self.directory, pwd.getpwnam(UNPRIVILEGED).pw_uid, -1)
+        words = ["--auth=trust", "--encoding=UTF8", "--locale=C", "-U", "postgres", "--no-sync"]
+        _run([str(self._binaries / "initdb"), *words, "-D", str(self.directory / "data")])
+
+    def start(self) -> None:
+        """Start and wait until it answers."""
+        words = [str(self._binaries / "postgres"), "-D", str(self.directory / "data")]
+        for name, value in self._settings.items():
+            words += ["-c", f"{name}={value}"]
+        with (self.directory / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                words, cwd=self.directory, stdout=log, stderr=log, **_as_server_user()
+            )
+        wait_until(self.answers, START_S)
+
+    def answers(self) -> bool:
+        """Tell whether a connection can be made."""
+        try:
+            psycopg.connect(self.url, connect_timeout=5).close()
+        except psycopg.OperationalError:
+            assert self._process is not None
+            assert self._process.poll() is None, (self.directory / "log").read_text()[-2000:]
+            return False
+        return True
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> None:
+        """End it: SIGINT closes all connections, SIGQUIT is a crash that it recovers from."""
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(30)
+            self._process = None
+
+    def remove(self) -> None:
+        """Stop it and delete the cluster."""
+        self.stop(signal.SIGQUIT)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _as_server_user() -> dict[str, object]:
+    """Return who runs the server: us, or somebody harmless in place of root."""
+    if os.geteuid() != 0:
+        return {}
+    return {"user": UNPRIVILEGED, "group": pwd.getpwnam(UNPRIVILEGED).pw_gid, "extra_groups": []}
+
+
+def _run(words: list[str]) -> None:
+    subprocess.run(words, cwd="/", check=True, capture_output=True, **_as_server_user())
