@@ -1,6 +1,7 @@
 """Users, sessions, accounts and fee tiers in the back-office."""
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -8,7 +9,7 @@ from django.contrib import admin, messages
 from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin
+from django.urls import path
 from unfold.decorators import action, display
 
 from accounts import services
@@ -16,8 +17,9 @@ from accounts.api_keys import api_keys_end
 from accounts.enums import Role
 from accounts.models import Account, ApiKey, AuditEvent, FeeTier, Session, User
 from accounts.permissions import Permission, role_permits
+from accounts.tab_views import tab_view
 from accounts.two_factor import factor_reset
-from common.back_office import BoundedPaginator, shown_time
+from common.back_office import KeysetAdmin, ReadOnlyAdmin, shown_time
 from common.decimals import format_rate
 from common.tiers import Tier
 
@@ -26,23 +28,10 @@ admin.site.login_template = "accounts/login.html"
 admin.site.unregister(Group)
 
 
-class ReadOnlyAdmin(ModelAdmin):
-    """Rows that nobody changes here."""
-
-    list_per_page = 50
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return that nothing is added by hand."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return that nothing is changed by hand."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return that nothing is deleted."""
-        return False
+# Users whose names begin as typed, of whom a search shows the first so many.
+SEARCHED_USERS_MAX = 500
+# Sorts after every character that a user name may have.
+LAST_CHARACTER = "\uffff"
 
 
 class UserForm(forms.ModelForm):
@@ -53,8 +42,25 @@ class UserForm(forms.ModelForm):
         fields = ["role", "limit_tier", "is_active"]
 
 
+class ActiveFilter(admin.SimpleListFilter):
+    """Users who may log in, or who may not."""
+
+    title = "active"
+    parameter_name = "active"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return both choices."""
+        return [("1", "active"), ("0", "disabled")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> QuerySet[User]:
+        """Return what was chosen, in a form in which SQLite sees that the index serves it."""
+        if self.value() not in ("0", "1"):
+            return queryset
+        return queryset.filter(is_active__in=[self.value() == "1"])
+
+
 @admin.register(User)
-class UserAdmin(ModelAdmin):
+class UserAdmin(KeysetAdmin):
     """Users: find one, see it, disable it, change its role or limits."""
 
     form = UserForm
@@ -68,12 +74,9 @@ class UserAdmin(ModelAdmin):
         "account_id",
         "created_at",
     ]
-    list_filter = ["role", "limit_tier", "is_active"]
-    search_fields = ["=username", "username__startswith", "=email", "=account_id", "=id"]
+    list_filter = ["role", "limit_tier", ActiveFilter]
+    search_fields = ["username", "email", "account_id", "id"]
     search_help_text = "Start of a user name, or a whole e-mail address, account or user id"
-    ordering = ["-id"]
-    list_per_page = 50
-    show_full_result_count = False
     readonly_fields = [
         "id",
         "username",
@@ -100,7 +103,7 @@ class UserAdmin(ModelAdmin):
         """Return the role's label."""
         return user.get_role_display()
 
-    @display(description="Active", ordering="is_active", boolean=True)
+    @display(description="Active", boolean=True)
     def shown_active(self, user: User) -> bool:
         """Return whether the user may log in."""
         return user.is_active
@@ -124,6 +127,30 @@ class UserAdmin(ModelAdmin):
         if not role_permits(actor.role, Permission.USERS_MANAGE):
             return False
         return obj is None or actor.role == Role.ADMIN or not obj.is_staff
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[User], search_term: str
+    ) -> tuple[QuerySet[User], bool]:
+        """Return the user that is meant, else those whose names begin so."""
+        found, may_have_duplicates = super().get_search_results(
+            request, queryset, search_term.lower()
+        )
+        start = search_term.strip().lower()
+        if not found.query.is_empty() or not start:
+            return found, may_have_duplicates
+        # A range of the index of names; LIKE would look at every user.
+        names = User.objects.filter(username__gte=start, username__lt=start + LAST_CHARACTER)
+        ids = list(names.order_by("username").values_list("id", flat=True)[:SEARCHED_USERS_MAX])
+        return queryset.filter(id__in=ids), False
+
+    def get_urls(self) -> list[Any]:
+        """Return the addresses, those of the tabs of a user's page first."""
+        tab = path(
+            "<path:object_id>/tab/<slug:slug>/",
+            self.admin_site.admin_view(partial(tab_view, manages=self.has_change_permission)),
+            name="accounts_user_tab",
+        )
+        return [tab, *super().get_urls()]
 
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
@@ -204,9 +231,8 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         "revoked_reason",
     ]
     list_select_related = ["user"]
-    list_filter = ["kind", "revoked_reason"]
-    search_fields = ["=user__username", "=key", "=id"]
-    ordering = ["-id"]
+    search_fields = ["user__username", "key", "id"]
+    search_help_text = "Whole user name, public key or number"
     exclude = ["secret"]
 
     @display(description="Alive", boolean=True)
@@ -230,9 +256,8 @@ class SessionAdmin(ReadOnlyAdmin):
         "revoked_reason",
     ]
     list_select_related = ["user"]
-    list_filter = ["revoked_reason"]
-    search_fields = ["=user__username", "=ip", "=id"]
-    ordering = ["-id"]
+    search_fields = ["user__username", "id"]
+    search_help_text = "Whole user name or session number"
     exclude = ["refresh_hash"]
 
     @display(description="Alive", boolean=True)
@@ -245,7 +270,6 @@ class SessionAdmin(ReadOnlyAdmin):
 class AuditEventAdmin(ReadOnlyAdmin):
     """The audit log."""
 
-    paginator = BoundedPaginator
     list_display = ["id", "time", "actor", "action", "target", "reason", "ip", "request_id"]
     fields = [
         "id",
@@ -262,9 +286,8 @@ class AuditEventAdmin(ReadOnlyAdmin):
         "seal",
     ]
     readonly_fields = ["time"]
-    search_fields = ["=actor", "=target", "=id"]
-    search_help_text = "Whole user name, target such as user:123, or event number"
-    ordering = ["-id"]
+    search_fields = ["target", "actor", "action", "id"]
+    search_help_text = "Whole user name, action, target such as user:123, or event number"
 
     @display(description="time (UTC)")
     def time(self, event: AuditEvent) -> datetime:
@@ -277,9 +300,7 @@ class AccountAdmin(ReadOnlyAdmin):
     """Accounts as the exchange knows them; they change by command."""
 
     list_display = ["id", "status", "fee_tier", "open_orders_max", "self_trade_mode"]
-    list_filter = ["status", "fee_tier"]
-    search_fields = ["=id"]
-    ordering = ["-id"]
+    search_fields = ["id"]
 
 
 @admin.register(FeeTier)
@@ -287,7 +308,7 @@ class FeeTierAdmin(ReadOnlyAdmin):
     """Fee tiers as the exchange knows them; they change by command."""
 
     list_display = ["id", "maker_fee", "taker_fee"]
-    ordering = ["id"]
+    keyset_ascending = True
 
     @display(description="Maker fee")
     def maker_fee(self, tier: FeeTier) -> str:

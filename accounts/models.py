@@ -75,6 +75,13 @@ class User(AbstractBaseUser):
                 condition=Q(verified_email__gt=""),
             ),
         ]
+        # What the back-office's list is filtered and searched by; users change seldom.
+        indexes = [
+            models.Index(fields=["role", "id"], name="user_role"),
+            models.Index(fields=["limit_tier", "id"], name="user_limit_tier"),
+            models.Index(fields=["is_active", "id"], name="user_active"),
+            models.Index(fields=["email"], name="user_email"),
+        ]
 
     def __str__(self) -> str:
         """Return the user name."""
@@ -285,6 +292,7 @@ class AuditEvent(models.Model):
         indexes = [
             models.Index(fields=["target", "id"], name="audit_target"),
             models.Index(fields=["actor", "id"], name="audit_actor"),
+            models.Index(fields=["action", "id"], name="audit_action"),
         ]
 
     def __str__(self) -> str:

@@ -13,7 +13,9 @@ def user_by_login(login: str) -> User | None:
     users = User.objects.select_related("two_factor")
     try:
         if "@" in login:
-            return users.filter(verified_email=normalise_email(login)).first()
+            # The index has the addresses that are not empty, and is used only where that is said.
+            email = normalise_email(login)
+            return users.filter(verified_email=email, verified_email__gt="").first()
         return users.filter(username=normalise_username(login)).first()
     except ValidationError:
         return None

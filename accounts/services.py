@@ -261,7 +261,7 @@ def session_refresh(*, refresh_token: str) -> TokenPair:
 
 
 def _sessions_end(
-    session_ids: list[int], *, user_id: int, reason: str, actor: audit.Actor | str
+    session_ids: list[int], *, user_id: int, reason: str, actor: audit.Actor | str, note: str = ""
 ) -> int:
     with atomic():
         ended = Session.objects.filter(id__in=session_ids, revoked_at__isnull=True).update(
@@ -276,7 +276,7 @@ def _sessions_end(
                     "sessions": ended,
                     "session_ids": [str(session_id) for session_id in session_ids[:SESSIONS_MAX]],
                 },
-                reason=reason,
+                reason=note or reason,
             )
         sessions.announce_revoked(session_ids)
     return ended
@@ -287,14 +287,20 @@ def session_revoke(
     user_id: int,
     session_id: int,
     reason: str = "logout",
+    note: str = "",
     actor: audit.Actor | str | None = None,
 ) -> bool:
-    """End one session of a user; False if it is not theirs or has ended. No actor: the user."""
+    """
+    End one session of a user; False if it is not theirs or has ended. No actor: the user.
+
+    ``reason`` is kept with the session, ``note``, an operator's own words, in the audit log.
+    """
     found = Session.objects.filter(id=session_id, user_id=user_id, revoked_at__isnull=True)
     if not found.exists():
         return False
     actor = actor or _actor_of(user_id)
-    return _sessions_end([session_id], user_id=user_id, reason=reason, actor=actor) == 1
+    ended = _sessions_end([session_id], user_id=user_id, reason=reason, actor=actor, note=note)
+    return ended == 1
 
 
 def sessions_revoke_all(

@@ -46,7 +46,7 @@ class BatchAdmin(ReadOnlyAdmin):
     list_display = ["id", "epoch", "first_command", "last_command", "committed"]
     fields = [*_all_fields_but(Batch, "payload"), "committed", "commands"]
     readonly_fields = ["committed", "commands"]
-    search_fields = ["=id"]
+    search_fields = ["id"]
     search_help_text = "Whole batch number"
 
     @display(description="time")
@@ -74,8 +74,8 @@ class OperatorCommandAdmin(ReadOnlyAdmin):
     list_display = ["id", "type", "actor", "reason", "result", "time"]
     fields = [*_all_fields_but(OperatorCommand), "result", "time"]
     readonly_fields = ["result", "time"]
-    list_filter = ["type"]
-    search_fields = ["actor", "request_id"]
+    search_fields = ["id"]
+    search_help_text = "Whole command number"
 
     @display(description="result")
     def result(self, command: OperatorCommand) -> str:
@@ -95,7 +95,7 @@ class QuarantineAdmin(ReadOnlyAdmin):
     list_display = ["command_id", "type", "market_id", "attempts", "set_aside", "error"]
     fields = [*_all_fields_but(Quarantine, "payload"), "set_aside"]
     readonly_fields = ["set_aside"]
-    search_fields = ["=command_id"]
+    search_fields = ["command_id"]
 
     @display(description="set aside")
     def set_aside(self, command: Quarantine) -> datetime:
@@ -108,5 +108,5 @@ class ClientKeyAdmin(ReadOnlyAdmin):
     """Client ids that are used up."""
 
     list_display = ["account_id", "client_key", "reference_id"]
-    search_fields = ["=id"]
+    search_fields = ["id"]
     search_help_text = "Whole key; the table has no other index"

@@ -26,10 +26,10 @@ def read_snapshot(using: str = "default") -> Iterator[None]:
     Let the reads inside see one committed state, without keeping the exchange from writing.
 
     On SQLite ``atomic`` would take the write lock; a deferred transaction does not. Inside
-    another transaction (a test's) it adds nothing.
+    another transaction (a test's) or snapshot it adds nothing.
     """
     connection = connections[using]
-    if connection.in_atomic_block:
+    if connection.in_atomic_block or _in_raw_transaction(connection):
         yield
         return
     if connection.vendor == "sqlite":
@@ -45,3 +45,10 @@ def read_snapshot(using: str = "default") -> Iterator[None]:
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         yield
+
+
+def _in_raw_transaction(connection: Any) -> bool:
+    """Tell whether a snapshot is open on SQLite, which Django's own bookkeeping does not see."""
+    if connection.vendor != "sqlite" or connection.connection is None:
+        return False
+    return bool(connection.connection.in_transaction)

@@ -42,7 +42,7 @@ class AssetAdmin(ReadOnlyAdmin):
     """Assets; the exchange alone configures them."""
 
     list_display = ["code", "name", "decimals", "id"]
-    ordering = ["id"]
+    keyset_ascending = True
 
 
 @admin.register(Market)
@@ -51,10 +51,10 @@ class MarketAdmin(ReadOnlyAdmin):
 
     list_display = ["symbol", "shown_status", "tick", "lot", "least_value", "price_band"]
     list_filter = ["status"]
-    ordering = ["id"]
+    keyset_ascending = True
     actions = ["halt", "restrict", "open"]
 
-    @display(description="status", ordering="status", label=_STATUS_LABELS)
+    @display(description="status", label=_STATUS_LABELS)
     def shown_status(self, market: Market) -> str:
         """Return what the market accepts."""
         return MarketStatus(market.status).name.lower()
@@ -122,7 +122,7 @@ class IndexPriceAdmin(ReadOnlyAdmin):
     """Index prices as the exchange has them, with what the feed says of their sources."""
 
     list_display = ["market", "price", "time", "state", "sources"]
-    ordering = ["id"]
+    keyset_ascending = True
 
     @display(description="market")
     def market(self, price: IndexPrice) -> str:
@@ -167,7 +167,6 @@ class CandleAdmin(ReadOnlyAdmin):
     """Stored candles; derived, so nothing here is money."""
 
     list_display = ["market", "source_name", "length", "opened", "close", "trade_count", "recorded"]
-    list_filter = ["source", "interval", "recorded"]
 
     @display(description="market")
     def market(self, candle: Candle) -> str:

@@ -1,5 +1,6 @@
 """Orders and trades in the back-office: read-only."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,18 +11,16 @@ from unfold.decorators import display
 
 from common.back_office import ReadOnlyAdmin, shown_time
 from common.ids import parse_id
+from common.keyset import before_key
 from exchange.core.enums import EndReason, LinkKind, OrderStatus, OrderType, Side, TriggerType
 from exchange.core.units import format_atoms
 from markets.selectors import MarketNotFound, market_by_id
 from orders.models import Order, OrderTerms, Trade
-from wallets.chains import walk_chain
+from wallets.chains import chain_ids
 from wallets.selectors import chain_heads, trade_entries_page
 
 # Orders of the largest group: a bracket with both children.
 GROUP_ORDERS_MAX = 3
-
-# Rows of an account that a search shows at most.
-SEARCHED_ROWS_MAX = 1_000
 
 
 def symbol_of(market_id: int) -> str:
@@ -48,6 +47,11 @@ def quantity_text(atoms: int, market_id: int) -> str:
         return market_by_id(market_id).quantity_text(atoms)
     except MarketNotFound:
         return format_atoms(atoms)
+
+
+def shows_open(request: HttpRequest) -> bool:
+    """Return whether a list is asked for open orders only."""
+    return request.GET.get(OpenFilter.parameter_name) == "1"
 
 
 class OpenFilter(admin.SimpleListFilter):
@@ -82,7 +86,8 @@ class OrderAdmin(ReadOnlyAdmin):
         "created",
     ]
     list_filter = [OpenFilter]
-    search_fields = ["=id"]
+    search_fields = ["id"]
+    search_is_linked = True
     search_help_text = "Whole order number or account id"
 
     def get_search_results(
@@ -93,14 +98,21 @@ class OrderAdmin(ReadOnlyAdmin):
         if number is None:
             found = queryset.none() if search_term else queryset
             return found, False
-        rows = walk_chain(
+        if shows_open(request):
+            # The index of open orders has the account: neither chain nor number is needed.
+            return queryset.filter(account_id=number), False
+        ids = chain_ids(
             Order,
-            start_id=chain_heads(number).order_id,
+            head_id=chain_heads(number).order_id,
             account_id=number,
-            columns=("id", "previous_id"),
-            rows_max=SEARCHED_ROWS_MAX,
+            before_id=before_key(request),
+            rows_max=self.list_per_page + 1,
         )
-        return queryset.filter(id__in=[number, *(row[0] for row in rows)]), False
+        return queryset.filter(id__in=[number, *ids]), False
+
+    def get_keyset_columns(self, request: HttpRequest) -> Sequence[str]:
+        """Return the order: open ones by account, as their index has them."""
+        return ("account_id", "id") if shows_open(request) else self.keyset_columns
 
     @display(description="market")
     def symbol(self, order: Order) -> str:
@@ -163,7 +175,7 @@ class OrderTermsAdmin(ReadOnlyAdmin):
         "group",
     ]
     list_filter = [OpenFilter]
-    search_fields = ["=id"]
+    search_fields = ["id"]
     search_help_text = "Whole order number, or the number of a group's first order"
 
     def get_search_results(
@@ -233,8 +245,9 @@ class TradeAdmin(ReadOnlyAdmin):
         "maker_order_id",
         "time",
     ]
-    search_fields = ["=id"]
-    search_help_text = "Whole trade number or account id"
+    search_fields = ["id"]
+    search_is_linked = True
+    search_help_text = "Whole trade number, or account id for its newest"
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Trade], search_term: str
@@ -244,7 +257,7 @@ class TradeAdmin(ReadOnlyAdmin):
         if number is None:
             found = queryset.none() if search_term else queryset
             return found, False
-        page = trade_entries_page(number, limit=SEARCHED_ROWS_MAX)
+        page = trade_entries_page(number, limit=self.list_per_page - 1)
         ids = [number, *(entry.reference_id for entry in page.entries)]
         return queryset.filter(id__in=ids), False
 

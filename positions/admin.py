@@ -29,7 +29,7 @@ def _money(atoms: int) -> str:
 class _Slots(ReadOnlyAdmin):
     """What both lists of positions show alike."""
 
-    search_fields = ["=account_id"]
+    search_fields = ["account_id"]
     search_help_text = "Whole account id"
 
     @display(description="market")
@@ -60,6 +60,10 @@ class PositionAdmin(_Slots):
         "liquidation",
         "distance",
     ]
+
+    # As the index of open positions has them.
+    keyset_columns = ("market_id", "id")
+    keyset_ascending = True
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Position]:
         """Return open positions only: flat slots are settings."""
@@ -121,7 +125,7 @@ class ClosedPositionAdmin(_Slots):
     """Positions that ended, found by number: their table has no index of accounts."""
 
     list_display = ["id", "account_id", "symbol", "mode_name", "realised", "reason_name", "closed"]
-    search_fields = ["=id"]
+    search_fields = ["id"]
     search_help_text = "Whole position number"
 
     @display(description="realised")
@@ -145,7 +149,7 @@ class FundingPaymentAdmin(_Slots):
     """Funding paid and received, found by ledger entry."""
 
     list_display = ["id", "account_id", "symbol", "position_id", "amount", "paid"]
-    search_fields = ["=id"]
+    search_fields = ["id"]
     search_help_text = "Whole ledger entry number"
 
     @display(description="amount")

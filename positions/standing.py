@@ -174,8 +174,9 @@ def standing_of(account_id: int) -> Standing:
         account = _account(account_id)
         memory.ledger.accounts[account_id] = account
         _take_wallets(account)
-        slots = PositionRow.objects.filter(account_id=account_id).order_by("id")
-        for row in slots.values_list(*POSITIONS.columns):
+        slots = PositionRow.objects.filter(account_id=account_id)
+        # One per market at most: sorted here, where the database would sort as well.
+        for row in sorted(slots.values_list(*POSITIONS.columns)):
             slot = position_from_row(row)
             account.positions[slot.market_id] = slot
         _count_orders(account, own_orders(account_id, list(account.positions)))

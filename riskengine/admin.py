@@ -121,7 +121,7 @@ class LiquidationAdmin(ReadOnlyAdmin):
 
     list_display = ["id", "account_id", "symbol", "kind_name", "side_name", "quantity", "price",
                     "equity", "fund", "time"]  # fmt: skip
-    search_fields = ["=id"]
+    search_fields = ["id"]
     search_help_text = "Whole liquidation number"
 
     @display(description="market")
@@ -170,7 +170,7 @@ class MarginCallAdmin(ReadOnlyAdmin):
     """Warnings sent, found by account."""
 
     list_display = ["account_id", "scope", "level", "ratio", "time"]
-    search_fields = ["=account_id"]
+    search_fields = ["account_id"]
     search_help_text = "Whole account id"
 
     @display(description="scope")

@@ -354,6 +354,7 @@ SECURE_REDIRECT_EXEMPT = [r"^api/health", r"^api/metrics$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if NUM_PROXIES else None
 
 LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = "common.formats"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
@@ -400,12 +401,24 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SWAGGER_UI_FAVICON_HREF": "/static/favicon.svg",
     "SWAGGER_UI_SETTINGS": {"persistAuthorization": False, "displayRequestDuration": True},
 }
+# Tabs of a user's page, in their order, by the apps that own what they show.
+ACCOUNT_TABS = [
+    "accounts.user_tabs.FIRST_TABS",
+    "orders.account_tabs.TABS",
+    "positions.account_tabs.TABS",
+    "wallets.account_tabs.TABS",
+    "riskengine.account_tabs.TABS",
+    "accounts.user_tabs.LAST_TABS",
+]
 UNFOLD = {
     "SITE_TITLE": "Exchange back-office",
     "SITE_HEADER": "Exchange back-office",
     "SITE_URL": "/",
     "SITE_SYMBOL": "candlestick_chart",
     "SHOW_HISTORY": True,
+    "SIDEBAR": {"navigation": "adminpanel.sidebar.navigation", "show_search": False},
+    "TABS": "accounts.account_tabs.tabs_navigation",
+    "STYLES": ["adminpanel.sidebar.stylesheet"],
     "LOGIN": {"form": "accounts.admin_login.LoginForm"},
 }
 

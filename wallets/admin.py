@@ -9,15 +9,13 @@ from unfold.decorators import display
 
 from common.back_office import ReadOnlyAdmin, shown_time
 from common.ids import parse_id
+from common.keyset import before_key
 from exchange.core.enums import LedgerKind, WalletKind
 from exchange.core.units import format_atoms
 from markets.selectors import AssetNotFound, asset_by_id
-from wallets.chains import walk_chain
+from wallets.chains import chain_ids
 from wallets.models import Balance, LedgerEntry
 from wallets.selectors import chain_heads
-
-# Entries of an account that a search shows at most.
-SEARCHED_ROWS_MAX = 1_000
 
 
 def asset_code(asset_id: int) -> str:
@@ -43,7 +41,7 @@ class BalanceAdmin(ReadOnlyAdmin):
     """Balances, found by account."""
 
     list_display = ["account_id", "currency", "wallet_name", "total", "available", "held"]
-    search_fields = ["=account_id"]
+    search_fields = ["account_id"]
     search_help_text = "Whole account id"
 
     @display(description="currency")
@@ -87,7 +85,8 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
         "time",
         "note",
     ]
-    search_fields = ["=id"]
+    search_fields = ["id"]
+    search_is_linked = True
     search_help_text = "Whole entry number or account id"
 
     def get_search_results(
@@ -98,14 +97,14 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
         if number is None:
             found = queryset.none() if search_term else queryset
             return found, False
-        rows = walk_chain(
+        ids = chain_ids(
             LedgerEntry,
-            start_id=chain_heads(number).entry_id,
+            head_id=chain_heads(number).entry_id,
             account_id=number,
-            columns=("id", "previous_id"),
-            rows_max=SEARCHED_ROWS_MAX,
+            before_id=before_key(request),
+            rows_max=self.list_per_page + 1,
         )
-        return queryset.filter(id__in=[number, *(row[0] for row in rows)]), False
+        return queryset.filter(id__in=[number, *ids]), False
 
     @display(description="kind")
     def kind_name(self, entry: LedgerEntry) -> str:

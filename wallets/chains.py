@@ -54,6 +54,28 @@ def walk_chain(
         chunk_rows = min(chunk_rows * 2, CHUNK_ROWS_MAX)
 
 
+def chain_ids(
+    model: type[models.Model],
+    *,
+    head_id: int,
+    account_id: int,
+    before_id: int | None,
+    rows_max: int,
+) -> list[int]:
+    """Return up to ``rows_max`` keys of an account's chain, newest first, below ``before_id``."""
+    start_id = head_id
+    if before_id is not None:
+        start_id = seek_chain(model, head_id=head_id, account_id=account_id, below_id=before_id - 1)
+    rows = walk_chain(
+        model,
+        start_id=start_id,
+        account_id=account_id,
+        columns=("id", "previous_id"),
+        rows_max=rows_max,
+    )
+    return [row[0] for row in rows]
+
+
 def seek_chain(model: type[models.Model], *, head_id: int, account_id: int, below_id: int) -> int:
     """
     Return the newest row of a chain with an id of at most ``below_id``, or 0.
