@@ -20,13 +20,14 @@ def purge_sessions(**_options: Any) -> None:
     log.info("sessions_purged", deleted=sessions_purge(steps_max=STEPS_MAX))
 
 
-@shared_task(name="accounts.mail_password_reset")
+# A mail that its worker's death left unsent is sent by another worker; twice beats never.
+@shared_task(name="accounts.mail_password_reset", acks_late=True)
 def mail_password_reset(*, login: str, **_options: Any) -> None:
     """Send the mail of a forgotten password, if somebody has this login."""
     password_reset_mail(login)
 
 
-@shared_task(name="accounts.mail_verification")
+@shared_task(name="accounts.mail_verification", acks_late=True)
 def mail_verification(*, user_id: int, **_options: Any) -> None:
     """Send the mail that proves an address."""
     verification_mail(user_id)

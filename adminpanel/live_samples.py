@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from common.metrics import Publication, Sample
+from common.metrics import Publication, Sample, member_parts
 from common.ws import counts
 from exchange.core.units import format_atoms
 from exchange.wire import decode_status
@@ -33,7 +33,7 @@ class Figures:
     """Everything that was read at one moment; ``time_ms`` is when."""
 
     time_ms: int
-    # By "name:pid".
+    # By "name:host:pid".
     processes: Mapping[str, Publication] = field(default_factory=dict)
     status: bytes | None = None
     feed: bytes | None = None
@@ -68,7 +68,7 @@ def system_data(figures: Figures, rates: Rates) -> dict[str, Any]:
     """Return the channel ``system``: processes, Redis and sockets."""
     processes, sockets = [], []
     for member, publication in figures.processes.items():
-        name, _, pid = member.rpartition(":")
+        name, _, pid = member_parts(member)
         values = _values(publication)
         cpu = rates.per_second(f"cpu {member}", values.get(CPU_SECONDS), figures.time_ms)
         processes.append(

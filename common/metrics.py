@@ -6,6 +6,8 @@ Labels never carry accounts, orders or addresses: their number must stay bounded
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -39,10 +41,11 @@ class Family(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Publication(msgspec.Struct, frozen=True, array_like=True):
-    """What one process publishes."""
+    """What one process publishes; ``member`` tells it from others of the same name."""
 
     process: str
     families: list[Family]
+    member: str = ""
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -50,13 +53,29 @@ _decoder = msgspec.msgpack.Decoder(Publication)
 
 
 def index_key() -> str:
-    """Return the key of the set of processes, "name:pid", that have published."""
+    """Return the key of the set of processes, as ``member_name`` names them, that published."""
     return redis_clients.key("metrics")
 
 
 def member_key(member: str) -> str:
     """Return the key of what one process published last; it expires with the process."""
     return redis_clients.key("metrics", member)
+
+
+def member_name(process: str) -> str:
+    """
+    Return what tells this process from all others, "name:host:pid".
+
+    In containers every process has the number 1, so the host belongs to it.
+    """
+    return f"{process}:{socket.gethostname()}:{os.getpid()}"
+
+
+def member_parts(member: str) -> tuple[str, str, str]:
+    """Return name, host and pid of a process; the host is empty in "name:pid"."""
+    rest, _, pid = member.rpartition(":")
+    name, _, host = rest.partition(":")
+    return name, host, pid
 
 
 def collect(process: str, registry: Collector) -> Publication:
@@ -76,7 +95,8 @@ def collect(process: str, registry: Collector) -> Publication:
 def publish(client: redis.Redis, publication: Publication, *, member: str) -> None:
     """Write one process's figures; they expire when it publishes no more."""
     pipeline = client.pipeline(transaction=False)
-    pipeline.set(member_key(member), _encoder.encode(publication), ex=EXPIRES_S)
+    named = msgspec.structs.replace(publication, member=member)
+    pipeline.set(member_key(member), _encoder.encode(named), ex=EXPIRES_S)
     pipeline.sadd(index_key(), member)
     pipeline.execute()
 

@@ -8,10 +8,10 @@ import redis
 import structlog
 from celery import shared_task
 
+from common.jobs import take_period
 from exchange.gateway import ExchangeError
 from riskengine.notices import notices_send
 from riskengine.selectors import call_info
-from riskengine.single import take_period
 from riskengine.sweep import Sweep, client, margin_calls_prune
 
 log = structlog.get_logger(__name__)
@@ -35,7 +35,7 @@ def sweep(**_options: Any) -> bool:
         return False
     try:
         time_ms = time.time_ns() // 1_000_000
-        if not take_period("sweep", time_ms // PERIOD_MS):
+        if not take_period("sweep", time_ms // PERIOD_MS, period_ms=PERIOD_MS):
             return False
         if _sweep is None:
             _sweep = Sweep()

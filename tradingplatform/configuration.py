@@ -17,6 +17,7 @@ from tradingplatform.mail_urls import mail_settings
 from tradingplatform.variables import ConfigurationError, Variable
 
 ADMIN_PASSWORD_LENGTH_MIN = 12
+METRICS_TOKEN_LENGTH_MIN = 16
 # What Django's own check of a deployment asks for.
 SECRET_LENGTH_MIN = 50
 SECRET_LETTERS_MIN = 5
@@ -140,11 +141,12 @@ class Environment:
                 )
 
     def _validate_addresses(self) -> None:
-        url = self.text("REDIS_URL")
-        if url and not url.startswith(("redis://", "rediss://", "unix://")):
-            raise ConfigurationError(
-                "REDIS_URL must begin with redis://, rediss:// or unix://: correct or unset it"
-            )
+        for name in ("REDIS_URL", "CACHE_REDIS_URL"):
+            url = self.text(name)
+            if url and not url.startswith(("redis://", "rediss://", "unix://")):
+                raise ConfigurationError(
+                    f"{name} must begin with redis://, rediss:// or unix://: correct or unset it"
+                )
         try:
             mail_settings(self.text("EMAIL_URL") or "off:", directory=Path())
         except ValueError as error:
@@ -207,6 +209,11 @@ class Environment:
 
     def _validate_exposure(self) -> None:
         """Check what strangers reach in production."""
+        if 0 < len(self.text("METRICS_TOKEN")) < METRICS_TOKEN_LENGTH_MIN:
+            raise ConfigurationError(
+                f"METRICS_TOKEN must have {METRICS_TOKEN_LENGTH_MIN} characters or more in"
+                " production: set it, for example from `openssl rand -hex 16`"
+            )
         if "*" in self.items("CORS_ORIGIN"):
             raise ConfigurationError("CORS_ORIGIN=* is refused in production: name the origins")
         if self.is_set("CORS_ORIGIN") and not all(

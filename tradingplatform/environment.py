@@ -124,7 +124,11 @@ SHEET: tuple[Variable, ...] = (
         choices=("error", "warn", "info", "debug"),
         note="the sheet says debug",
     ),
-    Variable(name="LOG_DIR", default="var/log", note="the sheet says logs; empty: under VAR_DIR"),
+    Variable(
+        name="LOG_DIR",
+        default="var/log",
+        note="the sheet says logs; empty: under VAR_DIR; -: no files, standard output alone",
+    ),
     Variable(
         name="LOG_MAX_SIZE", kind=Kind.SIZE, default="20m", note="size that starts a new file"
     ),
@@ -205,6 +209,20 @@ OWN: tuple[Variable, ...] = (
         " empty: var/exchange.sqlite3",
     ),
     Variable(name="VAR_DIR", default="var", note="database, keys, sockets and logs"),
+    Variable(
+        name="STATIC_DIR", note="where make build collects static files; empty: under VAR_DIR"
+    ),
+    Variable(
+        name="CACHE_REDIS_URL",
+        secret=True,
+        note="another Redis for the cache and browser sessions, which may evict; empty: REDIS_URL",
+    ),
+    Variable(
+        name="METRICS_TOKEN",
+        secret=True,
+        note="what /api/metrics wants as bearer token; empty: open, in production only to"
+        " requests that come without a proxy",
+    ),
     Variable(
         name="ALLOWED_HOSTS",
         kind=Kind.LIST,

@@ -1,13 +1,15 @@
 """Health of this process and of everything it depends on."""
 
+import hmac
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import redis
+from django.conf import settings
 from django.db import DatabaseError, connection
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
@@ -16,7 +18,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from common import metrics as process_metrics
+from common.errors import not_found
 from common.redis import client as redis_client
+from common.views import error_response
 from common.ws import topics
 from exchange import gateway
 from markets.enums import PriceState
@@ -170,8 +174,15 @@ class ReadyView(_PublicView):
         return response
 
 
-def metrics_view(_request: Any) -> HttpResponse:
-    """Answer the figures of all processes in Prometheus' text format."""
+def metrics_view(request: HttpRequest) -> HttpResponse:
+    """
+    Answer the figures of all processes in Prometheus' text format.
+
+    With ``METRICS_TOKEN`` only to who bears it. Without one, production answers those alone
+    that came past no proxy, since whoever comes through one may be anybody.
+    """
+    if not _may_see_metrics(request):
+        return error_response(not_found())
     try:
         publications = process_metrics.read(redis_client())
     except (redis.RedisError, OSError):
@@ -182,3 +193,11 @@ def metrics_view(_request: Any) -> HttpResponse:
         content_type="text/plain; version=0.0.4; charset=utf-8",
         headers=NO_STORE,
     )
+
+
+def _may_see_metrics(request: HttpRequest) -> bool:
+    token = settings.METRICS_TOKEN
+    if token:
+        offered = request.META.get("HTTP_AUTHORIZATION", "")
+        return hmac.compare_digest(offered.encode(), f"Bearer {token}".encode())
+    return not (settings.PRODUCTION and "HTTP_X_FORWARDED_FOR" in request.META)

@@ -8,7 +8,6 @@ must stay bounded.
 """
 
 import logging
-import os
 import threading
 from collections.abc import Iterator
 from functools import cache
@@ -19,7 +18,7 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.registry import REGISTRY, Collector
 
-from common.metrics import Publication, collect, publish
+from common.metrics import Publication, collect, member_name, member_parts, publish
 from common.redis import client as redis_client
 
 logger = logging.getLogger(__name__)
@@ -43,13 +42,16 @@ class _Merged(Collector):
     def collect(self) -> Iterator[Metric]:
         merged: dict[str, Metric] = {}
         for publication in self._publications:
+            # Two processes of one kind publish the same series: host and pid tell them apart.
+            _, host, pid = member_parts(publication.member)
+            whose = {"process": publication.process, "host": host, "pid": pid}
             for family in publication.families:
                 metric = merged.get(family.name)
                 if metric is None:
                     metric = Metric(family.name, family.documentation, family.kind)
                     merged[family.name] = metric
                 for sample in family.samples:
-                    labels = {**sample.labels, "process": publication.process}
+                    labels = {**sample.labels, **whose}
                     metric.add_sample(sample.name, labels, sample.value)
         yield from merged.values()
 
@@ -71,7 +73,7 @@ def start_publisher() -> threading.Thread:
 
 def _publish_forever() -> None:
     process = settings.PROCESS_NAME
-    member = f"{process}:{os.getpid()}"
+    member = member_name(process)
     client = redis_client()
     waiting = threading.Event()
     failing = False

@@ -12,7 +12,11 @@ def every(task: str, *, seconds: float, expires_s: float | None = None) -> dict[
     return {
         "task": task,
         "schedule": seconds,
-        "options": {"expires": expires_s if expires_s is not None else seconds},
+        "options": {
+            "expires": expires_s if expires_s is not None else seconds,
+            # Of all runs of one period, by whatever beat, one works (see ``jobs``).
+            "headers": {"period_ms": round(seconds * 1_000)},
+        },
     }
 
 

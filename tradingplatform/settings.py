@@ -26,6 +26,10 @@ DEBUG = False
 # All run-time files live under one directory: database, keys, sockets, logs.
 VAR_DIR = BASE_DIR / env.text("VAR_DIR")
 LOG_DIR = BASE_DIR / env.text("LOG_DIR") if env.is_set("LOG_DIR") else VAR_DIR / "log"
+# A container's output is collected from outside: its root is read-only and gone with it.
+LOG_FILES = env.text("LOG_DIR") != "-"
+if not LOG_FILES:
+    LOG_DIR = VAR_DIR / "log"
 KEYS_DIR = VAR_DIR / "keys"
 
 HOST = env.text("HOST")
@@ -63,6 +67,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "common.middleware.RequestIdMiddleware",
+    "tradingplatform.middleware.ProbeHostMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "common.compression.PublicGZipMiddleware",
     "tradingplatform.middleware.BackOfficeAddressMiddleware",
@@ -178,11 +183,13 @@ REDIS_IS_EXTERNAL = env.is_set("REDIS_URL")
 REDIS_URL = env.text("REDIS_URL") or f"unix://{socket_path(VAR_DIR)}"
 REDIS_PREFIX = env.text("REDIS_PREFIX")
 REDIS_FSYNC = env.choice("REDIS_FSYNC")
+# The transport's Redis must not evict; what only saves work may live in one that does.
+CACHE_REDIS_URL = env.text("CACHE_REDIS_URL") or REDIS_URL
 
 CACHES = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": REDIS_URL,
+        "LOCATION": CACHE_REDIS_URL,
         "KEY_PREFIX": f"{REDIS_PREFIX}cache",
         "TIMEOUT": 300,
         "OPTIONS": {
@@ -201,17 +208,23 @@ CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
 }
 
 CELERY_BROKER_URL = celery_broker_url(REDIS_URL)
-CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": f"{REDIS_PREFIX}celery:"}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "global_keyprefix": f"{REDIS_PREFIX}celery:",
+    # A task that a dead worker had taken is delivered again after this; it must exceed every
+    # time limit and delay, or a task that still runs would be delivered again too.
+    "visibility_timeout": 900,
+}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_SERIALIZER = "json"
 CELERY_TASK_IGNORE_RESULT = True
+# Of a task that names none; ``tradingplatform.jobs`` ends the worker of one that passes it.
 CELERY_TASK_TIME_LIMIT = 60
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = BEAT_SCHEDULE
-CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
+CELERY_BEAT_SCHEDULER = "tradingplatform.beat:Scheduler"
 
 # --- tokens and sessions ------------------------------------------------------------------
 JWT_PRIVATE_KEY = env.key("JWT_PRIVATE_KEY")
@@ -279,6 +292,7 @@ RATE_LIMIT_MAX_REQUESTS = env.integer("RATE_LIMIT_MAX_REQUESTS")
 # "memory" counts in one process only: for tests.
 LIMITS_STORAGE = "redis"
 NUM_PROXIES = env.integer("NUM_PROXIES")
+METRICS_TOKEN = env.text("METRICS_TOKEN")
 REGISTER_LIMIT_PER_HOUR = env.integer("REGISTER_LIMIT_PER_HOUR")
 # A request waits for its commit in a thread of its own.
 WEB_THREADS = env.integer("WEB_THREADS")
@@ -359,7 +373,7 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
 STATIC_URL = "/static/"
-STATIC_ROOT = VAR_DIR / "static"
+STATIC_ROOT = BASE_DIR / env.text("STATIC_DIR") if env.is_set("STATIC_DIR") else VAR_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "tradingplatform" / "static"]
 # Development serves straight from the packages; production collects first.
 WHITENOISE_USE_FINDERS = not PRODUCTION
@@ -426,9 +440,8 @@ UNFOLD = {
 # The supervisor names its children; everything else is a management command.
 PROCESS_NAME = os.environ.get("PROCESS_NAME", "manage")
 try:
-    VAR_DIR.mkdir(parents=True, exist_ok=True)
-    LOG_DIR.mkdir(parents=True, exist_ok=True)
-    STATIC_ROOT.mkdir(parents=True, exist_ok=True)
+    for _directory in (VAR_DIR, STATIC_ROOT, *([LOG_DIR] if LOG_FILES else [])):
+        _directory.mkdir(parents=True, exist_ok=True)
 except OSError as error:
     sys.stderr.write(
         f"configuration: {error.filename} cannot be made ({error.strerror}):"
@@ -440,7 +453,7 @@ LOG_MAX_SIZE_BYTES = env.size_bytes("LOG_MAX_SIZE")
 LOG_MAX_AGE_MS = env.duration_ms("LOG_MAX_FILES")
 LOGGING = logging_settings(
     level=LOG_LEVEL,
-    directory=LOG_DIR,
+    directory=LOG_DIR if LOG_FILES else None,
     process=PROCESS_NAME,
     size_max_bytes=LOG_MAX_SIZE_BYTES,
     age_max_ms=LOG_MAX_AGE_MS,

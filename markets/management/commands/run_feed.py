@@ -6,9 +6,11 @@ from typing import Any
 
 import redis
 import structlog
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, close_old_connections
 
+from exchange import alive
 from markets.enums import FeedMode
 from markets.feeds.mode import FeedModeError, feed_choose
 from markets.feeds.service import FeedService, feed_for
@@ -50,7 +52,9 @@ def run(service: FeedService, stop: threading.Event) -> None:
     """Feed until ``stop`` is set; a turn that fails is logged and the next one tried."""
     every_s = LIVE_EVERY_S if service.mode is FeedMode.LIVE else REPLAY_EVERY_S
     turn = 0
+    turning = alive.this_process(settings.VAR_DIR, "feed")
     while not stop.is_set():
+        turning.turn()
         started_ms = wall_clock_ms()
         try:
             if service.hold():

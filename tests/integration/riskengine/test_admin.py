@@ -6,10 +6,10 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
+from common.jobs import take_period
 from exchange.core.enums import MarginMode
 from riskengine import schema
 from riskengine.models import Price
-from riskengine.single import take_period
 from riskengine.sweep import Sweep
 from tests.support.margin import SYMBOL, MarginHarness
 from tests.support.redis_server import redis_client, redis_url
@@ -86,7 +86,7 @@ class TestMarginCalls:
 
 class TestSingleFlight:
     def test_one_run_of_a_period_works(self, redis_client: object) -> None:
-        assert take_period("test", 7)
-        assert not take_period("test", 7)
-        assert take_period("test", 8)
-        assert take_period("other", 8)
+        assert take_period("test", 7, period_ms=1_000)
+        assert not take_period("test", 7, period_ms=1_000)
+        assert take_period("test", 8, period_ms=1_000)
+        assert take_period("other", 8, period_ms=1_000)

@@ -1,5 +1,6 @@
 """Figures of several processes become one page."""
 
+import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from common.metrics import collect
@@ -16,8 +17,20 @@ def test_page_holds_the_figures_of_every_process_under_its_name() -> None:
 
     page = render([collect("web", registries[0]), collect("exchange", registries[1])]).decode()
 
-    assert 'orders_total{market="BTC-USDT",process="web"} 1.0' in page
-    assert 'orders_total{market="BTC-USDT",process="exchange"} 2.0' in page
+    assert 'orders_total{host="",market="BTC-USDT",pid="",process="web"} 1.0' in page
+    assert 'orders_total{host="",market="BTC-USDT",pid="",process="exchange"} 2.0' in page
     assert page.count("# TYPE orders_total counter") == 1
-    assert 'lag{process="exchange"} 20.0' in page
+    assert 'lag{host="",pid="",process="exchange"} 20.0' in page
     assert "_created" not in page
+
+
+def test_two_processes_of_one_kind_have_series_of_their_own() -> None:
+    registry = CollectorRegistry()
+    Gauge("lag", "Commands waiting.", registry=registry).set(1)
+    one = msgspec.structs.replace(collect("web", registry), member="web:left:1")
+    other = msgspec.structs.replace(collect("web", registry), member="web:right:1")
+
+    page = render([one, other]).decode()
+
+    assert 'lag{host="left",pid="1",process="web"} 1.0' in page
+    assert 'lag{host="right",pid="1",process="web"} 1.0' in page

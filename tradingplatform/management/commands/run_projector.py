@@ -11,6 +11,7 @@ from django.utils.module_loading import import_string
 
 from common.redis import blocking_client
 from common.ws.projecting import BLOCK_MS, LostLeadershipError, ProjectorHost
+from exchange import alive
 from exchange.events_stream import EventReader
 
 EXIT_LOST_LEADERSHIP = 70
@@ -34,7 +35,8 @@ class Command(BaseCommand):
             projectors=[import_string(path)(client) for path in settings.EVENT_PROJECTORS],
         )
         try:
-            host.run(stopped.is_set)
+            turning = alive.this_process(settings.VAR_DIR, "projector")
+            host.run(turning.watched(stopped.is_set))
         except LostLeadershipError:
             self.stderr.write("projector: another projector publishes now")
             sys.exit(EXIT_LOST_LEADERSHIP)

@@ -1,0 +1,49 @@
+"""
+The scheduler of beat: the static schedule, with when each job last ran taken from Redis.
+
+Celery keeps that in a file of its own. A container's files are gone with it, and a beat that
+begins anew with each restart would never come to its hourly jobs.
+"""
+
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+import redis
+from celery.beat import Scheduler as BaseScheduler
+from django.conf import settings
+from prometheus_client import Gauge
+
+from common.jobs import last_runs
+from common.redis import client as redis_client
+from exchange import alive
+
+logger = logging.getLogger(__name__)
+
+# However long nothing is due: whoever watches wants to see the loop turn.
+TICK_MAX_S = 1.0
+LAST_TICK = Gauge("beat_last_tick_timestamp_seconds", "When beat last looked what is due.")
+
+
+class Scheduler(BaseScheduler):
+    """Beat's scheduler; nothing is written to disk."""
+
+    def setup_schedule(self) -> None:
+        """Take the schedule, and go on where the beat before ended."""
+        self._alive = alive.this_process(settings.VAR_DIR, "beat")
+        self.merge_inplace(self.app.conf.beat_schedule)
+        try:
+            known = last_runs(redis_client())
+        except (redis.RedisError, OSError) as error:
+            logger.warning("jobs_not_read: %s", error)
+            return
+        for entry in self.schedule.values():
+            run = known.get(str(entry.task))
+            if run is not None:
+                entry.last_run_at = datetime.fromtimestamp(run.started_ms / 1_000, UTC)
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        """Send what is due; return how long to wait."""
+        self._alive.turn()
+        LAST_TICK.set_to_current_time()
+        return min(float(super().tick(*args, **kwargs)), TICK_MAX_S)
