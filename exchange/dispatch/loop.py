@@ -34,20 +34,23 @@ SWEEP_S = 0.1
 
 
 class _AwaitedCall(Call):
-    """A call whose caller awaits a future."""
+    """A call whose caller awaits a future; both times are of the monotonic clock."""
 
-    __slots__ = ("deadline", "future")
+    __slots__ = ("deadline", "future", "send_by")
 
     def __init__(
         self,
         submissions: list[Submission],
         lane: Lane,
         future: asyncio.Future[None],
-        deadline: float,
+        timeout_s: float,
     ) -> None:
         super().__init__(submissions, lane)
+        now = time.monotonic()
         self.future = future
-        self.deadline = deadline
+        self.deadline = now + timeout_s
+        # How long it may wait for the reply channel.
+        self.send_by = now + min(LISTEN_S, timeout_s)
 
     def wake(self) -> None:
         """Let the caller go on; safe to call twice."""
@@ -81,13 +84,8 @@ class LoopDispatcher:
                 loop.create_task(run(), name=f"exchange-{run.__name__}")
                 for run in (self._send_all, self._hear_all, self._sweep)
             ]
-        if not self._listening.is_set():
-            try:
-                await asyncio.wait_for(self._listening.wait(), min(LISTEN_S, timeout_s))
-            except TimeoutError:
-                raise ExchangeUnavailable from None
         future = asyncio.get_running_loop().create_future()
-        call = _AwaitedCall(submissions, lane, future, time.monotonic() + timeout_s)
+        call = _AwaitedCall(submissions, lane, future, timeout_s)
         self._waiting.append(call)
         for submission in submissions:
             self._pending[submission.command_id] = call
@@ -122,6 +120,8 @@ class LoopDispatcher:
     async def _send_all(self) -> None:
         while True:
             await self._wakeup.wait()
+            # The calls wait here and not each by itself: none may overtake an earlier one.
+            await self._listening.wait()
             self._wakeup.clear()
             calls, self._waiting = self._waiting, []
             for pack in make_packs(calls):
@@ -194,6 +194,10 @@ class LoopDispatcher:
             for call in list(self._pending.values()):
                 if call.deadline <= now:
                     call.wake()
+            if not self._listening.is_set():
+                for call in self._waiting:
+                    if call.send_by <= now:
+                        call.wake()
 
 
 def _make_connection(reply_timeout_s: float | None) -> Any:
