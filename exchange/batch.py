@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -24,7 +25,7 @@ from exchange.core.commands import (
     SettleMarket,
 )
 from exchange.core.enums import Lane
-from exchange.core.events import AnyEvent, Outcome
+from exchange.core.events import AnyEvent, OrderChanged, Outcome
 from exchange.core.rejects import Code
 from exchange.projection import Row
 from exchange.store.base import Group
@@ -90,7 +91,8 @@ class OpenBatch:
     def applied(self, item: Item, envelope: Envelope, outcome: Outcome) -> None:
         """Record a command that went through the core."""
         self.envelopes.append(envelope)
-        self.results.append(Result(outcome.code, outcome.reference_id, outcome.repeated))
+        order_ids = _cancelled_ids(envelope.command, outcome)
+        self.results.append(Result(outcome.code, outcome.reference_id, outcome.repeated, order_ids))
         self.events.extend(outcome.events)
         self._answer(item, outcome)
         if is_audited(envelope.command):
@@ -131,6 +133,13 @@ class OpenBatch:
         if item.submission.command_id:
             answer = Answer(item.submission.command_id, outcome)
             self.answers.setdefault(item.reply_to, []).append(answer)
+
+
+def _cancelled_ids(command: AnyCommand, outcome: Outcome) -> Sequence[int]:
+    """Return what a cancel-all ended, since no reference leads to it when its answer is lost."""
+    if type(command) is not CancelAllOrders:
+        return ()
+    return [event.order_id for event in outcome.events if type(event) is OrderChanged]
 
 
 def is_audited(command: AnyCommand) -> bool:

@@ -96,7 +96,13 @@ def _newest_batches(since_ms: int) -> Iterator[BatchPayload]:
 def _outcome_in(payload: BatchPayload, command_id: str) -> Outcome | None:
     for envelope, result in zip(payload.envelopes, payload.results, strict=True):
         if envelope.command_id == command_id:
-            return Outcome(result.code, result.reference_id, (), result.repeated)
+            return Outcome(
+                result.code,
+                result.reference_id,
+                (),
+                result.repeated,
+                order_ids=result.order_ids,
+            )
     for unapplied in payload.unapplied:
         if unapplied.command_id == command_id:
             return Outcome(unapplied.code, 0, ())

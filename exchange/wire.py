@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 
 import msgspec
 
@@ -60,11 +61,16 @@ class Answer(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Result(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What the log keeps of the outcome of one envelope."""
+    """
+    What the log keeps of the outcome of one envelope.
+
+    ``order_ids`` names the orders that a cancel-all ended by itself; its events are not kept.
+    """
 
     code: Code
     reference_id: int
     repeated: bool = False
+    order_ids: Sequence[int] = ()
 
 
 class Unapplied(msgspec.Struct, frozen=True, array_like=True, gc=False):

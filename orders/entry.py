@@ -118,7 +118,7 @@ def _cancel_all(body: Body, account_id: int) -> Job:
     market_id = market.market_id if market is not None else 0
 
     def reply(outcomes: list[Outcome]) -> Reply:
-        done = services.cancelled_result(outcomes[0])
+        done = services.cancelled_result(outcomes[0], account_id=account_id)
         orders = [render_order(order) for order in done.orders]
         return 200, {"orders": orders, "complete": done.complete}
 

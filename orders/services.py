@@ -164,10 +164,10 @@ def orders_cancel_all(*, account_id: int, market_id: int = 0) -> CancelledOrders
     ``complete`` is false while the exchange goes on with the rest.
     """
     (outcome,) = _submit([CancelAllOrders(account_id=account_id, market_id=market_id)])
-    return cancelled_result(outcome)
+    return cancelled_result(outcome, account_id=account_id)
 
 
-def cancelled_result(outcome: Outcome) -> CancelledOrders:
+def cancelled_result(outcome: Outcome, *, account_id: int) -> CancelledOrders:
     """
     Return what a cancel-all led to.
 
@@ -176,6 +176,8 @@ def cancelled_result(outcome: Outcome) -> CancelledOrders:
     """
     raise_for_outcome(outcome)
     orders = [event for event in outcome.events if type(event) is OrderChanged]
+    if outcome.order_ids:
+        orders = selectors.orders_by_id(account_id, outcome.order_ids)
     return CancelledOrders(orders=orders, complete=len(orders) < CANCELS_PER_STEP)
 
 
@@ -331,7 +333,7 @@ def needs_rows(outcome: Outcome) -> bool:
     """
     from_log = outcome.code == Code.OK and outcome.reference_id > 0 and not outcome.events
     missing = outcome.code in (Code.ORDER_NOT_FOUND, Code.ACCOUNT_NOT_FOUND)
-    return outcome.repeated or from_log or missing
+    return outcome.repeated or from_log or missing or bool(outcome.order_ids)
 
 
 def _send(commands: Sequence[OrderCommand], request_id: str) -> list[Outcome]:

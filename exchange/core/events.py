@@ -474,6 +474,7 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ``reference_id`` is the order, transfer or earlier reference it concerns (0: none).
     ``events`` holds this command's own events in order. ``repeated`` says that the client id
     had been used for the same request: nothing was done again, ``reference_id`` is the first.
+    ``order_ids`` takes the place of a cancel-all's events where only the command log is left.
     """
 
     code: Code
@@ -481,3 +482,4 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
     events: Sequence[AnyEvent]
     repeated: bool = False
     detail: str = ""
+    order_ids: Sequence[int] = ()

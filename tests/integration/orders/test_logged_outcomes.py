@@ -8,8 +8,11 @@ import msgspec
 import pytest
 
 from exchange import gateway
+from exchange.core.enums import Lane
 from exchange.core.events import Outcome
 from exchange.core.rejects import Code
+from exchange.outcome_log import Sent, look_up
+from exchange.wire import Submission
 from orders import services
 from tests.support.trading import Trader
 
@@ -20,20 +23,19 @@ BUY = {"symbol": "BTC-USDT", "side": "buy", "type": "limit", "quantity": "0.1", 
 
 @pytest.fixture
 def lose_answers(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Let every outcome from now on be what the command log keeps of it."""
+    """Let every outcome from now on be what the command log says of it."""
 
     def lose() -> None:
-        submit, submit_many = gateway.submit, gateway.submit_many
+        submit = gateway._submit
 
-        def logged(outcome: Outcome) -> Outcome:
-            return msgspec.structs.replace(outcome, events=())
+        def logged(
+            submissions: list[Submission], lane: Lane, timeout_s: float
+        ) -> list[Outcome | None]:
+            submit(submissions, lane, timeout_s)
+            sent = Sent(lane, 0, "")
+            return [look_up(each.command_id, sent, since_ms=0) for each in submissions]
 
-        monkeypatch.setattr(gateway, "submit", lambda *args, **kw: logged(submit(*args, **kw)))
-        monkeypatch.setattr(
-            gateway,
-            "submit_many",
-            lambda *args, **kw: [logged(outcome) for outcome in submit_many(*args, **kw)],
-        )
+        monkeypatch.setattr(gateway, "_submit", logged)
 
     return lose
 
@@ -92,6 +94,21 @@ def test_batches_and_groups_are_shown_too(alice: Trader, lose_answers: Callable[
     assert [order["type"] for order in group.json()["orders"]] == ["limit", "stop_loss"]
 
 
+def test_cancel_all_shows_what_it_ended(alice: Trader, lose_answers: Callable[[], None]) -> None:
+    alice.placed(price="39000", symbol="ETH-USDT")
+    ids = [alice.placed(price=price)["id"] for price in ("40000", "41000")]
+    lose_answers()
+
+    done = alice.api.delete("/api/orders?symbol=BTC-USDT").json()
+    nothing = alice.api.delete("/api/orders?symbol=BTC-USDT").json()
+
+    assert [(order["id"], order["status"]) for order in done["orders"]] == [
+        (order_id, "cancelled") for order_id in ids
+    ]
+    assert done["complete"]
+    assert nothing == {"orders": [], "complete": True}
+
+
 def test_an_order_that_is_kept_no_more_is_unknown(
     alice: Trader, lose_answers: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,5 +124,6 @@ def test_what_needs_rows_is_told_apart() -> None:
     outcome = Outcome(Code.OK, 7, ())
 
     assert services.needs_rows(outcome)
+    assert services.needs_rows(Outcome(Code.OK, 0, (), order_ids=[7]))
     assert not services.needs_rows(msgspec.structs.replace(outcome, reference_id=0))
     assert services.needs_rows(msgspec.structs.replace(outcome, code=Code.ORDER_NOT_FOUND))
