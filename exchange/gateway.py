@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db import connections
 
+from exchange.connections import give_back_connections
 from exchange.core.commands import AnyCommand
 from exchange.core.enums import Lane
 from exchange.core.events import Outcome
@@ -168,6 +169,8 @@ def _submit(submissions: list[Submission], lane: Lane, timeout_s: float) -> list
         return inline.submit(submissions, lane)
     from exchange.dispatch.threads import dispatcher
 
+    # A pool has fewer connections than a process has threads that wait for a commit.
+    give_back_connections()
     return dispatcher().submit(submissions, lane, timeout_s)
 
 

@@ -7,6 +7,7 @@ import time
 import structlog
 from django.db import DatabaseError
 
+from exchange.connections import give_back_connections
 from exchange.models import Batch
 from exchange.position import Position
 from exchange.wire import now_ms
@@ -39,6 +40,7 @@ class Retention:
             deleted = self._delete(position)
         except DatabaseError as error:
             logger.warning("retention_postponed", error=str(error))
+            give_back_connections()
             deleted = 0
         if deleted < BATCHES_PER_STEP:
             self._due = time.monotonic() + LOOK_EVERY_S

@@ -199,6 +199,13 @@ def server_options(limits_ms: dict[str, int]) -> str:
     return " ".join(f"-c {name}={value}" for name, value in limits_ms.items())
 
 
+def shown_database(url: str) -> str:
+    """Return what to call the database of a checked URL, without its password."""
+    if url and not url.startswith(SQLITE_SCHEME):
+        return parse_postgresql(url).shown()
+    return "the database file"
+
+
 def _joined(ports: Sequence[str]) -> str:
     """Return ports as libpq reads them; one without a number has the default."""
     return ",".join(port or "5432" for port in ports) if any(ports) else ""

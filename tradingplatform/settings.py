@@ -107,8 +107,9 @@ TEMPLATES = [
 ]
 
 # --- database -----------------------------------------------------------------------------
+DATABASE_URL = env.text("DATABASE_URL")
 DATABASES = database_settings(
-    env.text("DATABASE_URL"),
+    DATABASE_URL,
     var_dir=VAR_DIR,
     pool_min=env.integer("DB_MIN_POOL_SIZE"),
     pool_max=env.integer("DB_MAX_POOL_SIZE"),

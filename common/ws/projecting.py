@@ -17,12 +17,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import redis as redis_module
+from django.db import DatabaseError
 
 from common.ws import topics
 from common.ws.clock import now_ms
 from common.ws.frames import AccountPosition, Packet, PrivateFrame, PublicFrame, encode_packet
 from common.ws.leadership import Leadership
 from exchange import keys
+from exchange.connections import give_back_connections
 
 if TYPE_CHECKING:
     from exchange.events_stream import BatchEvents
@@ -114,7 +116,7 @@ class ProjectorHost:
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """
-        Project until told to stop; outlives a Redis that goes away or loses its data.
+        Project until told to stop; outlives a Redis or a database that goes away.
 
         Raises:
             LostLeadershipError: if another projector took over.
@@ -131,6 +133,11 @@ class ProjectorHost:
                 self.step(BLOCK_MS)
             except redis_module.RedisError as error:
                 log.warning("projector_redis_lost", extra={"error": str(error)})
+                started = False
+                time.sleep(RETRY_S)
+            except DatabaseError as error:
+                log.warning("projector_database_lost", extra={"error": str(error)})
+                give_back_connections()
                 started = False
                 time.sleep(RETRY_S)
         for projector in self._projectors:

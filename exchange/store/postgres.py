@@ -58,6 +58,31 @@ def _refused_value(error: psycopg.Error) -> bool:
     return isinstance(error, psycopg.DataError | psycopg.ProgrammingError)
 
 
+def check_server(connection: psycopg.Connection[Any]) -> None:
+    """
+    Refuse a server that would lose commits or texts.
+
+    Raises:
+        StoreUnusableError: with the remedy in one line.
+    """
+    with psycopg.Cursor(connection) as cursor:
+        found = cursor.execute(
+            "SELECT current_setting('fsync'), current_setting('synchronous_commit'),"
+            " pg_is_in_recovery(), current_setting('server_encoding')"
+        ).fetchone()
+    fsync, commit, replica, encoding = found or ("", "", True, "")
+    if replica:
+        raise StoreUnusableError("PostgreSQL is a replica: connect to its primary")
+    if fsync != "on":
+        raise StoreUnusableError(f"PostgreSQL has fsync = {fsync}: set it to on")
+    if commit not in DURABLE_COMMITS:
+        raise StoreUnusableError(f"PostgreSQL has synchronous_commit = {commit}: set it to on")
+    if encoding != "UTF8":
+        raise StoreUnusableError(
+            f"PostgreSQL's database is encoded in {encoding}: make one with ENCODING 'UTF8'"
+        )
+
+
 class PostgresReader:
     """Reads whole tables inside the transaction its store has opened."""
 
@@ -115,7 +140,7 @@ class PostgresStore:
         self._types: dict[Table, list[str]] = {}
         try:
             with self._errors():
-                self._check_server(self._connection())
+                check_server(self._connection())
         except StoreBusyError as error:
             raise StoreUnusableError(str(error)) from error
 
@@ -129,9 +154,10 @@ class PostgresStore:
                 cursor.execute(_fence_sql(tuple(fence.values)), values, prepare=True)
                 if cursor.rowcount != 1:
                     raise LeaseLostError(f"epoch {fence.epoch} no longer leads")
-                with connection.pipeline():
-                    for sql, columns in statements:
-                        cursor.execute(sql, columns, prepare=True)
+                # Not in a pipeline: the driver ends one with a flush, after which the server
+                # no longer counts how long the transaction has been idle (seen on 16.2).
+                for sql, columns in statements:
+                    cursor.execute(sql, columns, prepare=True)
                 reach("in_commit")
 
     @contextlib.contextmanager
@@ -204,24 +230,6 @@ class PostgresStore:
         except BaseException:
             connection.close()
             raise
-
-    def _check_server(self, connection: psycopg.Connection[Any]) -> None:
-        with psycopg.Cursor(connection) as cursor:
-            found = cursor.execute(
-                "SELECT current_setting('fsync'), current_setting('synchronous_commit'),"
-                " pg_is_in_recovery(), current_setting('server_encoding')"
-            ).fetchone()
-        fsync, commit, replica, encoding = found or ("", "", True, "")
-        if replica:
-            raise StoreUnusableError("PostgreSQL is a replica: connect to its primary")
-        if fsync != "on":
-            raise StoreUnusableError(f"PostgreSQL has fsync = {fsync}: set it to on")
-        if commit not in DURABLE_COMMITS:
-            raise StoreUnusableError(f"PostgreSQL has synchronous_commit = {commit}: set it to on")
-        if encoding != "UTF8":
-            raise StoreUnusableError(
-                f"PostgreSQL's database is encoded in {encoding}: make one with ENCODING 'UTF8'"
-            )
 
     def _statement(
         self, connection: psycopg.Connection[Any], table: Table, rows: Sequence[Row]

@@ -5,6 +5,7 @@ import redis
 import structlog
 from django.db import DatabaseError
 
+from exchange.connections import give_back_connections
 from markets.candle_store import price_minutes_store
 from markets.candles import MINUTE_MS, Bar
 from markets.enums import CandleSource
@@ -62,3 +63,4 @@ class PriceBars:
         except DatabaseError:
             # A chart may miss a minute; prices may not wait for it.
             log.exception("price_candle_not_stored", market_id=market_id)
+            give_back_connections()

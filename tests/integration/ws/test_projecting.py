@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import redis as redis_module
+from django.db import OperationalError
 
 from common.ws import topics
 from common.ws.frames import Packet, decode_packet
@@ -123,6 +124,31 @@ def test_drops_what_a_replaced_leader_still_says(bench: Bench) -> None:
 
     assert bench.projector.batches == [7, 8]
     assert len(bench.projector.epochs) == 1
+
+
+def test_begins_anew_when_the_database_was_away(bench: Bench) -> None:
+    bench.host._leadership.release()
+    faults = [OperationalError("the connection is lost")]
+    apply = bench.projector.apply
+
+    def fail_once(batch: BatchEvents) -> None:
+        if faults:
+            bench.batch(8)
+            raise faults.pop()
+        apply(batch)
+
+    bench.projector.apply = fail_once  # type: ignore[method-assign]
+    starts = bench.projector.epochs
+    bench.projector.start = lambda epoch, _: (  # type: ignore[method-assign]
+        starts.append(epoch),
+        bench.batch(7 if len(starts) == 2 else 9),
+    )
+
+    bench.host.run(lambda: bool(bench.projector.batches))
+
+    assert bench.projector.batches == [9]
+    assert starts == sorted(set(starts))
+    assert len(starts) == 3
 
 
 def test_what_happened_before_the_start_is_not_replayed(redis_client: redis_module.Redis) -> None:

@@ -11,7 +11,8 @@ import pytest
 from pytest_django import Settings
 
 from tradingplatform.supervisor import preflight, redis_server
-from tradingplatform.supervisor.preflight import PreflightError
+from tradingplatform.supervisor.problems import PreflightError
+from tradingplatform.supervisor.sqlite_check import check_sqlite
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -34,7 +35,7 @@ def make_database(path: Path, *migrations: tuple[str, str]) -> None:
 
 def refusal_of_database(path: Path) -> str:
     with pytest.raises(PreflightError) as caught:
-        preflight.check_database(path)
+        check_sqlite(path)
     text = str(caught.value)
     assert "\n" not in text
     return text
@@ -42,12 +43,12 @@ def refusal_of_database(path: Path) -> str:
 
 class TestDatabase:
     def test_accepts_that_there_is_none_yet(self, database: Path) -> None:
-        assert "will be made" in preflight.check_database(database)
+        assert "will be made" in check_sqlite(database)
 
     def test_accepts_one_of_this_version(self, database: Path) -> None:
         make_database(database, ("exchange", "0001_initial"))
 
-        assert str(database) in preflight.check_database(database)
+        assert str(database) in check_sqlite(database)
 
     def test_refuses_a_newer_schema(self, database: Path) -> None:
         make_database(database, ("exchange", "0001_initial"), ("exchange", "9999_later"))

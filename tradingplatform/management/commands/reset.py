@@ -7,7 +7,10 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError, connection
+from django.db.migrations.recorder import MigrationRecorder
 
+from tradingplatform.databases import shown_database
 from tradingplatform.supervisor import state
 
 
@@ -28,6 +31,12 @@ class Command(BaseCommand):
         if not options["yes"] and not self._confirmed(directory):
             raise CommandError("nothing was deleted", returncode=1)
         state.stop(directory)
+        try:
+            self._drop_tables()
+        except DatabaseError as error:
+            raise CommandError(
+                f"nothing was deleted: {' '.join(str(error).split())}", returncode=1
+            ) from None
         for path in directory.iterdir():
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
@@ -35,12 +44,28 @@ class Command(BaseCommand):
                 path.unlink()
         self.stdout.write(f"deleted everything in {directory}")
 
+    def _drop_tables(self) -> None:
+        """Remove our tables from a database that is not a file below the directory."""
+        if connection.vendor != "postgresql":
+            return
+        tables = [
+            *connection.introspection.django_table_names(only_existing=True),
+            MigrationRecorder.Migration._meta.db_table,
+        ]
+        names = ", ".join(connection.ops.quote_name(table) for table in tables)
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP TABLE IF EXISTS {names} CASCADE")
+        self.stdout.write(
+            f"dropped {len(tables)} tables of {shown_database(settings.DATABASE_URL)}"
+        )
+
     def _confirmed(self, directory: Path) -> bool:
         if not sys.stdin.isatty():
             self.stderr.write("reset deletes all data: use make reset YES=1 without a terminal")
             return False
+        shown = shown_database(settings.DATABASE_URL)
         self.stdout.write(
-            f"Delete everything in {directory} (database, keys, logs)? [y/N] ", ending=""
+            f"Delete everything in {directory} (keys, logs) and {shown}? [y/N] ", ending=""
         )
         self.stdout.flush()
         return sys.stdin.readline().strip().lower() in {"y", "yes"}

@@ -18,6 +18,7 @@ from tradingplatform.supervisor import preflight, redis_server
 from tradingplatform.supervisor import state as states
 from tradingplatform.supervisor.child import Child
 from tradingplatform.supervisor.output import Output
+from tradingplatform.supervisor.problems import PreflightError
 from tradingplatform.supervisor.supervisor import Stage, Supervisor
 
 EXIT_REFUSED = 2
@@ -68,11 +69,12 @@ def prepare() -> None:
         preflight.check_all()
         if _migrations_wait():
             call_command("migrate", interactive=False, verbosity=0)
-    except preflight.PreflightError as error:
+    except PreflightError as error:
         refuse(str(error))
     except (DatabaseError, OSError) as error:
+        detail = " ".join(str(error).split())
         refuse(
-            f"database {settings.DATABASES['default']['NAME']} could not be migrated ({error}):"
+            f"database {settings.DATABASES['default']['NAME']} could not be migrated ({detail}):"
             " run make doctor"
         )
     finally:

@@ -1,0 +1,72 @@
+"""A proxy in front of PostgreSQL's socket that takes a commit away from its client."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from pathlib import Path
+
+
+class CuttingProxy:
+    """
+    Listens in a directory as PostgreSQL would; ``cut_next_commit`` arms it once.
+
+    The client of the next COMMIT loses its connection at once, while the server hears the
+    COMMIT only after ``delay_s``: to the client its outcome is unknown, and not even decided.
+    """
+
+    def __init__(self, directory: Path, server: Path, *, delay_s: float) -> None:
+        self._server = str(server)
+        self._delay_s = delay_s
+        self._armed = threading.Event()
+        self.cut = threading.Event()
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(directory / server.name))
+        self._listener.listen()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut_next_commit(self) -> None:
+        self._armed.set()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            server = socket.socket(socket.AF_UNIX)
+            server.connect(self._server)
+            threading.Thread(target=self._up, args=(client, server), daemon=True).start()
+            threading.Thread(target=self._down, args=(client, server), daemon=True).start()
+
+    def _up(self, client: socket.socket, server: socket.socket) -> None:
+        while data := _receive(client):
+            if self._armed.is_set() and b"COMMIT" in data:
+                self._armed.clear()
+                client.shutdown(socket.SHUT_RDWR)
+                self.cut.set()
+                time.sleep(self._delay_s)
+                server.sendall(data)
+                time.sleep(self._delay_s)
+                break
+            server.sendall(data)
+        server.close()
+
+    def _down(self, client: socket.socket, server: socket.socket) -> None:
+        while data := _receive(server):
+            try:
+                client.sendall(data)
+            except OSError:
+                continue
+        client.close()
+
+
+def _receive(connection: socket.socket) -> bytes:
+    try:
+        return connection.recv(65_536)
+    except OSError:
+        return b""
