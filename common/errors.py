@@ -1,6 +1,6 @@
 """Errors that leave the platform: one exception, one envelope, stable codes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NoReturn
 
@@ -11,6 +11,8 @@ from exchange.core.rejects import MESSAGES, Code, http_status
 
 # Nothing a client sent is echoed beyond this many characters.
 ECHO_MAX = 64
+# Unknown fields of a body that an answer names at most.
+_UNKNOWN_SHOWN_MAX = 10
 NOT_FOUND_MESSAGE = "There is no such object."
 
 _RETRY_AFTER_S = 1
@@ -74,6 +76,21 @@ def echo(text: object) -> str:
 def not_found() -> ApiError:
     """Return the one answer for what is missing and for what belongs to somebody else."""
     return ApiError("NOT_FOUND", NOT_FOUND_MESSAGE, 404)
+
+
+def unknown_fields(names: Sequence[str]) -> ApiError:
+    """Return the refusal of fields that are not part of a request."""
+    return ApiError(
+        "UNKNOWN_FIELD",
+        "The request has a field that is not known or not writable.",
+        400,
+        fields={echo(name): "UNKNOWN_FIELD" for name in names[:_UNKNOWN_SHOWN_MAX]},
+    )
+
+
+def invalid_fields(errors: Mapping[str, str]) -> ApiError:
+    """Return the refusal of fields whose values are not valid."""
+    return ApiError("VALIDATION_ERROR", "The request is not valid.", 400, fields=errors)
 
 
 def error_body(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from common.errors import FieldError
+from common.errors import FieldError, invalid_fields
 from common.ids import parse_id
 from exchange.core.commands import AmendOrder, CancelOrder
 from markets.types import MarketInfo
@@ -13,7 +13,6 @@ from orders.fields import (
     RequestField,
     client_id_field,
     decimal_field,
-    invalid_fields,
     read_body,
     table_of,
 )

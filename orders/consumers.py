@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from accounts.permissions import Permission
 from accounts.sockets import AuthenticatedConsumer
-from common.errors import ApiError
+from common.errors import ApiError, invalid_fields
 from common.parsers import parse_object
 from common.request_id import make_request_id
 from common.ws import messages
@@ -21,7 +21,7 @@ from common.ws.private_feed import PrivateSession, Resume
 from common.ws.topics import BALANCES, FILLS, ORDERS, Channel
 from markets.live.catalogue import catalogue
 from orders.entry import DISCONNECT_FIELDS, OPERATIONS, optional_market
-from orders.fields import invalid_fields, read_body
+from orders.fields import read_body
 from orders.render import render_fill, render_order
 from orders.selectors import fills_of, orders_open
 from orders.ws_disconnect import Wish, disconnect_watch

@@ -14,7 +14,7 @@ from enum import IntEnum
 from typing import Any
 
 from common.decimals import parse_atoms
-from common.errors import ApiError, FieldError, echo
+from common.errors import ApiError, FieldError, invalid_fields, unknown_fields
 from markets.types import MarketInfo
 
 # Reads a value of a field; the market, where it is known, tells how many decimals it may have.
@@ -23,7 +23,6 @@ ReadValue = Callable[[object, str, MarketInfo | None], Any]
 CLIENT_ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
 _CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DECIMAL_SCHEMA = {"type": "string", "pattern": r"^(0|[1-9][0-9]{0,10})(\.[0-9]{1,8})?$"}
-_UNKNOWN_SHOWN_MAX = 10
 
 # The largest integer that every JSON reader keeps exactly.
 _TIME_MAX = 2**53 - 1
@@ -77,21 +76,6 @@ def read_body(
     if errors:
         raise invalid_fields(errors)
     return values
-
-
-def unknown_fields(names: list[str]) -> ApiError:
-    """Return the refusal of fields that are not part of a request."""
-    return ApiError(
-        "UNKNOWN_FIELD",
-        "The request has a field that is not known or not writable.",
-        400,
-        fields={echo(name): "UNKNOWN_FIELD" for name in names[:_UNKNOWN_SHOWN_MAX]},
-    )
-
-
-def invalid_fields(errors: Mapping[str, str]) -> ApiError:
-    """Return the refusal of fields whose values are not valid."""
-    return ApiError("VALIDATION_ERROR", "The request is not valid.", 400, fields=errors)
 
 
 def text_field(name: str, *, description: str, example: str, required: bool) -> RequestField:

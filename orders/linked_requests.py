@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from common.errors import invalid_fields
 from exchange.core.commands import PlaceLinkedOrders, PlaceOrder
 from exchange.core.enums import LinkKind, OrderType, Side
 from markets.selectors import MarketNotFound, market_by_symbol
@@ -13,7 +14,6 @@ from orders.fields import (
     RequestTable,
     choice_field,
     client_id_field,
-    invalid_fields,
     object_field,
     read_body,
     table_of,

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import structs
 
-from common.errors import ApiError
+from common.errors import ApiError, invalid_fields, unknown_fields
 from exchange.core.commands import PlaceOrder, SpecialTerms
 from exchange.core.enums import OrderType, SelfTradeMode, Side, TimeInForce, TriggerType
 from exchange.core.rejects import MESSAGES, Code, http_status
@@ -20,12 +20,10 @@ from orders.fields import (
     choice_field,
     client_id_field,
     decimal_field,
-    invalid_fields,
     read_body,
     table_of,
     text_field,
     time_field,
-    unknown_fields,
 )
 
 # Most requests that one batch may carry.

@@ -7,7 +7,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from common.errors import FieldError
+from common.errors import FieldError, invalid_fields
 from common.pagination import PageQuery
 from common.query import QuerySerializer
 from exchange.core.commands import AdjustMargin, ClosePosition, SetPositionExits
@@ -20,7 +20,6 @@ from orders.fields import (
     choice_field,
     client_id_field,
     decimal_field,
-    invalid_fields,
     read_body,
     table_of,
     whole_field,

@@ -8,7 +8,7 @@ from typing import Any
 from rest_framework import serializers
 
 from common.decimals import parse_atoms
-from common.errors import FieldError
+from common.errors import FieldError, invalid_fields
 from common.pagination import PageQuery
 from common.query import QuerySerializer
 from exchange.core.commands import ConfigureContract, ConfigureInsurance
@@ -21,7 +21,6 @@ from orders.fields import (
     boolean_field,
     choice_field,
     decimal_field,
-    invalid_fields,
     read_body,
     table_of,
     text_field,
