@@ -14,6 +14,7 @@ from unfold.decorators import action, display
 
 from accounts import services
 from accounts.api_keys import api_keys_end
+from accounts.back_office import OperationsMixin
 from accounts.enums import Role
 from accounts.models import Account, ApiKey, AuditEvent, FeeTier, Session, User
 from accounts.permissions import Permission, role_permits
@@ -296,9 +297,10 @@ class AuditEventAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Account)
-class AccountAdmin(ReadOnlyAdmin):
+class AccountAdmin(OperationsMixin, ReadOnlyAdmin):
     """Accounts as the exchange knows them; they change by command."""
 
+    target_kind = "account"
     list_display = ["id", "status", "fee_tier", "open_orders_max", "self_trade_mode"]
     search_fields = ["id"]
 

@@ -30,3 +30,20 @@ class Scope(models.TextChoices):
     READ = "read", "Read"
     TRADE = "trade", "Trade"
     TRANSFER = "transfer", "Transfer"
+
+
+class RequestStatus(models.TextChoices):
+    """
+    What became of a request to move an amount.
+
+    ``weighing`` is a moment's state; ``executing`` is one that was agreed to and whose outcome
+    is not known yet: it may be asked for again, the exchange carries it out once.
+    """
+
+    WEIGHING = "weighing", "Weighing"
+    PENDING = "pending", "Waiting for a second person"
+    EXECUTING = "executing", "Being carried out"
+    EXECUTED = "executed", "Carried out"
+    REFUSED = "refused", "Refused by the exchange"
+    REJECTED = "rejected", "Rejected"
+    EXPIRED = "expired", "Expired"

@@ -8,10 +8,10 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from accounts.enums import KeyKind, Role
+from accounts.enums import KeyKind, RequestStatus, Role
 from accounts.names import normalise_email, normalise_username
 from accounts.permissions import app_permits, is_staff_role, model_permits
-from common.fields import KeyField
+from common.fields import AtomsField, KeyField
 from common.ids import make_id
 from common.tiers import Tier
 from exchange.core.enums import AccountStatus, SelfTradeMode
@@ -330,3 +330,47 @@ class AuditHead(models.Model):
     def __str__(self) -> str:
         """Return the number."""
         return f"audit head {self.number}"
+
+
+class OperationRequest(models.Model):
+    """
+    An amount that an operator asked to move, straight away or after a second person agreed.
+
+    ``given`` is the body as it was sent, JSON; it is carried out exactly so. ``value_atoms`` is
+    what it was worth in USDT then, null if nobody knew. ``decided_by`` is who agreed or
+    rejected, "" for what needed nobody. ``result`` is the answer or the refusal, JSON.
+    """
+
+    id = KeyField(default=make_id, editable=False)
+    operation = models.CharField(max_length=64)
+    target = models.CharField(max_length=100)
+    label = models.CharField(max_length=200)
+    given = models.TextField()
+    reason = models.CharField(max_length=200)
+    value_atoms = AtomsField(null=True)
+    status = models.CharField(max_length=16, choices=RequestStatus.choices)
+    requested_by_id = models.BigIntegerField()
+    requested_by = models.CharField(max_length=32)
+    client_request_id = models.CharField(max_length=64)
+    created_ms = models.BigIntegerField()
+    expires_ms = models.BigIntegerField()
+    decided_ms = models.BigIntegerField(default=0)
+    decided_by_id = models.BigIntegerField(default=0)
+    decided_by = models.CharField(max_length=32, blank=True, default="")
+    decision_reason = models.CharField(max_length=200, blank=True, default="")
+    result = models.TextField(blank=True, default="")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["requested_by_id", "client_request_id"], name="operation_request_client_id"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["status", "id"], name="operation_request_status"),
+            models.Index(fields=["requested_by_id", "id"], name="operation_request_requester"),
+        ]
+
+    def __str__(self) -> str:
+        """Return number and operation."""
+        return f"request {self.pk}: {self.operation} {self.target}"

@@ -5,6 +5,7 @@ from typing import Any
 import structlog
 from celery import shared_task
 
+from accounts.operation_requests import requests_expire
 from accounts.password_reset import password_reset_mail, verification_mail
 from accounts.services import sessions_purge
 
@@ -18,6 +19,14 @@ STEPS_MAX = 100
 def purge_sessions(**_options: Any) -> None:
     """Delete sessions that ended long ago; safe to run twice."""
     log.info("sessions_purged", deleted=sessions_purge(steps_max=STEPS_MAX))
+
+
+@shared_task(name="accounts.expire_requests")
+def expire_requests(**_options: Any) -> None:
+    """End requests to move money that nobody decided in time; safe to run twice."""
+    ended = requests_expire()
+    if ended:
+        log.info("requests_expired", ended=ended)
 
 
 # A mail that its worker's death left unsent is sent by another worker; twice beats never.

@@ -40,6 +40,11 @@ _REQUEST: tuple[tuple[str, int, str], ...] = (
     ("RATE_LIMITED", 429, "Too many requests or cancels; Retry-After says how long to wait."),
     ("ORDER_RATE", 429, "Too many orders per second for the account's tier; cancels go on."),
     ("INTERNAL_ERROR", 500, "A fault of the platform; it was logged under the request id."),
+    ("REQUEST_ID_CONFLICT", 409, "This client_request_id was used for another request."),
+    ("REQUEST_DECIDED", 409, "Somebody has decided this request already."),
+    ("REQUEST_EXPIRED", 409, "Nobody decided this request in time."),
+    ("SECOND_PERSON_NEEDED", 422, "Somebody else than who asked must agree."),
+    ("OWN_ACCOUNT", 422, "Nobody does that to an account of their own."),
     ("SERVICE_UNAVAILABLE", 503, "A part of the platform is not available."),
     ("MARKET_DATA_UNAVAILABLE", 503, "Market data is not available just now."),
 )

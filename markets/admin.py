@@ -1,21 +1,16 @@
 """Assets, markets, prices and candles in the back-office."""
 
 from datetime import datetime
-from typing import Any
 
 import redis
-from django.contrib import admin, messages
-from django.db.models import QuerySet
-from django.http import HttpRequest
-from unfold.decorators import action, display
+from django.contrib import admin
+from unfold.decorators import display
 
-from accounts.permissions import Permission, role_permits
+from accounts.back_office import OperationsMixin
 from common.back_office import ReadOnlyAdmin, shown_time
-from common.errors import ApiError
 from exchange.core.enums import MarketStatus
 from exchange.core.units import format_atoms
-from exchange.gateway import ExchangeError
-from markets import selectors, services
+from markets import selectors
 from markets.enums import CandleSource, Interval
 from markets.feeds.health import IndexHealth, feed_health
 from markets.models import Asset, Candle, FeedState, IndexPrice, Market
@@ -46,13 +41,13 @@ class AssetAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Market)
-class MarketAdmin(ReadOnlyAdmin):
+class MarketAdmin(OperationsMixin, ReadOnlyAdmin):
     """Markets and their rules; the status changes by command."""
 
     list_display = ["symbol", "shown_status", "tick", "lot", "least_value", "price_band"]
     list_filter = ["status"]
     keyset_ascending = True
-    actions = ["halt", "restrict", "open"]
+    target_kind = "market"
 
     @display(description="status", label=_STATUS_LABELS)
     def shown_status(self, market: Market) -> str:
@@ -79,42 +74,9 @@ class MarketAdmin(ReadOnlyAdmin):
         """Return the largest distance of a limit price from the index."""
         return f"{format_atoms(market.price_band_e8 * 100, 0)} %" if market.price_band_e8 else ""
 
-    def has_manage_permission(self, request: HttpRequest) -> bool:
-        """Return whether the role manages markets."""
-        actor: Any = request.user
-        return role_permits(actor.role, Permission.MARKETS_MANAGE)
-
-    @action(description="Halt trading", permissions=["manage"])
-    def halt(self, request: HttpRequest, queryset: QuerySet[Market]) -> None:
-        """Halt the chosen markets."""
-        self._set_status(request, queryset, MarketStatus.HALTED)
-
-    @action(description="Cancel only", permissions=["manage"])
-    def restrict(self, request: HttpRequest, queryset: QuerySet[Market]) -> None:
-        """Let the chosen markets accept cancels only."""
-        self._set_status(request, queryset, MarketStatus.CANCEL_ONLY)
-
-    @action(description="Open for trading", permissions=["manage"])
-    def open(self, request: HttpRequest, queryset: QuerySet[Market]) -> None:
-        """Open the chosen markets."""
-        self._set_status(request, queryset, MarketStatus.TRADING)
-
-    def _set_status(
-        self, request: HttpRequest, queryset: QuerySet[Market], status: MarketStatus
-    ) -> None:
-        actor: Any = request.user
-        for market in queryset.order_by("id"):
-            try:
-                services.market_set_status(
-                    market_id=market.id,
-                    status=status,
-                    actor=actor,
-                    reason="back-office",
-                )
-            except (ApiError, ExchangeError, redis.RedisError) as error:
-                messages.error(request, f"{market.symbol}: {error}")
-            else:
-                messages.success(request, f"{market.symbol} is {status.name.lower()}.")
+    def target_key(self, row: Market) -> str:
+        """Return the symbol."""
+        return row.symbol
 
 
 @admin.register(IndexPrice)

@@ -88,11 +88,16 @@ def render_fund(
     return {
         **render_group(group),
         "markets": symbols,
-        "balances": [
-            {"currency": asset.code, "amount": format_atoms(atoms, asset.decimals)}
-            for asset, atoms in ((asset_by_id(asset_id), atoms) for asset_id, atoms in balances)
-        ],
+        "balances": render_balances(balances),
     }
+
+
+def render_balances(balances: list[tuple[int, int]]) -> list[dict[str, str]]:
+    """Return balances, each (asset, atoms), as they are shown."""
+    return [
+        {"currency": asset.code, "amount": format_atoms(atoms, asset.decimals)}
+        for asset, atoms in ((asset_by_id(asset_id), atoms) for asset_id, atoms in balances)
+    ]
 
 
 def render_call(call: MarginCallInfo) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from accounts.operation_fields import REASON, schema_of, text, whole
 from common.openapi import (
     BOOLEAN,
     DECIMAL,
@@ -14,9 +15,8 @@ from common.openapi import (
     names,
     object_of,
 )
-from orders.fields import schema_of
 from riskengine.render import LIQUIDATION_KIND_NAMES, SIDE_NAMES
-from riskengine.requests import FUND_FIELDS, PARAM_FIELDS, SETTLE_FIELDS
+from riskengine.requests import CONTRACT_FIELDS, INSURANCE_FIELDS
 
 _SYMBOL: dict[str, Any] = {**TEXT, "example": "BTC-USDT-PERP"}
 _WHOLE: dict[str, Any] = {"type": "integer"}
@@ -91,7 +91,6 @@ MARGIN_CALL = object_of(CALL_PROPERTIES)
 CALL_PAGE = object_of({"items": list_of(object_of(CALL_PROPERTIES)), "next_cursor": TEXT_OR_NULL})
 TIERS = object_of({"markets": list_of(object_of(TIERS_PROPERTIES))})
 FUNDS = object_of({"funds": list_of(object_of(FUND_PROPERTIES))})
-FUND = object_of(FUND_PROPERTIES)
 LIQUIDATION_PAGE = object_of(
     {"items": list_of(object_of(LIQUIDATION_PROPERTIES)), "next_cursor": TEXT_OR_NULL}
 )
@@ -102,8 +101,16 @@ ALL_PARAMS = object_of(
         "insurance_groups": list_of(object_of(GROUP_PROPERTIES)),
     }
 )
-SETTLED = object_of({"symbol": _SYMBOL, "status": {"type": "string", "enum": ["settled"]}})
 
-PARAM_REQUEST = schema_of(PARAM_FIELDS)
-FUND_REQUEST = schema_of(FUND_FIELDS)
-SETTLE_REQUEST = schema_of(SETTLE_FIELDS)
+# Exactly one of symbol and insurance_group says whose terms change.
+_CONTRACT_BODY = schema_of(
+    [
+        text("symbol", "Perpetual market whose terms change.", example="BTC-USDT-PERP"),
+        *CONTRACT_FIELDS,
+        REASON,
+    ]
+)
+_GROUP_BODY = schema_of(
+    [whole("insurance_group", "Group whose terms change."), *INSURANCE_FIELDS, REASON]
+)
+PARAM_REQUEST = {"oneOf": [_CONTRACT_BODY, _GROUP_BODY]}

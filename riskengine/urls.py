@@ -10,10 +10,4 @@ urlpatterns = [
     path("risk/liquidations", views.LiquidationsView.as_view(), name="risk-liquidations"),
     path("risk/margin-calls", views.MarginCallsView.as_view(), name="risk-margin-calls"),
     path("admin/risk-params", admin_views.RiskParamsView.as_view(), name="admin-risk-params"),
-    path("admin/insurance-fund", admin_views.FundView.as_view(), name="admin-insurance-fund"),
-    path(
-        "admin/markets/<str:symbol>/settle",
-        admin_views.SettleView.as_view(),
-        name="admin-market-settle",
-    ),
 ]

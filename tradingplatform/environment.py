@@ -340,6 +340,14 @@ OWN: tuple[Variable, ...] = (
         note="make run starts a market maker on the public API",
     ),
     Variable(
+        name="APPROVAL_LIMIT_USDT",
+        kind=Kind.INTEGER,
+        default="10000",
+        minimum=0,
+        maximum=90_000_000_000,
+        note="an operator's credits and debits of 24 hours above it wait for a second person",
+    ),
+    Variable(
         name="ORDER_RETENTION_DAYS",
         kind=Kind.INTEGER,
         default="30",

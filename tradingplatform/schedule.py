@@ -22,6 +22,7 @@ def every(task: str, *, seconds: float, expires_s: float | None = None) -> dict[
 
 BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "accounts.purge_sessions": every("accounts.purge_sessions", seconds=3_600),
+    "accounts.expire_requests": every("accounts.expire_requests", seconds=60),
     "orders.prune": every("orders.prune", seconds=3_600),
     # Feeds prices only while no run_feed process holds the source.
     "prices-ingest": every("markets.tasks.prices_ingest", seconds=1.0),

@@ -145,6 +145,15 @@ PRIVATE_SNAPSHOTS = {
     "margin": "riskengine.notices.margin_snapshot",
 }
 
+# What operators may do, declared by each app.
+OPERATIONS = [
+    "markets.operations.OPERATIONS",
+    "wallets.operations.OPERATIONS",
+    "riskengine.operations.OPERATIONS",
+]
+# What one operator moves within a day without a second person, in atoms of USDT.
+APPROVAL_LIMIT_ATOMS = env.integer("APPROVAL_LIMIT_USDT") * 10**8
+
 FEED_MODE = env.choice("FEED_MODE")
 BINANCE_API_KEY = env.text("BINANCE_API_KEY")
 BINANCE_API_SECRET = env.text("BINANCE_API_SECRET")

@@ -17,6 +17,9 @@ UNUSED: dict[str, str] = {
     "position_id": "999999999999999999",
     "session_id": "999999999999999999",
     "key_id": "999999999999999999",
+    "account_id": "999999999999999999",
+    "approval_id": "999999999999999999",
+    "insurance_group": "999",
 }
 
 

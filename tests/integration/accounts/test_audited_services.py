@@ -10,15 +10,10 @@ from django.urls import reverse
 from accounts import profile, services
 from accounts.enums import Role
 from accounts.models import AuditEvent, Session, User
-from accounts.operators import operator_submit
 from accounts.types import Caller, TokenError
 from common.errors import ApiError
 from common.testing import ApiClient
 from common.tiers import Tier
-from exchange import gateway
-from exchange.core.commands import Credit, SetMarketStatus
-from exchange.core.enums import MarketStatus, WalletKind
-from exchange.errors import ExchangeUnavailable
 
 PASSWORD = "correct horse 9"
 CALLER = Caller(ip="198.51.100.7", user_agent="tests")
@@ -178,59 +173,3 @@ class TestSessions:
         assert services.sessions_revoke_all(user_id=alice.pk, reason="test") == 0
 
         assert len(events("session.revoke")) == 1
-
-
-class TestOperators:
-    def submit(self, operator: User) -> Any:
-        return operator_submit(
-            SetMarketStatus(market_id=99, status=MarketStatus.HALTED, actor=operator.username),
-            actor=operator,
-            action="market.status_change",
-            target="market:99",
-            before={"status": "trading"},
-            after={"status": "halted"},
-            reason="drill",
-        )
-
-    def test_what_was_done_is_told_with_its_result(self, inline_exchange, operator, alice):
-        services.account_ensure(alice)
-        credit = Credit(
-            account_id=alice.account_id,
-            wallet=WalletKind.SPOT,
-            asset_id=1,
-            amount_atoms=5,
-            reason="gift",
-            actor="olga",
-            client_transfer_id="gift-1",
-            request_hash=5,
-        )
-        with pytest.raises(ApiError, match="ASSET_NOT_FOUND"):
-            operator_submit(
-                credit,
-                actor=operator,
-                action="wallet.credit",
-                target=f"account:{alice.account_id}",
-                after={"amount": "0.00000005"},
-            )
-
-        (event,) = events("wallet.credit")
-        assert event["after"] == {"amount": "0.00000005", "result": "ASSET_NOT_FOUND"}
-
-    def test_a_refusal_is_told_too(self, inline_exchange, operator):
-        with pytest.raises(ApiError, match="MARKET_NOT_FOUND"):
-            self.submit(operator)
-
-        (event,) = events("market.status_change")
-        assert event["after"] == {"status": "halted", "result": "MARKET_NOT_FOUND"}
-        assert (event["actor"], event["reason"]) == ("olga", "drill")
-
-    def test_so_is_an_exchange_that_is_away(self, operator, monkeypatch):
-        def away(*_args: Any, **_options: Any) -> None:
-            raise ExchangeUnavailable
-
-        monkeypatch.setattr(gateway, "submit", away)
-        with pytest.raises(ExchangeUnavailable):
-            self.submit(operator)
-
-        (event,) = events("market.status_change")
-        assert event["after"] == {"status": "halted", "result": "ENGINE_UNAVAILABLE"}

@@ -6,13 +6,10 @@ from django.test import Client
 
 from accounts.enums import Role
 from accounts.models import User
-from exchange.core.enums import MarketStatus
 from exchange.core.units import ATOMS
-from markets import selectors
 from markets.candle_store import recorded_minutes_store
 from markets.candles import Bar
 from markets.enums import CandleSource, FeedMode, PriceState
-from markets.feeds import keys
 from markets.feeds.engine import IndexView
 from markets.feeds.mode import feed_choose
 from markets.feeds.service import FeedService
@@ -67,33 +64,11 @@ class TestBackOffice:
         assert "61000" in page
         assert "live" in page
 
-    @pytest.mark.parametrize(
-        ("action", "status"),
-        [("halt", MarketStatus.HALTED), ("restrict", MarketStatus.CANCEL_ONLY)],
-    )
-    def test_a_market_is_closed_and_opened_by_command(
-        self,
-        office: Client,
-        live_redis: redis_module.Redis,
-        action: str,
-        status: MarketStatus,
-    ) -> None:
-        live_redis.sadd(keys.halted_key(), 1)
+    def test_the_market_page_offers_what_the_role_may_do(self, office: Client) -> None:
+        mine = office.get("/admin/markets/market/1/change/").content.decode()
+        theirs = browser(Role.SUPPORT).get("/admin/markets/market/1/change/").content.decode()
 
-        office.post("/admin/markets/market/", {"action": action, "_selected_action": ["1"]})
-        closed = selectors.market_by_id(1).status
-        office.post("/admin/markets/market/", {"action": "open", "_selected_action": ["1"]})
-
-        assert closed is status
-        assert selectors.market_by_id(1).status is MarketStatus.TRADING
-        # The feed no longer thinks that opening it again is its business.
-        assert not live_redis.sismember(keys.halted_key(), 1)
-
-    def test_looking_is_not_managing(self, office: Client) -> None:
-        support = browser(Role.SUPPORT)
-
-        page = support.get("/admin/markets/market/")
-        support.post("/admin/markets/market/", {"action": "halt", "_selected_action": ["1"]})
-
-        assert page.status_code == 200
-        assert selectors.market_by_id(1).status is MarketStatus.TRADING
+        assert "/admin/operations/market-halt/BTC-USDT" in mine
+        # It is open already.
+        assert "/admin/operations/market-resume/" not in mine
+        assert "/admin/operations/" not in theirs

@@ -106,7 +106,7 @@ class TestParams:
         (contract,) = exchange.exchange.image().contracts
         assert contract.liquidations_paused
         assert contract.brackets[1] == (units(50_000), 500_000, units(50), 100)
-        event = AuditEvent.objects.get(action="risk.contract_change")
+        event = AuditEvent.objects.get(action="market.terms")
         assert (event.target, event.reason) == (f"market:{SYMBOL}", "venue outage")
         assert '"result":"OK"' in event.after
         command = OperatorCommand.objects.filter(type="ConfigureContract").latest("id")
@@ -145,7 +145,7 @@ class TestParams:
              400, "VALIDATION_ERROR"),
             ("nothing to change", {"symbol": SYMBOL, "reason": "x"}, 400, "VALIDATION_ERROR"),
             ("the other's field", {"symbol": SYMBOL, "shock": "0.1", "reason": "x"}, 400,
-             "VALIDATION_ERROR"),
+             "UNKNOWN_FIELD"),
             ("unknown market", {"symbol": "X-Y-PERP", "default_leverage": 5, "reason": "x"}, 404,
              "MARKET_NOT_FOUND"),
             ("a spot market", {"symbol": "BTC-USDT", "default_leverage": 5, "reason": "x"}, 422,
@@ -188,25 +188,22 @@ class TestParams:
 class TestFund:
     def test_money_goes_in_and_out(self, exchange: MarginHarness) -> None:
         operator = staff(Role.OPERATOR)
-        body = {"insurance_group": GROUP, "currency": "USDT", "reason": "top up"}
+        path = f"/api/admin/insurance-funds/{GROUP}/move"
+        body = {"currency": "USDT", "reason": "top up"}
 
-        paid = operator.post(
-            "/api/admin/insurance-fund", {**body, "amount": "500", "direction": "pay_in"}
-        )
-        taken = operator.post(
-            "/api/admin/insurance-fund", {**body, "amount": "1500.5", "direction": "take_out"}
-        )
+        paid = operator.post(path, {**body, "amount": "500", "direction": "pay_in"})
+        taken = operator.post(path, {**body, "amount": "1500.5", "direction": "take_out"})
 
-        assert paid.json()["funds"][0]["balances"][0]["amount"] == "1000500.00000000"
-        assert taken.json()["funds"][0]["balances"][0]["amount"] == "998999.50000000"
-        assert AuditEvent.objects.filter(action="risk.fund_move").count() == 2
+        assert paid.json()["result"]["balances"][0]["amount"] == "1000500.00000000"
+        assert taken.json()["result"]["balances"][0]["amount"] == "998999.50000000"
+        assert AuditEvent.objects.filter(action="insurance.move").count() == 2
 
     @pytest.mark.parametrize(
         ("_case", "change", "status", "code"),
         [
             ("more than there is", {"amount": "1000000.1"}, 422, "INSUFFICIENT_INSURANCE"),
             ("nothing", {"amount": "0"}, 400, "VALIDATION_ERROR"),
-            ("no such group", {"insurance_group": 9}, 404, "INSURANCE_GROUP_NOT_FOUND"),
+            ("no such group", {"group": 9}, 404, "INSURANCE_GROUP_NOT_FOUND"),
             ("no such currency", {"currency": "XYZ"}, 404, "ASSET_NOT_FOUND"),
             ("no direction", {"direction": "up"}, 400, "VALIDATION_ERROR"),
         ],
@@ -215,15 +212,10 @@ class TestFund:
         self, exchange: MarginHarness, _case: str, change: dict[str, Any], status: int, code: str
     ) -> None:
         operator, before = staff(Role.OPERATOR), terms_of(exchange)
-        body = {
-            "insurance_group": GROUP,
-            "currency": "USDT",
-            "amount": "1",
-            "direction": "take_out",
-            "reason": "x",
-        }
+        body = {"currency": "USDT", "amount": "1", "direction": "take_out", "reason": "x"}
+        group = change.pop("group", GROUP)
 
-        answer = operator.post("/api/admin/insurance-fund", {**body, **change})
+        answer = operator.post(f"/api/admin/insurance-funds/{group}/move", {**body, **change})
 
         assert (answer.status_code, error_code(answer)) == (status, code)
         assert terms_of(exchange) == before
@@ -243,7 +235,7 @@ class TestSettle:
         again = manager.post(path, {"reason": "delisted"})
         spot = manager.post("/api/admin/markets/BTC-USDT/settle", {"reason": "x"})
 
-        assert (answer.status_code, answer.json()["status"]) == (200, "settled")
+        assert (answer.status_code, answer.json()["result"]["status"]) == (200, "settled")
         states = {m.market_id: m.status for m in exchange.exchange.image().markets}
         assert states[PERP] is MarketStatus.SETTLED
         (closed,) = alice.api.get("/api/positions/history").json()["items"]

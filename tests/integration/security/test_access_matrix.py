@@ -30,13 +30,27 @@ __all__ = ["redis_client", "redis_url"]
 ANYBODY, LOGGED_IN = "anybody", "logged in"
 VIEW, TRADE, TRANSFER, AUDIT = "account_view", "trade", "transfer", "audit_view"
 MARKETS, RISK, MONEY = "markets_view", "risk_manage", "money_manage"
+MARKETS_MANAGE, MONEY_VIEW = "markets_manage", "money_view"
+STAFF_ONLY = {AUDIT, MARKETS, RISK, MONEY, MARKETS_MANAGE, MONEY_VIEW}
 
 ACCESS: dict[str, tuple[str, int]] = {
     "account": (VIEW, 200),
     "account_limits": (VIEW, 200),
+    "admin_account_credit": (MONEY, 400),
+    "admin_account_debit": (MONEY, 400),
+    "admin_approval": (MONEY_VIEW, 404),
+    "admin_approval_approve": (MONEY, 400),
+    "admin_approval_reject": (MONEY, 400),
+    "admin_approvals": (MONEY_VIEW, 200),
     "admin_audit_logs": (AUDIT, 200),
-    "admin_insurance_fund_move": (MONEY, 400),
+    "admin_insurance_move": (MONEY, 400),
+    "admin_insurance_terms": (RISK, 400),
+    "admin_market_cancel_only": (MARKETS_MANAGE, 400),
+    "admin_market_halt": (MARKETS_MANAGE, 400),
+    "admin_market_post_only": (MARKETS_MANAGE, 400),
+    "admin_market_resume": (MARKETS_MANAGE, 400),
     "admin_market_settle": (RISK, 400),
+    "admin_market_terms": (RISK, 400),
     "admin_risk_params": (MARKETS, 200),
     "admin_risk_params_change": (RISK, 400),
     "auth_2fa": (LOGGED_IN, 200),
@@ -121,11 +135,11 @@ ACCESS: dict[str, tuple[str, int]] = {
 # Written down a second time on purpose: a role that gains something here fails this test.
 ROLES: dict[Role, set[str]] = {
     Role.TRADER: {VIEW, TRADE, TRANSFER},
-    Role.SUPPORT: {MARKETS},
-    Role.RISK_MANAGER: {MARKETS, RISK},
-    Role.OPERATOR: {VIEW, TRADE, TRANSFER, MARKETS, MONEY},
-    Role.AUDITOR: {AUDIT, MARKETS},
-    Role.ADMIN: {VIEW, TRADE, TRANSFER, AUDIT, MARKETS, RISK, MONEY},
+    Role.SUPPORT: {MARKETS, MONEY_VIEW},
+    Role.RISK_MANAGER: {MARKETS, MONEY_VIEW, MARKETS_MANAGE, RISK},
+    Role.OPERATOR: {VIEW, TRADE, TRANSFER, MARKETS, MONEY_VIEW, MARKETS_MANAGE, MONEY},
+    Role.AUDITOR: {AUDIT, MARKETS, MONEY_VIEW},
+    Role.ADMIN: {VIEW, TRADE, TRANSFER} | STAFF_ONLY,
 }
 SCOPES = {"read": VIEW, "trade": TRADE, "transfer": TRANSFER}
 BODY_METHODS = ("POST", "PUT")
@@ -274,7 +288,7 @@ class TestFunctionLevel:
         refused = refusals({ANYBODY, SCOPES[scope]}, (403, "KEY_SCOPE"))
         # What its owner may not do either is refused for that reason.
         for name, (needed, _status) in ACCESS.items():
-            if needed in {AUDIT, MARKETS, RISK, MONEY}:
+            if needed in STAFF_ONLY:
                 refused[name] = (403, "PERMISSION_DENIED")
         assert differences(found, refused) == []
 

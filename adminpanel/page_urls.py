@@ -1,0 +1,22 @@
+"""Addresses of operators' pages, beside those that the admin site makes itself."""
+
+from django.contrib import admin
+from django.urls import path
+
+from adminpanel import approval_pages, operation_pages
+
+_page = admin.site.admin_view
+
+urlpatterns = [
+    path(
+        "operations/result/<slug:key>", _page(operation_pages.result_page), name="operation-result"
+    ),
+    path("operations/<slug:name>/", _page(operation_pages.operation_page), name="operation"),
+    path(
+        "operations/<slug:name>/<str:target>",
+        _page(operation_pages.operation_page),
+        name="operation",
+    ),
+    path("approvals/", _page(approval_pages.approvals_page), name="approvals"),
+    path("approvals/<id:approval_id>", _page(approval_pages.approval_page), name="approval"),
+]

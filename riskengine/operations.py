@@ -1,0 +1,234 @@
+"""What operators do about risk: terms, insurance funds, the end of a market."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from accounts.operations import Call, Done, Operation, Target, TargetKind
+from accounts.operators import operator_submit
+from accounts.permissions import Permission
+from common.decimals import parse_atoms
+from common.errors import raise_for_code
+from common.openapi import DECIMAL, TEXT, list_of, object_of
+from exchange.core.commands import MoveInsurance, SettleMarket
+from exchange.core.events import ContractConfigured, InsuranceChanged
+from exchange.core.rejects import Code
+from exchange.core.units import format_atoms
+from markets.operations import MARKET
+from markets.selectors import cache_clear
+from markets.types import MarketInfo
+from riskengine import schema, selectors
+from riskengine.render import render_balances, render_group, render_terms
+from riskengine.requests import (
+    CONTRACT_FIELDS,
+    FUND_FIELDS,
+    INSURANCE_FIELDS,
+    SETTLE_FIELDS,
+    contract_command,
+    insurance_command,
+    require_change,
+)
+from wallets.services import asset_of
+
+_GROUP_DIGITS_MAX = 9
+
+
+def _find_group(key: str) -> Target:
+    usable = key.isascii() and key.isdigit() and len(key) <= _GROUP_DIGITS_MAX
+    group = selectors.insurance_of(int(key)) if usable else None
+    if group is None:
+        raise_for_code(Code.INSURANCE_GROUP_NOT_FOUND)
+    return Target(
+        key=str(group.group_id),
+        label=f"insurance group {group.group_id}",
+        audit_name=f"insurance:{group.group_id}",
+        subject=group,
+    )
+
+
+INSURANCE = TargetKind(
+    name="insurance",
+    collection="insurance-funds",
+    parameter="insurance_group",
+    find=_find_group,
+    description="Number of the insurance group.",
+)
+
+
+def is_perpetual(target: Target) -> bool:
+    """Return whether a market has terms."""
+    market: MarketInfo = target.subject
+    return bool(selectors.contracts_by_id([market.market_id]))
+
+
+def contract_of(call_target: Target) -> ContractConfigured:
+    """
+    Return the terms of the market that is a target.
+
+    Raises:
+        ApiError: ``NOT_A_PERPETUAL`` (422).
+    """
+    market: MarketInfo = call_target.subject
+    found = selectors.contracts_by_id([market.market_id]).get(market.market_id)
+    if found is None:
+        raise_for_code(Code.NOT_A_PERPETUAL)
+    return found
+
+
+def _terms_check(call: Call) -> None:
+    contract_of(call.target)
+
+
+def _terms(call: Call) -> Done:
+    current = contract_of(call.target)
+    operator_submit(
+        contract_command(call.values, current, reason=call.reason, actor=call.signed_by)
+    )
+    return Done(answer=render_terms(contract_of(call.target)), before=render_terms(current))
+
+
+def _terms_now(target: Target) -> dict[str, Any]:
+    """Return the terms as the fields of a form take them."""
+    shown = render_terms(contract_of(target))
+    tiers = [
+        {
+            "floor": tier["floor"],
+            "maintenance_rate": tier["maintenance_rate"],
+            "max_leverage": tier["max_leverage"],
+        }
+        for tier in shown["tiers"]
+    ]
+    fields = {field.name for field in CONTRACT_FIELDS}
+    now = {name: value for name, value in shown.items() if name in fields and value is not None}
+    return {**now, "brackets": tiers}
+
+
+def _group_terms(call: Call) -> Done:
+    current: InsuranceChanged = call.target.subject
+    operator_submit(
+        insurance_command(call.values, current, reason=call.reason, actor=call.signed_by)
+    )
+    changed = selectors.insurance_of(current.group_id)
+    return Done(answer=render_group(changed or current), before=render_group(current))
+
+
+def _group_terms_now(target: Target) -> dict[str, Any]:
+    fields = {field.name for field in INSURANCE_FIELDS}
+    return {name: value for name, value in render_group(target.subject).items() if name in fields}
+
+
+def _fund_move(call: Call) -> Done:
+    group: InsuranceChanged = call.target.subject
+    asset = asset_of(call.values["currency"])
+    amount = parse_atoms(call.given["amount"], field="amount", decimals=asset.decimals)
+    signed = amount * call.values["direction"]
+    operator_submit(
+        MoveInsurance(
+            group_id=group.group_id,
+            asset_id=asset.asset_id,
+            amount_atoms=signed,
+            reason=call.reason,
+            actor=call.signed_by,
+        )
+    )
+    return Done(
+        answer={
+            "insurance_group": group.group_id,
+            "balances": render_balances(selectors.fund_balances(group.group_id)),
+        },
+        after={"moved": format_atoms(signed, asset.decimals)},
+    )
+
+
+def _settle(call: Call) -> Done:
+    market: MarketInfo = call.target.subject
+    price_atoms = call.values.get("price", 0)
+    operator_submit(
+        SettleMarket(
+            market_id=market.market_id,
+            price_atoms=price_atoms,
+            reason=call.reason,
+            actor=call.signed_by,
+        )
+    )
+    cache_clear()
+    return Done(
+        answer={"symbol": market.symbol, "status": "settled"},
+        before={"status": market.status.name.lower()},
+        after={"price": market.price_text(price_atoms) if price_atoms else "mark"},
+    )
+
+
+_REFUSALS = {
+    404: ("MARKET_NOT_FOUND",),
+    422: ("NOT_A_PERPETUAL", "INVALID_CONFIGURATION", "INVALID_BRACKETS", "MARKET_SETTLED"),
+}
+
+OPERATIONS = (
+    Operation(
+        name="market-terms",
+        title="Change terms and margin tiers",
+        description="Leverage caps, maintenance, funding, limits. What is left out stays;"
+        " positions are judged by new tiers at the next mark.",
+        target=MARKET,
+        permission=Permission.RISK_MANAGE,
+        perform=_terms,
+        answer=schema.TERMS_PROPERTIES,
+        fields=CONTRACT_FIELDS,
+        refusals=_REFUSALS,
+        check=_terms_check,
+        shape=lambda values: require_change(CONTRACT_FIELDS, values),
+        initial=_terms_now,
+        applies=is_perpetual,
+    ),
+    Operation(
+        name="market-settle",
+        title="Settle for good",
+        description="Cancel all orders and close all positions at one price; this cannot be"
+        " undone. Positions close in bounded steps after the answer.",
+        target=MARKET,
+        permission=Permission.RISK_MANAGE,
+        perform=_settle,
+        answer={
+            "symbol": {**TEXT, "example": "BTC-USDT-PERP"},
+            "status": {"type": "string", "enum": ["settled"]},
+        },
+        fields=SETTLE_FIELDS,
+        refusals={404: ("MARKET_NOT_FOUND",), 422: ("NOT_A_PERPETUAL", "MARKET_SETTLED")},
+        step_up=True,
+        danger=True,
+        applies=is_perpetual,
+    ),
+    Operation(
+        name="insurance-terms",
+        title="Change when takeovers stop",
+        description="Of an insurance group. What is left out stays.",
+        target=INSURANCE,
+        permission=Permission.RISK_MANAGE,
+        perform=_group_terms,
+        answer=schema.GROUP_PROPERTIES,
+        fields=INSURANCE_FIELDS,
+        refusals={404: ("INSURANCE_GROUP_NOT_FOUND",), 422: ("INVALID_CONFIGURATION",)},
+        shape=lambda values: require_change(INSURANCE_FIELDS, values),
+        initial=_group_terms_now,
+    ),
+    Operation(
+        name="insurance-move",
+        title="Pay into or take out of the fund",
+        description="Move money between an insurance fund and outside.",
+        target=INSURANCE,
+        permission=Permission.MONEY_MANAGE,
+        perform=_fund_move,
+        answer={
+            "insurance_group": {"type": "integer"},
+            "balances": list_of(object_of({"currency": TEXT, "amount": DECIMAL})),
+        },
+        fields=FUND_FIELDS,
+        refusals={
+            404: ("ASSET_NOT_FOUND", "INSURANCE_GROUP_NOT_FOUND"),
+            422: ("INSUFFICIENT_INSURANCE", "BALANCE_LIMIT", "INVALID_AMOUNT"),
+        },
+        step_up=True,
+        danger=True,
+    ),
+)
