@@ -28,6 +28,7 @@ from django.db.models import F
 from exchange.models import POSITION_ID, Batch, LogPosition
 from exchange.standby import LeaderWatch
 from exchange.store.base import LeaseLostError, StoreUnusableError
+from exchange.store.factory import end_left_transaction
 from exchange.wire import now_ms
 
 logger = structlog.get_logger(__name__)
@@ -85,7 +86,8 @@ def acquire(
             while the log is there.
     """
     try:
-        LogPosition.objects.bulk_create([LogPosition(id=POSITION_ID)], ignore_conflicts=True)
+        if not LogPosition.objects.filter(id=POSITION_ID).exists():
+            LogPosition.objects.bulk_create([LogPosition(id=POSITION_ID)], ignore_conflicts=True)
     except DatabaseError as error:
         raise StoreUnusableError(f"database cannot be written: {error}") from error
     standby = _Standby(watch)
@@ -121,6 +123,7 @@ class _Standby:
         silent_s = self._watch.silent_s() if self._watch is not None else 0.0
         if not _is_free(row, gone=gone or silent_s >= SILENT_S):
             return None
+        end_left_transaction()
         highest = self._watch.highest_epoch() if self._watch is not None else 0
         lease = _take(row, highest)
         if lease is None:

@@ -24,4 +24,22 @@ def open_store(using: str = "default", *, paced: bool = True) -> Store:
         from exchange.store.postgres import PostgresStore
 
         return PostgresStore(using)
-    raise StoreUnusableError(f"expected SQLite or PostgreSQL for the exchange, was {vendor}")
+    if vendor == "mongodb":
+        from exchange.store.mongo import MongoStore
+
+        return MongoStore(using)
+    raise StoreUnusableError(f"expected a database with a store for the exchange, was {vendor}")
+
+
+def end_left_transaction(using: str = "default") -> None:
+    """
+    End the transaction that a leader who is gone may have left open.
+
+    Most databases do so themselves once its connection breaks.
+    """
+    connection = connections[using]
+    if connection.vendor == "mongodb":
+        from exchange.store.mongo_sessions import end_recorded_session
+
+        connection.ensure_connection()
+        end_recorded_session(connection.connection[connection.settings_dict["NAME"]])
