@@ -10,7 +10,7 @@ PYTEST := $(BOOT) --dev --redis python -m pytest -n $(PYTEST_WORKERS)
 CODE := accounts adminpanel common exchange markets orders positions riskengine wallets tradingplatform
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev start build stop status reset doctor test test-postgres test-unit test-watch test-coverage \
+.PHONY: help run dev start build stop status reset doctor test test-mongo test-postgres test-unit test-watch test-coverage \
 	test-ws ws-example ws-stress ws-admin test-integration test-functional check audit bench prove \
 	seed migrate validate-env format lint lint-fix typecheck openapi asyncapi mutation crash-test requirements \
 	hooks
@@ -55,9 +55,13 @@ validate-env: ## Check the environment variables
 test: ## Run the tests, what a database must do on each database
 	$(PYTEST)
 	$(PYTEST) --ds=tests.settings_postgres tests/db_contract
+	$(PYTEST) --ds=tests.settings_mongo tests/db_contract
 
 test-postgres: ## Run the whole suite on PostgreSQL (starts one, or uses DATABASE_URL)
 	$(PYTEST) --ds=tests.settings_postgres
+
+test-mongo: ## Run the whole suite on MongoDB (starts one, or uses MONGODB_URI)
+	$(PYTEST) --ds=tests.settings_mongo
 
 test-unit: ## Run the tests that need neither servers nor processes
 	$(PYTEST) tests/unit tests/property
@@ -125,6 +129,8 @@ mutation: ## Mutation score of exchange/core (hours; SAMPLE=300 and MINUTES=30 m
 
 requirements: ## Compile the pinned requirements from pyproject.toml
 	$(DEV) uv pip compile -q pyproject.toml --universal --python-version 3.11 -o requirements.txt
+	$(DEV) uv pip compile -q pyproject.toml --extra mongodb --universal --python-version 3.11 \
+		-o requirements-mongodb.txt
 	$(DEV) uv pip compile -q pyproject.toml --group dev --universal --python-version 3.11 \
 		-o requirements-dev.txt
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import Any, cast
 
 from django.db import connections, transaction
 
@@ -11,12 +11,8 @@ def atomic(using: str = "default") -> AbstractContextManager[Any]:
     """
     Return the transaction context of the backend behind an alias.
 
-    On MongoDB ``django.db.transaction.atomic`` does nothing; its backend has its own.
+    On MongoDB it knows no savepoints: an error inside ends the whole transaction.
     """
-    if connections[using].vendor == "mongodb":
-        from django_mongodb_backend import transaction as mongodb_transaction
-
-        return mongodb_transaction.atomic(using=using)
     return transaction.atomic(using=using)
 
 
@@ -40,10 +36,12 @@ def read_snapshot(using: str = "default") -> Iterator[None]:
             finally:
                 cursor.execute("ROLLBACK")
         return
-    with atomic(using):
-        if connection.vendor == "postgresql":
-            with connection.cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    if connection.vendor == "mongodb":
+        with cast("Any", connection).read_snapshot():
+            yield
+        return
+    with atomic(using), connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         yield
 
 

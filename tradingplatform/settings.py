@@ -12,6 +12,7 @@ from tradingplatform.configuration import load_or_exit
 from tradingplatform.databases import database_settings
 from tradingplatform.log import configure_structlog, logging_settings
 from tradingplatform.mail_urls import mail_settings
+from tradingplatform.mongodb import settings as mongodb
 from tradingplatform.redis_urls import celery_broker_url, socket_path
 from tradingplatform.schedule import BEAT_SCHEDULE
 
@@ -108,12 +109,20 @@ TEMPLATES = [
 
 # --- database -----------------------------------------------------------------------------
 DATABASE_URL = env.text("DATABASE_URL")
-DATABASES = database_settings(
-    DATABASE_URL,
-    var_dir=VAR_DIR,
-    pool_min=env.integer("DB_MIN_POOL_SIZE"),
-    pool_max=env.integer("DB_MAX_POOL_SIZE"),
-)
+MONGODB_URI = env.text("MONGODB_URI")
+_POOL = {
+    "pool_min": env.integer("DB_MIN_POOL_SIZE"),
+    "pool_max": env.integer("DB_MAX_POOL_SIZE"),
+}
+if MONGODB_URI:
+    DATABASES = {
+        "default": mongodb.mongodb_settings(MONGODB_URI, name=env.text("DB_NAME"), **_POOL)
+    }
+    INSTALLED_APPS = mongodb.installed_apps(INSTALLED_APPS)
+    MIGRATION_MODULES = mongodb.MIGRATION_MODULES
+    SILENCED_SYSTEM_CHECKS = mongodb.SILENCED_SYSTEM_CHECKS
+else:
+    DATABASES = database_settings(DATABASE_URL, var_dir=VAR_DIR, **_POOL)
 
 # --- the exchange -------------------------------------------------------------------------
 # Each app that owns rows of the exchange writes them in the exchange's own transaction.

@@ -86,7 +86,9 @@ class TestTable:
             {"DATABASE_URL": "sqlite:////tmp/a", "MONGODB_URI": "mongodb://localhost"},
             "MONGODB_URI",
         ),
-        ("MongoDB", {"MONGODB_URI": "mongodb://localhost:27017/x"}, "MONGODB_URI"),
+        ("no MongoDB", {"MONGODB_URI": "http://localhost:27017/x"}, "MONGODB_URI"),
+        ("a MongoDB nowhere", {"MONGODB_URI": "mongodb:///x"}, "MONGODB_URI"),
+        ("a MongoDB of two names", {"MONGODB_URI": "mongodb://localhost/x/y"}, "MONGODB_URI"),
         ("another database", {"DATABASE_URL": "mysql://localhost/x"}, "DATABASE_URL"),
         ("no name of a database", {"DATABASE_URL": "postgresql://localhost"}, "DATABASE_URL"),
         ("no port", {"DATABASE_URL": "postgresql://localhost:x/x"}, "DATABASE_URL"),
@@ -133,6 +135,14 @@ def test_never_shows_a_secret() -> None:
 def test_never_shows_the_password_of_a_database(end: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         Environment({"DATABASE_URL": f"postgresql://user:hidden{end}"}).validate()
+
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize("end", ["@host/x/y", "@", "@[host"])
+def test_never_shows_the_password_of_a_mongodb(end: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Environment({"MONGODB_URI": f"mongodb://user:hidden{end}"}).validate()
 
     assert "hidden" not in str(caught.value)
 

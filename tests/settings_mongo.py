@@ -1,0 +1,40 @@
+"""
+Settings of the suite on MongoDB.
+
+A server is started by the first process that reads this; ``MONGODB_URI`` names another one,
+in which databases called ``test_...`` are made and removed.
+"""
+
+import atexit
+import os
+
+from tests.support.mongo_server import MongoServer, NoMongoError
+
+_URI = "TEST_MONGODB_URI"  # handed down to the workers
+_given = os.environ.get(_URI) or os.environ.get("MONGODB_URI", "")
+
+from tests.settings import *  # noqa: E402, F403 - it takes MONGODB_URI out of the environment
+from tests.settings import INSTALLED_APPS  # noqa: E402
+from tradingplatform.mongodb import settings as mongodb  # noqa: E402
+
+# Why no test can run, "" when all can.
+DATABASE_MISSING = ""
+
+if not _given:
+    try:
+        _server = MongoServer()
+    except NoMongoError as _error:
+        DATABASE_MISSING = str(_error)
+    else:
+        atexit.register(_server.remove)
+        _server.start()
+        _given = _server.url
+if _given:
+    os.environ[_URI] = _given
+    DATABASES = {
+        "default": mongodb.mongodb_settings(_given, name="exchange", pool_min=0, pool_max=100)
+    }
+    DATABASES["default"]["NAME"] = "exchange"
+    INSTALLED_APPS = mongodb.installed_apps(INSTALLED_APPS)
+    MIGRATION_MODULES = mongodb.MIGRATION_MODULES
+    SILENCED_SYSTEM_CHECKS = mongodb.SILENCED_SYSTEM_CHECKS

@@ -1,0 +1,85 @@
+"""A MongoDB of the tests' own: SecantusDB on a free port, with files of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+START_S = 30.0
+STOP_S = 15.0
+
+# A process of its own: within ours it would share the interpreter's lock with what is tested.
+# A transaction that a killed client leaves open ends soon, as an operator would set it.
+_PROGRAM = """
+import sys
+from secantus import SecantusDBServer
+server = SecantusDBServer(
+    host="127.0.0.1", port=int(sys.argv[2]), storage_path=sys.argv[1], cache_size="512M",
+    sync_on_commit=sys.argv[3] == "sync", transaction_lifetime_seconds=30.0,
+)
+server.start()
+print(server.address[1], flush=True)
+server.wait()
+"""
+
+
+class NoMongoError(Exception):
+    """No server can be had here; the message says why."""
+
+
+class MongoServer:
+    """One server that a test may stop, kill and start again; removed by ``remove``."""
+
+    def __init__(self, *, sync: bool = False) -> None:
+        """
+        Choose a directory; ``sync`` makes each commit wait for the disk.
+
+        Raises:
+            NoMongoError: if SecantusDB is not installed.
+        """
+        if importlib.util.find_spec("secantus") is None:
+            raise NoMongoError("no MongoDB: SecantusDB has no wheel for this platform")
+        self.directory = Path(tempfile.mkdtemp(prefix="exmongo-"))
+        self._sync = "sync" if sync else "no-sync"
+        self._port = 0
+        self._process: subprocess.Popen[str] | None = None
+
+    @property
+    def url(self) -> str:
+        """The address of the server, which stays the same after a restart."""
+        return f"mongodb://127.0.0.1:{self._port}/"
+
+    def start(self) -> None:
+        """Start and wait until it listens."""
+        words = [str(self.directory / "data"), str(self._port), self._sync]
+        with (self.directory / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _PROGRAM, *words],
+                cwd=self.directory,
+                env={"PATH": os.environ["PATH"]},
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline().strip()
+        assert line.isdigit(), (self.directory / "log").read_text()[-2000:]
+        self._port = int(line)
+
+    def stop(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """End it; by default as a crash does."""
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(STOP_S)
+            self._process = None
+
+    def remove(self) -> None:
+        """Stop it and delete its files."""
+        self.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
