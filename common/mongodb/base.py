@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -32,6 +32,8 @@ from common.mongodb.features import DatabaseFeatures
 from common.mongodb.introspection import DatabaseIntrospection
 from common.mongodb.operations import DatabaseOperations
 from common.mongodb.schema import DatabaseSchemaEditor
+from common.mongodb.validation import DatabaseValidation
+from exchange.store.mongo_sessions import SESSIONS
 
 # The collection of the document that every transaction changes first, and of the one that
 # says, outside of transactions, whose turn it is.
@@ -57,6 +59,7 @@ class DatabaseWrapper(BackendWrapper):
     features_class = DatabaseFeatures
     introspection_class = DatabaseIntrospection
     ops_class = DatabaseOperations
+    validation_class = DatabaseValidation
     SchemaEditorClass = DatabaseSchemaEditor
 
     # Of the transaction that is open.
@@ -89,6 +92,21 @@ class DatabaseWrapper(BackendWrapper):
             raise OperationalError(f"no snapshot could be read: {error}") from error
         finally:
             self._abandon()
+
+    def drop_collections(self, names: Iterable[str]) -> None:
+        """
+        Remove collections, and those of this engine and the exchange that have no model.
+
+        Raises:
+            OperationalError: if the server does not answer.
+        """
+        try:
+            self.ensure_connection()
+            for name in (*names, TURNS, SESSIONS):
+                self.database.drop_collection(name)
+        except PyMongoError as error:
+            raise OperationalError(str(error)) from error
+        _Turn.forget(self.database.name)
 
     def _set_autocommit(self, autocommit: bool) -> None:
         if autocommit:
@@ -155,6 +173,11 @@ class _Turn:
         self._holder: Any = None
         self._held_since = 0.0
         self._give_up_at = time.monotonic() + TURN_WAIT_S
+
+    @classmethod
+    def forget(cls, database_name: str) -> None:
+        """Let the document be made again: its database was dropped."""
+        cls._prepared.discard(database_name)
 
     def is_taken_by(self, session: ClientSession) -> bool:
         """Take the turn within a transaction; False if another has it."""

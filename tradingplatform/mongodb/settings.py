@@ -90,6 +90,11 @@ def mongodb_settings(uri: str, *, name: str, pool_min: int, pool_max: int) -> di
     }
 
 
+def shown_mongodb(uri: str, name: str) -> str:
+    """Return what to call a database, without the user and the password."""
+    return f"mongodb://{_parts(uri).netloc.rpartition('@')[2]}/{name}"
+
+
 def installed_apps(apps: list[str]) -> list[str]:
     """Return the list of apps with those of the framework that number rows replaced."""
     return [_CONFIGURATIONS.get(app, app) for app in apps]

@@ -86,6 +86,10 @@ def check_database() -> str:
         from tradingplatform.supervisor.postgres_check import check_postgresql
 
         return check_postgresql()
+    if database["ENGINE"].endswith("mongodb"):
+        from tradingplatform.supervisor.mongodb_check import check_mongodb
+
+        return check_mongodb()
     from tradingplatform.supervisor.sqlite_check import check_sqlite
 
     return check_sqlite(Path(str(database["NAME"])))

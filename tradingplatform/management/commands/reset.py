@@ -3,7 +3,7 @@
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -11,6 +11,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.recorder import MigrationRecorder
 
 from tradingplatform.databases import shown_database
+from tradingplatform.mongodb.settings import shown_mongodb
 from tradingplatform.supervisor import state
 
 
@@ -46,26 +47,36 @@ class Command(BaseCommand):
 
     def _drop_tables(self) -> None:
         """Remove our tables from a database that is not a file below the directory."""
-        if connection.vendor != "postgresql":
+        if connection.vendor == "sqlite":
             return
         tables = [
             *connection.introspection.django_table_names(only_existing=True),
             MigrationRecorder.Migration._meta.db_table,
         ]
+        if connection.vendor == "mongodb":
+            cast("Any", connection).drop_collections(tables)
+        else:
+            self._drop_sql_tables(tables)
+        self.stdout.write(f"dropped {len(tables)} tables of {_shown_database()}")
+
+    def _drop_sql_tables(self, tables: list[str]) -> None:
         names = ", ".join(connection.ops.quote_name(table) for table in tables)
         with connection.cursor() as cursor:
             cursor.execute(f"DROP TABLE IF EXISTS {names} CASCADE")
-        self.stdout.write(
-            f"dropped {len(tables)} tables of {shown_database(settings.DATABASE_URL)}"
-        )
 
     def _confirmed(self, directory: Path) -> bool:
         if not sys.stdin.isatty():
             self.stderr.write("reset deletes all data: use make reset YES=1 without a terminal")
             return False
-        shown = shown_database(settings.DATABASE_URL)
         self.stdout.write(
-            f"Delete everything in {directory} (keys, logs) and {shown}? [y/N] ", ending=""
+            f"Delete everything in {directory} (keys, logs) and {_shown_database()}? [y/N] ",
+            ending="",
         )
         self.stdout.flush()
         return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def _shown_database() -> str:
+    if settings.MONGODB_URI:
+        return shown_mongodb(settings.MONGODB_URI, connection.settings_dict["NAME"])
+    return shown_database(settings.DATABASE_URL)
