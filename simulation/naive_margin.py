@@ -96,7 +96,7 @@ class NaiveMargin(NaivePositions):
             super().require_funds(taker, run, market)
             return
         trial = Trial(self, taker.account_id, taker.market_id)
-        before = trial.exposure()
+        before, held = trial.exposure(), trial.slot.quantity
         filled = [step for step in run.steps if step.filled]
         opens = False
         for step in filled:
@@ -111,12 +111,12 @@ class NaiveMargin(NaivePositions):
                 lost = loss_at_mark(taker.side, rest, value, trial.mark())
                 trial.wallet -= lost + max(0, rounded_up(value * taker.taker_rate))
         if opens:
-            self._require_limits(trial, max(0, trial.exposure() - before))
+            self._require_limits(trial, max(0, trial.exposure() - before), held)
             refuse_if(trial.available() < 0, Code.INSUFFICIENT_MARGIN)
         elif filled:
             refuse_if(not trial.is_sound(), Code.BEYOND_BANKRUPTCY_PRICE)
 
-    def _require_limits(self, trial: Trial, added: int) -> None:
+    def _require_limits(self, trial: Trial, added: int, held: int) -> None:
         market_id = trial.slot.market_id
         terms = self.contracts[market_id]
         exposure = trial.exposure()
@@ -128,6 +128,10 @@ class NaiveMargin(NaivePositions):
         interest = ceil(Fraction(longs * trial.mark(), ATOMS))
         cap = terms.open_interest_max_atoms
         refuse_if(cap > 0 and interest + added > cap, Code.OPEN_INTEREST_CAP)
+        now = trial.slot.quantity
+        opened = max(max(0, now) - max(0, held), max(0, -now) - max(0, -held), 0)
+        filled = ceil(Fraction((longs + opened) * trial.mark(), ATOMS))
+        refuse_if(cap > 0 and filled > cap, Code.OPEN_INTEREST_CAP)
 
     def carry_out(self, taker: NaiveOrder, run: DryRun, market: c.ConfigureMarket) -> None:
         """Do what a dry run said; whoever has an order in a perpetual market has a slot."""

@@ -120,6 +120,7 @@ def _check_margin(draft: Draft, order: Order, match: Plan | None) -> Code:
     # Asked for only where something depends on it: most takers are filled at once.
     asked = rest or draft.contract.config.open_interest_max_atoms
     before = _exposure(draft) if asked else 0
+    held = draft.position.quantity_atoms
     if order.held_atoms:
         draft.uncount(order, order.held_atoms)
     opens = False
@@ -137,7 +138,7 @@ def _check_margin(draft: Draft, order: Order, match: Plan | None) -> Code:
             reserve = open_loss(sign, rest, value, mark)
             draft.total_atoms -= reserve + max(0, ceil_div(value * order.taker_rate_e8, RATE_ONE))
     if opens:
-        code = _check_limits(draft, before)
+        code = _check_limits(draft, before, held)
         if code:
             return code
         return Code.OK if draft.available() >= 0 else Code.INSUFFICIENT_MARGIN
@@ -160,11 +161,12 @@ def _resting_atoms(order: Order, match: Plan | None) -> int:
     return match.unfilled_atoms if match.stop in RESTING_STOPS else 0
 
 
-def _check_limits(draft: Draft, before_atoms: int) -> Code:
+def _check_limits(draft: Draft, before_atoms: int, held_atoms: int) -> Code:
     """
     Check position limit, leverage and open interest of what an opening plan leads to.
 
-    ``before_atoms`` is the exposure there was without it.
+    ``before_atoms`` is the exposure, ``held_atoms`` the position there was without it. The open
+    interest grows at most by what the plan's fills open, whatever waits on the other side.
     """
     contract = draft.contract
     config = contract.config
@@ -176,6 +178,9 @@ def _check_limits(draft: Draft, before_atoms: int) -> Code:
     cap = config.open_interest_max_atoms
     if not cap:
         return Code.OK
-    open_interest = notional_atoms(contract.long_atoms, contract.mark_atoms)
-    over = open_interest + max(0, exposure - before_atoms) > cap
-    return Code.OPEN_INTEREST_CAP if over else Code.OK
+    mark = contract.mark_atoms
+    quantity = draft.position.quantity_atoms
+    opened = quantity if quantity * held_atoms < 0 else max(0, abs(quantity) - abs(held_atoms))
+    filled = notional_atoms(contract.long_atoms + abs(opened), mark)
+    promised = notional_atoms(contract.long_atoms, mark) + max(0, exposure - before_atoms)
+    return Code.OPEN_INTEREST_CAP if max(filled, promised) > cap else Code.OK

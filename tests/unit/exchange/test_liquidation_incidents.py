@@ -160,6 +160,18 @@ class TestJellyOf2025:
 
         bench.refused(bench.order(ALICE, Side.BUY, "1", "60000"), Code.OPEN_INTEREST_CAP)
 
+    def test_orders_on_the_other_side_make_no_room_under_the_cap(self) -> None:
+        bench = PerpetualBench.opened(
+            ALICE, BOB, CAROL, margin="1000000", open_interest_max_atoms=units(100_000)
+        )
+        for account in (BOB, CAROL):
+            bench.ok(bench.order(account, Side.SELL, "1.6", "60000"))
+        # What would be the most exposed side if it filled does not grow by buying.
+        bench.ok(bench.order(ALICE, Side.SELL, "1.6", "61000"))
+
+        bench.refused(bench.order(ALICE, Side.BUY, "1.7", "60000"), Code.OPEN_INTEREST_CAP)
+        bench.ok(bench.order(ALICE, Side.BUY, "1.6", "60000"))
+
     def test_the_fund_stops_taking_over_after_a_fall_and_winners_are_closed(self) -> None:
         bench = PerpetualBench.opened(ALICE, BOB, CAROL, margin="1500", fund="100000")
         money(bench, BOB, "1000000")
