@@ -34,7 +34,7 @@ from markets.selectors import cache_clear
 from tests.support.engine import units
 from tests.support.exchange import BTC, USDT, ExchangeHarness, FakeClock
 from tests.support.perpetual import GROUP, contract, perpetual_market
-from tests.support.trading import reset_process
+from tests.support.trading import money_of, reset_process
 
 PERP = 3
 SYMBOL = "BTC-USDT-PERP"
@@ -106,6 +106,11 @@ class MarginHarness(ExchangeHarness):
         store = open_store()
         assert rows_hash(store, self.processor.projections) == live
         assert replay_log(store).state_hash() == live
+
+
+def state_of(harness: MarginHarness) -> tuple[Any, ...]:
+    """Return everything a refusal must leave as it is, positions included."""
+    return (*money_of(harness), [repr(slot) for slot in harness.exchange.image().positions])
 
 
 @pytest.fixture

@@ -9,15 +9,10 @@ import pytest
 from common.testing import error_code
 from exchange.core.enums import MarginMode, Side
 from riskengine.models import Price
-from tests.support.margin import PERP, SYMBOL, MarginHarness
-from tests.support.trading import Trader, money_of, register
+from tests.support.margin import PERP, SYMBOL, MarginHarness, state_of
+from tests.support.trading import Trader, register
 
 pytestmark = pytest.mark.integration
-
-
-def state_of(harness: MarginHarness) -> tuple[Any, ...]:
-    """Return everything a refusal must leave as it is, positions included."""
-    return (*money_of(harness), [repr(slot) for slot in harness.exchange.image().positions])
 
 
 @pytest.fixture
