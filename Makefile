@@ -124,8 +124,8 @@ prove: ## The long proofs: simulation, kills, replay
 crash-test: ## A crash day with 10,000 accounts (CRASH_DATA=folder of recorded trades)
 	$(DEV) python -m simulation.crash_test
 
-mutation: ## Mutation score of exchange/core (hours; SAMPLE=300 and MINUTES=30 make it shorter)
-	$(DEV) python tools/mutation.py $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(MINUTES),--minutes $(MINUTES))
+mutation: ## Mutation score of exchange/core (hours; SAMPLE=300, SEED=, MINUTES=30 make it shorter)
+	$(DEV) python tools/mutation.py $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
 requirements: ## Compile the pinned requirements from pyproject.toml
 	$(DEV) uv pip compile -q pyproject.toml --universal --python-version 3.11 -o requirements.txt
