@@ -222,6 +222,15 @@ class Screen:
         ratios.append(ratio(needs[beyond], balances[beyond]))
         return Found(np.concatenate(accounts), np.concatenate(markets), np.concatenate(ratios))
 
+    def crossed_accounts(self, market_ids: Iterable[int]) -> Integers:
+        """Return the accounts with cross positions in any of some markets."""
+        found = [np.zeros(0, np.int64)]
+        for market_id in market_ids:
+            market = self.market(market_id)
+            crossed = market.scopes[: market.count] >= 0
+            found.append(market.accounts[: market.count][crossed])
+        return np.concatenate(found)
+
     def standings(self) -> tuple[Floats, Floats]:
         """Return balance and maintenance margin of every margin wallet."""
         wallets = len(self.wallet_rows)

@@ -9,11 +9,12 @@ bankrupt positions wait for counterparties. Whatever it does is safe to do twice
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+import numpy as np
 import redis
 import structlog
 from prometheus_client import Gauge
@@ -93,6 +94,7 @@ class Sweep:
         self._submit = submit
         self._assets: dict[int, int] = {}
         self._live: set[int] = set()
+        self._paused: set[int] = set()
         self._called: dict[tuple[int, int], float] = {}
         self._suspects: set[int] = set()
         self._waiting: set[int] = set()
@@ -106,8 +108,11 @@ class Sweep:
         screen = Screen()
         with read_snapshot():
             self._assets = {market.market_id: market.quote_asset_id for market in markets_all()}
+            self._paused = set()
             for contract in selectors.contracts_by_id().values():
-                screen.market(contract.market_id).set_brackets(contract.brackets)
+                self._take_contract(
+                    screen, contract.market_id, contract.brackets, contract.liquidations_paused
+                )
             self._live = set()
             for prices in selectors.prices_by_id().values():
                 self._take_prices(screen, prices)
@@ -163,7 +168,9 @@ class Sweep:
             elif isinstance(event, PricesChanged):
                 self._take_prices(self.screen, event)
             elif isinstance(event, ContractConfigured):
-                self.screen.market(event.market_id).set_brackets(event.brackets)
+                self._take_contract(
+                    self.screen, event.market_id, event.brackets, event.liquidations_paused
+                )
             elif isinstance(event, DeleveragingNeeded):
                 self._waiting.add(event.market_id)
         for market_id, rows in changed.items():
@@ -182,6 +189,19 @@ class Sweep:
         if market_id not in self._assets:
             self._assets = {market.market_id: market.quote_asset_id for market in markets_all()}
         return self._assets[market_id]
+
+    def _take_contract(
+        self,
+        screen: Screen,
+        market_id: int,
+        brackets: Sequence[tuple[int, int, int, int]],
+        is_paused: bool,
+    ) -> None:
+        screen.market(market_id).set_brackets(brackets)
+        if is_paused:
+            self._paused.add(market_id)
+        else:
+            self._paused.discard(market_id)
 
     def _take_prices(self, screen: Screen, prices: PricesChanged) -> None:
         screen.market(prices.market_id).mark_atoms = float(prices.mark_atoms)
@@ -234,11 +254,28 @@ class Sweep:
         return calls
 
     def _overdue(self, near: Found) -> tuple[int, ...]:
-        """Return accounts that were below maintenance at this look and at the one before."""
-        below = set(near.accounts[near.ratios >= 1.0].tolist())
-        overdue = tuple(sorted(below & self._suspects))
-        self._suspects = below
+        """
+        Return accounts that were below maintenance at this look and at the one before.
+
+        Who has positions only where liquidations are paused is nobody the exchange would take.
+        """
+        below = near.ratios >= 1.0
+        if self._paused:
+            below &= self._may_be_liquidated(near)
+        accounts = set(near.accounts[below].tolist())
+        overdue = tuple(sorted(accounts & self._suspects))
+        self._suspects = accounts
         return overdue
+
+    def _may_be_liquidated(self, near: Found) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """Tell of each scope whether one of its positions is in a market that liquidates."""
+        taking = self._live - self._paused
+        crossed = near.markets == 0
+        return np.where(
+            crossed,
+            np.isin(near.accounts, self.screen.crossed_accounts(taking)),
+            np.isin(near.markets, list(taking)),
+        )
 
     def _deleverage(self) -> list[int]:
         """

@@ -5,22 +5,39 @@ from __future__ import annotations
 import pytest
 from structlog.testing import capture_logs
 
-from exchange.core.commands import CheckLiquidation, ConfigureInsurance, Deleverage
-from exchange.core.enums import SYSTEM_RANGE, MarginMode
+from exchange.core.commands import (
+    CheckLiquidation,
+    ConfigureInsurance,
+    Deleverage,
+    PlaceOrder,
+    SetMarketStatus,
+    UpdateIndexPrices,
+)
+from exchange.core.enums import (
+    SYSTEM_RANGE,
+    MarginMode,
+    MarketStatus,
+    OrderType,
+    Side,
+    TimeInForce,
+)
 from exchange.core.events import Outcome
 from exchange.core.rejects import Code
+from markets.selectors import cache_clear
 from positions import adl
 from positions.standing import standing_of
 from riskengine.models import MarginCall
 from riskengine.ranking import best, light_limits, scores
 from riskengine.sweep import CALLS_KEPT_MS, OFFERS_PER_ALARM, Sweep, margin_calls_prune
 from tests.support.engine import units
+from tests.support.exchange import BTC, USDT
 from tests.support.margin import PERP, MarginHarness
-from tests.support.perpetual import GROUP, contract
+from tests.support.perpetual import GROUP, contract, perpetual_market
 
 pytestmark = pytest.mark.integration
 
 ALICE, BOB, CAROL, DAVE = 1_000_001, 1_000_002, 1_000_003, 1_000_004
+QUIET = 9
 
 
 class Recorder:
@@ -166,6 +183,58 @@ class TestOverdue:
         assert (first.overdue, second.overdue) == ((), (ALICE,))
         assert CheckLiquidation((ALICE,)) in recorder.commands
         assert ALICE not in [account for account, _ in ratios(loaded())]
+
+    @pytest.mark.parametrize("follows", [False, True])
+    def test_nobody_is_handed_over_while_liquidations_are_paused(
+        self, margin: MarginHarness, follows: bool
+    ) -> None:
+        recorder = Recorder()
+        early = loaded(recorder)
+        margin.published.clear()
+        margin.configure(contract(market_id=PERP, liquidations_paused=True))
+        # Alice, isolated, and Carol, cross, both far below their maintenance.
+        margin.mark(55_000)
+        for batch in margin.published:
+            early.apply(batch)
+        sweep = early if follows else loaded(recorder)
+
+        first, second = sweep.turn(time_ms=1), sweep.turn(time_ms=2)
+
+        assert {call.account_id for call in first.calls} == {ALICE, CAROL}
+        assert (first.overdue, second.overdue) == ((), ())
+        assert not any(isinstance(command, CheckLiquidation) for command in recorder.commands)
+
+    def test_who_also_stands_where_none_are_paused_is_handed_over(
+        self, margin: MarginHarness
+    ) -> None:
+        quiet = perpetual_market(
+            market_id=QUIET, symbol="BTC-USDT-PERP-2", base_asset_id=BTC, quote_asset_id=USDT
+        )
+        margin.configure(
+            contract(market_id=PERP, liquidations_paused=True),
+            quiet,
+            contract(market_id=QUIET),
+            SetMarketStatus(QUIET, MarketStatus.TRADING),
+            UpdateIndexPrices(((PERP, units(60_000)), (QUIET, units(60_000)))),
+        )
+        cache_clear()
+        for account, side in ((BOB, Side.SELL), (CAROL, Side.BUY)):
+            margin.configure(
+                PlaceOrder(
+                    account, QUIET, side, OrderType.LIMIT, TimeInForce.GTC,
+                    units(60_000), units("0.001"),
+                )
+            )  # fmt: skip
+        margin.configure(
+            contract(market_id=QUIET, liquidations_paused=True),
+            UpdateIndexPrices(((PERP, units(55_000)), (QUIET, units(60_000)))),
+            contract(market_id=QUIET),
+        )
+        sweep = loaded()
+
+        sweep.turn(time_ms=1)
+
+        assert sweep.turn(time_ms=2).overdue == (CAROL,)
 
 
 class TestDeleveraging:
