@@ -40,8 +40,7 @@ class _WaitingCall(Call):
 
     def wake(self) -> None:
         """Let the caller go on; safe to call twice."""
-        with contextlib.suppress(RuntimeError):
-            self._done.release()
+        _release(self._done)
 
     def wait(self, timeout_s: float) -> bool:
         """Sleep until woken or the time is over; tell which."""
@@ -54,7 +53,9 @@ class ThreadDispatcher:
     def __init__(self) -> None:
         """Prepare; threads start with the first call."""
         self._lock = threading.Lock()
-        self._wakeup = threading.Event()
+        # Held while there is nothing to send; an event costs several times as much.
+        self._idle = threading.Lock()
+        self._idle.acquire()
         self._waiting: list[_WaitingCall] = []
         self._pending: dict[str, _WaitingCall] = {}
         self._reply_to = keys.replies(secrets.token_hex(8))
@@ -72,21 +73,24 @@ class ThreadDispatcher:
             return []
         self._start()
         deadline = time.monotonic() + timeout_s
-        if not self._listening.wait(min(LISTEN_S, timeout_s)):
+        is_heard = self._listening.is_set() or self._listening.wait(min(LISTEN_S, timeout_s))
+        if not is_heard:
             raise ExchangeUnavailable
         call = _WaitingCall(submissions, lane)
+        # Single operations on a dictionary need no lock.
+        for submission in submissions:
+            self._pending[submission.command_id] = call
         with self._lock:
+            is_first = not self._waiting
             self._waiting.append(call)
-            for submission in submissions:
-                self._pending[submission.command_id] = call
-        self._wakeup.set()
+        if is_first:
+            _release(self._idle)
         try:
             if not call.wait(deadline - time.monotonic()):
                 return self._after_timeout(call)
         finally:
-            with self._lock:
-                for submission in submissions:
-                    self._pending.pop(submission.command_id, None)
+            for submission in submissions:
+                self._pending.pop(submission.command_id, None)
         if call.error is not None:
             raise call.error
         return call.in_order()
@@ -122,7 +126,7 @@ class ThreadDispatcher:
     def close(self) -> None:
         """End the threads and close the connections."""
         self._closed = True
-        self._wakeup.set()
+        _release(self._idle)
         self._hearing.close()
         with self._link_lock:
             self._link.close()
@@ -149,8 +153,7 @@ class ThreadDispatcher:
 
     def _send_all(self) -> None:
         while not self._closed:
-            self._wakeup.wait()
-            self._wakeup.clear()
+            self._idle.acquire()
             with self._lock:
                 calls, self._waiting = self._waiting, []
             for pack in make_packs(calls):
@@ -206,12 +209,16 @@ class ThreadDispatcher:
                     time.sleep(RECONNECT_S)
 
     def _deliver(self, message: bytes) -> None:
-        answers = decode_answers(message)
-        with self._lock:
-            calls = [(self._pending.get(answer.command_id), answer) for answer in answers]
-        for call, answer in calls:
+        for answer in decode_answers(message):
+            call = self._pending.get(answer.command_id)
             if call is not None and call.answer(answer.command_id, answer.outcome):
                 call.wake()
+
+
+def _release(lock: threading.Lock) -> None:
+    """Release a lock that may be free already."""
+    with contextlib.suppress(RuntimeError):
+        lock.release()
 
 
 _current: ThreadDispatcher | None = None
