@@ -20,7 +20,8 @@ from redis.retry import Retry
 
 __all__ = ["CONNECT_TIMEOUT_S", "REPLY_TIMEOUT_S", "Link", "RedisError", "ResponseError"]
 
-CONNECT_TIMEOUT_S = 2.0
+# A leader that is looking for Redis must find it before its standby misses him.
+CONNECT_TIMEOUT_S = 1.0
 # Longer than any XREAD of ours blocks.
 REPLY_TIMEOUT_S = 2.0
 

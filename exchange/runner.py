@@ -294,18 +294,26 @@ def settle_memory() -> None:
     gc.disable()
 
 
-def lead(store: Store, stop: Callable[[], bool], settle: Callable[[], None] = lambda: None) -> None:
+def lead(
+    make_store: Callable[[], Store],
+    stop: Callable[[], bool],
+    settle: Callable[[], None] = lambda: None,
+) -> None:
     """
     Wait for the lease, then lead until told to stop.
+
+    The database is tried before the wait, and connected anew after it: a standby waits for
+    weeks, and a connection that nobody used may be gone without a word.
 
     Raises:
         LeaseLostError: if another process took over.
         StoreError: if the database cannot be used.
     """
+    make_store().close()
     watch = LeaderWatch()
     lease = leases.acquire(stop, watch)
     watch.close()
     if lease is None:
         return
     logger.info("lease_taken", epoch=lease.epoch, down_ms=lease.down_ms)
-    Runner(store, lease, stop, settle).run()
+    Runner(make_store(), lease, stop, settle).run()

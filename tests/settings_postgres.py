@@ -8,7 +8,7 @@ in which databases called ``test_...`` are made and removed.
 import atexit
 import os
 
-from tests.support.postgres_server import NoPostgresError, PostgresServer
+from simulation.postgres_server import NoPostgresError, PostgresServer
 
 _URL = "TEST_POSTGRES_URL"  # handed down to the workers
 _given = os.environ.get(_URL) or os.environ.get("DATABASE_URL", "")

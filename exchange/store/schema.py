@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, OperationalError, connections
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
@@ -23,7 +23,7 @@ def check_schema(using: str = "default") -> None:
         applied = set(MigrationRecorder(connection).applied_migrations())
     except DatabaseError as error:
         raise StoreUnusableError(
-            f"database {name} cannot be read ({error}): restore it from a backup"
+            f"database {name} cannot be read ({error}): {_remedy(connection.vendor, error)}"
         ) from error
     known = set(loader.disk_migrations)
     ours = {app for app, _ in known}
@@ -38,6 +38,13 @@ def check_schema(using: str = "default") -> None:
         raise StoreUnusableError(
             f"database {name} lacks migration {'.'.join(missing[0])}: run manage.py migrate"
         )
+
+
+def _remedy(vendor: str, error: DatabaseError) -> str:
+    """Return what helps: a file that cannot be opened is damaged, a server may just be away."""
+    if vendor != "sqlite" and isinstance(error, OperationalError):
+        return "start its server, or correct the address"
+    return "restore it from a backup"
 
 
 def _replaced(loader: MigrationLoader, key: tuple[str, str]) -> bool:

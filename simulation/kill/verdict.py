@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
@@ -57,3 +59,24 @@ def state_hashes() -> dict[str, str]:
         "rows": rows_hash(store, make_projections()),
         "replay": replay_log(store).state_hash(),
     }
+
+
+def check_books(leader_output: str, problems: list[str]) -> dict[str, str]:
+    """
+    Compare the state as the leader left it, as the rows say and as the log gives it again.
+
+    Also adds the ledger up. Returns the three hashes.
+    """
+    from django.core.management import call_command
+
+    hashes = state_hashes()
+    live = re.findall(r'"state_hash": ?"([0-9a-f]{64})"', leader_output)
+    hashes["live"] = live[-1] if live else "not printed"
+    if len(set(hashes.values())) != 1:
+        problems.append(f"hashes differ: {hashes}")
+    ledger = io.StringIO()
+    try:
+        call_command("verify_ledger", stdout=ledger)
+    except SystemExit:
+        problems.append(f"the ledger does not add up: {ledger.getvalue()}")
+    return hashes

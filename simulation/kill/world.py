@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +33,7 @@ class World:
         binary = find_binary()
         if binary is None:
             raise SystemExit(MISSING)
+        self._redis_binary = binary
         self.directory = directory
         self.redis_socket = directory / "r.sock"
         self.database = directory / "exchange.sqlite3"
@@ -64,15 +65,13 @@ class World:
             self.environment.pop(name, None)
         self._pauses = pauses
         self._commands = {
-            "redis": [
-                binary,
+            "redis": self.redis_command(
                 *("--port", "0", "--unixsocket", str(self.redis_socket)),
-                *("--unixsocketperm", "700", "--dir", str(directory), "--appendonly", "yes"),
-                *("--appendfsync", "everysec", "--save", "", "--maxmemory-policy", "noeviction"),
-            ],
-            "exchange": [sys.executable, "manage.py", "run_exchange"],
-            "projector": [sys.executable, "manage.py", "run_projector"],
-            "web": [sys.executable, "manage.py", "run_web"],
+                *("--unixsocketperm", "700"),
+            ),
+            "exchange": python("manage.py", "run_exchange"),
+            "projector": python("manage.py", "run_projector"),
+            "web": python("manage.py", "run_web"),
         }
 
     def use_here(self) -> None:
@@ -83,14 +82,27 @@ class World:
 
         django.setup()
 
+    def redis_command(self, *where: str) -> list[str]:
+        """Return the command line of a durable Redis that listens where it is told."""
+        return [
+            self._redis_binary,
+            *where,
+            *("--dir", str(self.directory), "--appendonly", "yes", "--appendfsync", "everysec"),
+            *("--save", "", "--maxmemory-policy", "noeviction"),
+        ]
+
     def start_base(self) -> None:
         """Start Redis and migrate, with Django set up here."""
+        self.start("redis")
+        self.migrate()
+        self.wait(self.redis_answers, "Redis answers")
+
+    def migrate(self) -> None:
+        """Set Django up here and bring the database to this version."""
         from django.core.management import call_command
 
-        self.start("redis")
         self.use_here()
         call_command("migrate", verbosity=0)
-        self.wait(self.redis_answers, "Redis answers")
 
     def start_all(self, exchange: str = "exchange") -> None:
         """Start Redis, migrate, start exchange and web, and wait until all answer."""
@@ -106,14 +118,23 @@ class World:
         ``extra`` are Python's arguments in place of the command of the name's first word,
         ``settings`` variables of this process alone.
         """
-        environment = self.environment | dict(settings or {})
+        more = dict(settings or {})
         kind = name.partition(" ")[0]
         if kind == "exchange" and self._pauses:
-            environment["EXCHANGE_PAUSE_AT"] = self._pauses
-        command = [sys.executable, *extra] if extra else self._commands[kind]
+            more["EXCHANGE_PAUSE_AT"] = self._pauses
+        self.start_command(name, python(*extra) if extra else self._commands[kind], more)
+
+    def start_command(
+        self, name: str, command: Sequence[str], settings: Mapping[str, str] | None = None
+    ) -> None:
+        """Start any command under a name; its output goes to a file of its name."""
         with (self.directory / f"{name}.out").open("ab") as output:
             self.processes[name] = subprocess.Popen(
-                command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
+                command,
+                cwd=ROOT,
+                env=self.environment | dict(settings or {}),
+                stdout=output,
+                stderr=subprocess.STDOUT,
             )
 
     def kill(self, name: str) -> None:
@@ -168,12 +189,12 @@ class World:
             return client.recv(16).startswith(b"+PONG")
         return False
 
-    def web_answers(self) -> bool:
-        """Tell whether the web process answers."""
+    def web_answers(self, url: str = "") -> bool:
+        """Tell whether the web process answers, or the one of another address."""
         import httpx
 
         with contextlib.suppress(httpx.HTTPError):
-            return httpx.get(f"{self.url}/api/health/live", timeout=2.0).status_code == 200
+            return httpx.get(f"{url or self.url}/api/health/live", timeout=2.0).status_code == 200
         return False
 
     def phase(self) -> str:
@@ -183,6 +204,11 @@ class World:
         with contextlib.suppress(OSError, IndexError):
             return read_phase(self.directory)
         return "starting"
+
+
+def python(*words: str) -> list[str]:
+    """Return a command line of this Python."""
+    return [sys.executable, *words]
 
 
 def _free_port() -> int:

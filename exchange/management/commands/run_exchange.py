@@ -39,7 +39,7 @@ class Command(BaseCommand):
             enable_from_environment(settings.VAR_DIR)
             check_schema()
             turning = alive.this_process(settings.VAR_DIR, "exchange")
-            lead(open_store(), turning.watched(stop.is_set), settle_memory)
+            lead(open_store, turning.watched(stop.is_set), settle_memory)
         except StoreError as error:
             self._end(EXIT_STORE, str(error))
         except LeaseLostError as error:

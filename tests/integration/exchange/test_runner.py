@@ -63,7 +63,7 @@ class RunnerThread:
 
     def _run(self) -> None:
         try:
-            lead(self.make_store(), self._stop.is_set)
+            lead(self.make_store, self._stop.is_set)
         except BaseException as error:  # shown to the test by stop()
             self.error = error
         finally:

@@ -1,4 +1,4 @@
-"""A PostgreSQL of the tests' own: a new cluster in a temporary directory, on a unix socket."""
+"""A PostgreSQL of a proof's own: a new cluster in a temporary directory, on a unix socket."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
 
-from tests.support.processes import wait_until
+Command = list[str]
 
 START_S = 30.0
 # PostgreSQL refuses to run as root.
@@ -56,10 +58,17 @@ def find_binaries() -> Path:
 
 
 class PostgresServer:
-    """One cluster that a test may stop, kill and start again; removed by ``remove``."""
+    """One cluster that may be stopped, killed and started again; removed by ``remove``."""
 
-    def __init__(self, **settings: str) -> None:
-        """Make the cluster; ``settings`` are the server's, above those of all tests."""
+    def __init__(
+        self, *, through: Callable[[Command], Command] | None = None, **settings: str
+    ) -> None:
+        """
+        Make the cluster; ``settings`` are the server's, above those of all proofs.
+
+        ``through`` turns the server's command line into one that starts it elsewhere.
+        """
+        self._through = through or (lambda words: words)
         self._binaries = find_binaries()
         self.directory = Path(tempfile.mkdtemp(prefix="expg-"))
         self.url = f"postgresql://postgres@/postgres?host={self.directory}"
@@ -77,17 +86,25 @@ class PostgresServer:
             words += ["-c", f"{name}={value}"]
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                words, cwd=self.directory, stdout=log, stderr=log, **_as_server_user()
+                self._through([*_as_server_user(), *words]),
+                cwd=self.directory,
+                stdout=log,
+                stderr=log,
             )
-        wait_until(self.answers, START_S)
+        deadline = time.monotonic() + START_S
+        while not self.answers():
+            if time.monotonic() > deadline:
+                raise NoPostgresError(f"PostgreSQL did not answer within {START_S:.0f} s")
+            time.sleep(0.01)
 
     def answers(self) -> bool:
         """Tell whether a connection can be made."""
         try:
             psycopg.connect(self.url, connect_timeout=5).close()
         except psycopg.OperationalError:
-            assert self._process is not None
-            assert self._process.poll() is None, (self.directory / "log").read_text()[-2000:]
+            if self._process is None or self._process.poll() is not None:
+                end = (self.directory / "log").read_text()[-2000:]
+                raise NoPostgresError(f"PostgreSQL ended by itself: {end}") from None
             return False
         return True
 
@@ -104,12 +121,13 @@ class PostgresServer:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-def _as_server_user() -> dict[str, object]:
-    """Return who runs the server: us, or somebody harmless in place of root."""
+def _as_server_user() -> Command:
+    """Return the words that make us somebody harmless, in place of root."""
     if os.geteuid() != 0:
-        return {}
-    return {"user": UNPRIVILEGED, "group": pwd.getpwnam(UNPRIVILEGED).pw_gid, "extra_groups": []}
+        return []
+    user = pwd.getpwnam(UNPRIVILEGED)
+    return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
 
 
-def _run(words: list[str]) -> None:
-    subprocess.run(words, cwd="/", check=True, capture_output=True, **_as_server_user())
+def _run(words: Command) -> None:
+    subprocess.run([*_as_server_user(), *words], cwd="/", check=True, capture_output=True)
