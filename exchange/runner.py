@@ -34,6 +34,12 @@ from exchange.wire import StatusMessage, Submission, now_ms
 logger = structlog.get_logger(__name__)
 
 IDLE_BLOCK_MS = 100
+# With fewer commands waiting than this the store's pause is spent before they are read, and not
+# between applying and committing them; with more, applying takes about as long as the pause.
+# With 16 clients at a time that was 8 to 25 % more orders/s, with 60 clients 9 to 13 %.
+SMALL_BATCH = 50
+# A shorter pause is not worth reading again.
+PAUSE_MIN_S = 0.0002
 RETRY_MIN_S = 0.05
 RETRY_MAX_S = 1.0
 # So many failed commits in a row are not a passing fault: gateways are told.
@@ -102,8 +108,7 @@ class Runner:
 
     def _step(self) -> None:
         reach("idle")
-        busy = self._lanes.has_items or self._processor.has_work
-        if not self._try(lambda: self._lanes.read(0 if busy else IDLE_BLOCK_MS)):
+        if not self._try(self._read):
             self._with_redis(self._open_streams)
             return
         items = self._lanes.take(BATCH_COMMANDS_MAX)
@@ -114,6 +119,16 @@ class Runner:
             self._beat_due = now + RENEW_S
             self._beat()
         self._try(lambda: self._processor.merge_client_ids(idle=not items))
+
+    def _read(self) -> None:
+        busy = self._lanes.has_items or self._processor.has_work
+        self._lanes.read(0 if busy else IDLE_BLOCK_MS)
+        if 0 < self._lanes.lag(Lane.SYSTEM) + self._lanes.lag(Lane.ORDERS) < SMALL_BATCH:
+            pause_s = self._store.pause_s()
+            if pause_s > PAUSE_MIN_S:
+                # What comes meanwhile goes along instead of waiting for the next commit.
+                time.sleep(pause_s)
+                self._lanes.read(0)
 
     def _process(self, items: list[Item]) -> None:
         try:

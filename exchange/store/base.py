@@ -60,6 +60,10 @@ class Store(Protocol):
     A store belongs to the thread that made it.
     """
 
+    def pause_s(self) -> float:
+        """Return for how many seconds ``write`` would now wait, to let others write."""
+        ...
+
     def write(self, fence: Fence, groups: Sequence[Group]) -> None:
         """
         Commit the fence and all rows in one transaction.

@@ -125,13 +125,17 @@ class SqliteStore:
         except (DatabaseError, sqlite3.Error) as error:
             raise StoreUnusableError(f"database cannot be opened: {error}") from error
 
+    def pause_s(self) -> float:
+        """Return how long the write lock stays free yet."""
+        return max(0.0, self._free_until - time.monotonic()) if self._paced else 0.0
+
     def write(self, fence: Fence, groups: Sequence[Group]) -> None:
         """Commit the fence and all rows in one transaction; see ``Store.write``."""
         checked = checked_groups(groups)
         values = (*fence.values.values(), fence.epoch)
         fence_statement = _fence_sql(tuple(fence.values))
-        if self._paced:
-            time.sleep(max(0.0, self._free_until - time.monotonic()))
+        if (pause_s := self.pause_s()) > 0:
+            time.sleep(pause_s)
         locked_at = time.monotonic()
         try:
             with self._transaction():

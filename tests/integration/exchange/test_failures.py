@@ -40,7 +40,8 @@ class FaultyStore:
 
     def __init__(self) -> None:
         self._store = open_store(paced=False)
-        self.snapshot, self.find, self.close = (
+        self.pause_s, self.snapshot, self.find, self.close = (
+            self._store.pause_s,
             self._store.snapshot,
             self._store.find,
             self._store.close,

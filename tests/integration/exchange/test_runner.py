@@ -20,7 +20,7 @@ from exchange.events_stream import EventReader, request_books
 from exchange.models import Batch, LogPosition
 from exchange.outcome_log import Sent
 from exchange.replay import replay_log
-from exchange.runner import lead
+from exchange.runner import PAUSE_MIN_S, lead
 from exchange.store.base import Store
 from exchange.store.factory import open_store
 from exchange.store.loader import rows_hash
@@ -36,6 +36,7 @@ from tests.support.databases import OwnDatabase
 from tests.support.exchange import ExchangeHarness, limit_order
 from tests.support.processes import RedisProcess, wait_until
 
+ONE = {"quantity_atoms": ATOMS}
 ALICE, BOB = 1_000_000_001, 1_000_000_002
 
 
@@ -364,6 +365,31 @@ class TestLanes:
             gateway.submit(limit_order(ALICE, Side.BUY, price=100 + step, quantity_atoms=ATOMS))
 
         wait_until(lambda: redis_server.client.xlen(orders_key()) <= 1)
+
+    def test_what_comes_while_the_store_pauses_shares_the_batch(
+        self, seeded: None, redis_server: RedisProcess, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first, later = (
+            [Submission(make_command_id(), limit_order(ALICE, Side.BUY, price=price, **ONE))]
+            for price in (100, 101)
+        )
+        store_class = type(open_store())
+
+        def pause_s(_store: Store) -> float:
+            if later and redis_server.client.xlen(orders_key()):
+                send(redis_server, Lane.ORDERS, [later.pop()])
+                return PAUSE_MIN_S * 2
+            return 0.0
+
+        monkeypatch.setattr(store_class, "pause_s", pause_s)
+        runner = RunnerThread()
+        runner.start()
+        send(redis_server, Lane.ORDERS, first)
+        wait_until(lambda: LogPosition.objects.get().last_order == 2)
+        runner.stop()
+
+        batch = Batch.objects.latest("id")
+        assert (later, batch.last_command - batch.first_command + 1) == ([], 2)
 
     def test_a_large_entry_is_spread_over_batches(
         self, runner: RunnerThread, redis_server: RedisProcess
