@@ -8,6 +8,10 @@ import pytest
 from django.conf import settings
 
 from exchange import gateway
+from tests.support.databases import database_file, own_database, own_databases
+
+# Here, so that the session has one: a fixture imported by several conftests is several.
+__all__ = ["database_file", "own_database", "own_databases"]
 
 ROOT = Path(__file__).resolve().parent
 # The first folder below tests/ gives the marker; unit and property tests carry none.

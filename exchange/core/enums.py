@@ -278,4 +278,7 @@ def insurance_account(group_id: int) -> int:
 
 def is_system_account(account_id: int) -> bool:
     """Tell whether an account belongs to the exchange itself."""
-    return account_id in SYSTEM_RANGE or account_id <= SystemAccount.FUNDING
+    # Compared, not looked up: a range walks its million members for a member of an enum.
+    if account_id <= SystemAccount.FUNDING:
+        return True
+    return SYSTEM_RANGE.start <= account_id < SYSTEM_RANGE.stop

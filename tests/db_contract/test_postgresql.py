@@ -33,10 +33,6 @@ from tests.support.databases import OwnDatabase
 from tradingplatform.supervisor.preflight import check_database
 from tradingplatform.supervisor.problems import PreflightError
 
-pytestmark = pytest.mark.skipif(
-    connection.vendor != "postgresql", reason="about PostgreSQL; SQLite has none of it"
-)
-
 TAKE_THE_LEASE = Fence(EPOCH, {"epoch": EPOCH + 1})
 WAIT_S = 10.0
 

@@ -9,10 +9,7 @@ from common import redis as common_redis
 from common.testing import ApiClient
 from exchange import gateway
 from exchange.core.commands import ConfigureFeeTier
-from tests.support.databases import own_database, own_databases
 from tests.support.exchange import ExchangeHarness
-
-__all__ = ["own_database", "own_databases"]
 
 
 @pytest.fixture(autouse=True)
