@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,78 +12,24 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import F
 
 from exchange import gateway
-from exchange.core.enums import Side
-from exchange.core.rejects import Code
-from exchange.core.units import ATOMS
 from exchange.crash_points import PHASES, read_phase
-from exchange.dispatch import threads
 from exchange.lease import LEASE_S
 from exchange.models import LogPosition
-from exchange.processor import make_projections
-from exchange.replay import replay_log
 from exchange.store.base import StoreUnusableError
-from exchange.store.factory import open_store
-from exchange.store.loader import rows_hash
 from exchange.store.schema import check_schema
 from tests.support.databases import OwnDatabase
-from tests.support.exchange import ExchangeHarness, limit_order
+from tests.support.exchange_process import (
+    assert_rows_and_replay_agree,
+    make_process,
+    own_dispatcher,
+    place,
+    process,
+    wait_for_leader,
+)
 from tests.support.processes import ExchangeProcess, RedisProcess, wait_until
 from wallets.models import Balance
 
-ALICE = 1_000_000_001
-
-
-@pytest.fixture
-def process(
-    own_database: OwnDatabase, redis_server: RedisProcess, settings: object, tmp_path: Path
-) -> Iterator[ExchangeProcess]:
-    """An exchange process on a seeded database, not started."""
-    settings.EXCHANGE_TRANSPORT = "redis"  # type: ignore[attr-defined]
-    harness = ExchangeHarness()
-    harness.seed_markets()
-    harness.add_account(ALICE, BTC=10, USDT=1_000_000)
-    LogPosition.objects.update(owner="", owner_pid=0)
-    exchange = make_process(own_database, redis_server, tmp_path)
-    yield exchange
-    if exchange.process is not None and exchange.process.poll() is None:
-        exchange.process.send_signal(signal.SIGCONT)
-        exchange.stop()
-
-
-@pytest.fixture(autouse=True)
-def _own_dispatcher(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(threads, "_current", None)
-    yield
-    threads.dispatcher().close()
-
-
-def make_process(database: OwnDatabase, server: RedisProcess, var_dir: Path) -> ExchangeProcess:
-    return ExchangeProcess(var_dir=var_dir, database=database, redis_url=server.url)
-
-
-def wait_for_leader(epoch: int) -> None:
-    wait_until(lambda: gateway.status().leader and gateway.status().epoch == epoch, 30)
-    # A machine so busy that the start took ten seconds reopens in phases.
-    wait_until(lambda: gateway.status().phase == "trading", 30)
-
-
-def place(price: int = 100, client_order_id: str = "") -> int:
-    order = limit_order(
-        ALICE,
-        Side.BUY,
-        price=price,
-        quantity_atoms=ATOMS,
-        client_order_id=client_order_id,
-        request_hash=price,
-    )
-    outcome = gateway.submit(order)
-    assert outcome.code is Code.OK, outcome
-    return outcome.reference_id
-
-
-def assert_rows_and_replay_agree() -> None:
-    store = open_store()
-    assert rows_hash(store, make_projections()) == replay_log(store).state_hash()
+__all__ = ["own_dispatcher", "process"]
 
 
 class TestLeader:
