@@ -29,6 +29,7 @@ from exchange.publisher import Publisher
 from exchange.retention import Retention
 from exchange.standby import LeaderWatch
 from exchange.store.base import Store, StoreBusyError, StoreError
+from exchange.throughput import Throughput
 from exchange.wire import StatusMessage, Submission, now_ms
 
 logger = structlog.get_logger(__name__)
@@ -72,7 +73,7 @@ class Runner:
         self._failures = 0
         self._beat_due = 0.0
         self._renewed_at = time.monotonic()
-        self._counted = (time.monotonic(), 0)
+        self._throughput = Throughput()
         self._commands_per_second = 0
         self._last_commit: Committed | None = None
 
@@ -209,11 +210,9 @@ class Runner:
             self._with_redis(self._open_streams)
 
     def _beat_redis(self) -> None:
-        now = time.monotonic()
-        command = self._processor.position.last_command
-        since, counted = self._counted
-        self._commands_per_second = int((command - counted) / max(now - since, 0.001))
-        self._counted = (now, command)
+        self._commands_per_second = self._throughput.per_second(
+            self._processor.position.last_command, now_s=time.monotonic()
+        )
         books_wanted = self._publish_status(self._phase(), leader=True)
         if books_wanted and self._last_events is not None:
             self._publisher.publish_books(self._last_events, self._processor.book_images())
