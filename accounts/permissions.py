@@ -26,13 +26,24 @@ class Permission(StrEnum):
     MARKETS_VIEW = "markets_view"
     MARKETS_MANAGE = "markets_manage"
     RISK_MANAGE = "risk_manage"
+    # Figures of the exchange as a business: fees, exposure, who is near liquidation.
+    EXPOSURE_VIEW = "exposure_view"
     SYSTEM_VIEW = "system_view"
     AUDIT_VIEW = "audit_view"
 
 
 _P = Permission
 _OWN = frozenset({_P.ACCOUNT_VIEW, _P.TRADE, _P.TRANSFER})
-_LOOK = frozenset({_P.BACK_OFFICE, _P.USERS_VIEW, _P.MONEY_VIEW, _P.MARKETS_VIEW, _P.SYSTEM_VIEW})
+_LOOK = frozenset(
+    {
+        _P.BACK_OFFICE,
+        _P.USERS_VIEW,
+        _P.MONEY_VIEW,
+        _P.MARKETS_VIEW,
+        _P.EXPOSURE_VIEW,
+        _P.SYSTEM_VIEW,
+    }
+)
 
 ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.TRADER: _OWN,

@@ -1,5 +1,7 @@
 """Reads of users, sessions and account settings."""
 
+from collections.abc import Collection
+
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -24,6 +26,18 @@ def user_by_login(login: str) -> User | None:
 def user_by_id(user_id: int) -> User | None:
     """Return a user."""
     return User.objects.filter(id=user_id).select_related("two_factor").first()
+
+
+def users_made_after(user_id: int, *, before_id: int, limit: int) -> list[int]:
+    """Return at most ``limit`` ids of users above one and below another, lowest first."""
+    rows = User.objects.filter(id__gt=user_id, id__lt=before_id).order_by("id")
+    return list(rows.values_list("id", flat=True)[:limit])
+
+
+def usernames_of(account_ids: Collection[int]) -> dict[int, str]:
+    """Return the names of the users who have these accounts, by account."""
+    rows = User.objects.filter(account_id__in=account_ids)
+    return dict(rows.values_list("account_id", "username"))
 
 
 def account_id_by_username(username: str) -> int | None:

@@ -16,6 +16,9 @@ from exchange.core.rejects import Code
 from exchange.models import Batch, ClientKey, LogPosition, OperatorCommand, Quarantine
 from exchange.wire import decode_payload
 
+admin.site.index_template = "adminpanel/dashboard.html"
+admin.site.index_title = "Dashboard"
+
 # Commands of a batch shown on its page.
 SHOWN_COMMANDS_MAX = 500
 

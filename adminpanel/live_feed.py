@@ -18,15 +18,13 @@ from adminpanel.live_samples import (
     system_data,
     users_data,
 )
+from adminpanel.readings import REDIS_SECTIONS, figure_keys, figures_from
 from common import metrics
 from common import redis as redis_clients
-from common.ws import topics
 from common.ws.clock import now_ms
 from common.ws.frames import SNAPSHOT, UPDATE, body, prefix, to_json
 from common.ws.hub import Hub
 from common.ws.outbox import Outbox, Slot
-from exchange import keys as exchange_keys
-from markets.feeds import keys as feed_keys
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +33,6 @@ SAMPLE_EVERY_S = 1.0
 FRESH_MS = 1_500
 # Samples are whole states numbered by time, so they never start anew.
 EPOCH = 1
-# Of Redis' own report.
-_REDIS_SECTIONS = ("memory", "clients", "stats")
 
 _feeds: WeakKeyDictionary[Hub, AdminFeed] = WeakKeyDictionary()
 
@@ -120,26 +116,11 @@ class AdminFeed:
 
     async def _read(self) -> Figures:
         names = metrics.members_of(await self._redis.smembers(metrics.index_key()))
-        others = (
-            exchange_keys.status(),
-            feed_keys.health_key(),
-            topics.epoch_key(),
-            topics.leader_key(),
-        )
-        values: Any = await self._redis.mget([*others, *map(metrics.member_key, names)])
+        values: Any = await self._redis.mget(figure_keys(names))
         report: dict[str, Any] = {}
-        for section in _REDIS_SECTIONS:
+        for section in REDIS_SECTIONS:
             report |= await self._redis.info(section)
-        status, feed, epoch, leader = values[: len(others)]
-        return Figures(
-            time_ms=now_ms(),
-            processes=metrics.published(names, values[len(others) :]),
-            status=status,
-            feed=feed,
-            redis=report,
-            projector_epoch=None if epoch is None else int(epoch),
-            projector_lives=leader is not None,
-        )
+        return figures_from(names, values, report)
 
 
 def admin_feed(hub: Hub) -> AdminFeed:

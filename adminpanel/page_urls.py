@@ -3,11 +3,13 @@
 from django.contrib import admin
 from django.urls import path
 
-from adminpanel import approval_pages, operation_pages
+from adminpanel import approval_pages, dashboard, operation_pages
 
 _page = admin.site.admin_view
 
 urlpatterns = [
+    path("dashboard/live", _page(dashboard.live_view), name="dashboard-live"),
+    path("dashboard/charts", _page(dashboard.charts_view), name="dashboard-charts"),
     path(
         "operations/result/<slug:key>", _page(operation_pages.result_page), name="operation-result"
     ),

@@ -1,10 +1,12 @@
-"""Addresses of operators under ``/api/``: every operation of the registry, and approvals."""
+"""Addresses of operators under ``/api/``: figures, every operation of the registry, approvals."""
 
 from django.urls import path
 
 from accounts import operation_views
+from adminpanel.stats_views import StatsView
 
 urlpatterns = [
+    path("admin/stats", StatsView.as_view(), name="admin-stats"),
     path("admin/approvals", operation_views.ApprovalsView.as_view(), name="admin-approvals"),
     path(
         "admin/approvals/<id:approval_id>",

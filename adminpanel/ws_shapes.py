@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 
 
-class _Shape(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    pass
+class Shape(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What all shapes are: named fields, and no others."""
 
 
-class Process(_Shape, forbid_unknown_fields=True, kw_only=True):
+class Process(Shape, forbid_unknown_fields=True, kw_only=True):
     """One process of the platform."""
 
     name: str
@@ -19,7 +19,7 @@ class Process(_Shape, forbid_unknown_fields=True, kw_only=True):
     open_files: int | None
 
 
-class Redis(_Shape, forbid_unknown_fields=True, kw_only=True):
+class Redis(Shape, forbid_unknown_fields=True, kw_only=True):
     """What Redis says of itself."""
 
     memory_bytes: int | None
@@ -27,7 +27,7 @@ class Redis(_Shape, forbid_unknown_fields=True, kw_only=True):
     operations_per_second: int | None
 
 
-class Sockets(_Shape, forbid_unknown_fields=True, kw_only=True):
+class Sockets(Shape, forbid_unknown_fields=True, kw_only=True):
     """The sockets of one web process."""
 
     process: str
@@ -38,7 +38,7 @@ class Sockets(_Shape, forbid_unknown_fields=True, kw_only=True):
     slow_closed: int
 
 
-class System(_Shape, forbid_unknown_fields=True, kw_only=True):
+class System(Shape, forbid_unknown_fields=True, kw_only=True):
     """Processes, Redis and sockets."""
 
     processes: list[Process]
@@ -46,14 +46,14 @@ class System(_Shape, forbid_unknown_fields=True, kw_only=True):
     sockets: list[Sockets]
 
 
-class Projector(_Shape, forbid_unknown_fields=True, kw_only=True):
+class Projector(Shape, forbid_unknown_fields=True, kw_only=True):
     """Who builds the live views."""
 
     available: bool
     epoch: int | None
 
 
-class Engine(_Shape, forbid_unknown_fields=True, kw_only=True):
+class Engine(Shape, forbid_unknown_fields=True, kw_only=True):
     """What the leader of the exchange last said."""
 
     available: bool
@@ -70,7 +70,7 @@ class Engine(_Shape, forbid_unknown_fields=True, kw_only=True):
     projector: Projector
 
 
-class Source(_Shape, forbid_unknown_fields=True, kw_only=True):
+class Source(Shape, forbid_unknown_fields=True, kw_only=True):
     """One source of an index price; ``divergence`` from the median, as a fraction."""
 
     source: str
@@ -80,7 +80,7 @@ class Source(_Shape, forbid_unknown_fields=True, kw_only=True):
     divergence: str | None
 
 
-class Index(_Shape, forbid_unknown_fields=True, kw_only=True):
+class Index(Shape, forbid_unknown_fields=True, kw_only=True):
     """One index price."""
 
     symbol: str
@@ -88,7 +88,7 @@ class Index(_Shape, forbid_unknown_fields=True, kw_only=True):
     sources: list[Source]
 
 
-class Feeds(_Shape, forbid_unknown_fields=True, kw_only=True):
+class Feeds(Shape, forbid_unknown_fields=True, kw_only=True):
     """The index prices and what is behind them."""
 
     available: bool
@@ -99,7 +99,7 @@ class Feeds(_Shape, forbid_unknown_fields=True, kw_only=True):
     indexes: list[Index]
 
 
-class NamespaceUse(_Shape, forbid_unknown_fields=True, kw_only=True):
+class NamespaceUse(Shape, forbid_unknown_fields=True, kw_only=True):
     """How many sockets and accounts a namespace has."""
 
     namespace: str
@@ -107,7 +107,7 @@ class NamespaceUse(_Shape, forbid_unknown_fields=True, kw_only=True):
     users: int
 
 
-class Users(_Shape, forbid_unknown_fields=True, kw_only=True):
+class Users(Shape, forbid_unknown_fields=True, kw_only=True):
     """Who is connected and what users ask for."""
 
     namespaces: list[NamespaceUse]

@@ -14,6 +14,16 @@ def make_id() -> int:
     return (milliseconds << RANDOM_BITS) | secrets.randbits(RANDOM_BITS)
 
 
+def time_of_id(made: int) -> int:
+    """Return when an id of ``make_id`` was made, in UTC milliseconds."""
+    return (made >> RANDOM_BITS) + _EPOCH_MS
+
+
+def first_id_of(time_ms: int) -> int:
+    """Return the lowest id that ``make_id`` can make at a time in UTC milliseconds."""
+    return (time_ms - _EPOCH_MS) << RANDOM_BITS
+
+
 ID_MAX = 2**63 - 1
 _ID_TEXT = re.compile(r"[1-9][0-9]{0,18}")
 

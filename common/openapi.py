@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from drf_spectacular.utils import OpenApiResponse
 
 DECIMAL: dict[str, Any] = {"type": "string", "example": "0.01"}
@@ -39,6 +40,23 @@ def object_of(properties: Mapping[str, Any], *, optional: tuple[str, ...] = ()) 
 def list_of(items: Mapping[str, Any]) -> dict[str, Any]:
     """Return the schema of an array."""
     return {"type": "array", "items": dict(items)}
+
+
+def schema_of(shape: type[msgspec.Struct]) -> dict[str, Any]:
+    """Return the schema of a struct with everything it refers to written out in place."""
+    (schema,), components = msgspec.json.schema_components([shape], ref_template="{name}")
+
+    def resolved(part: Any) -> Any:
+        if isinstance(part, list):
+            return [resolved(item) for item in part]
+        if not isinstance(part, dict):
+            return part
+        if "$ref" in part:
+            return resolved(components[part["$ref"]])
+        return {name: resolved(value) for name, value in part.items() if name != "title"}
+
+    found: dict[str, Any] = resolved(schema)
+    return found
 
 
 # A read that was answered while the exchange is down says so.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from exchange.core.enums import CloseReason, LedgerKind, MarginMode
 from exchange.core.events import FundingPaid, PositionClosed
@@ -66,6 +66,12 @@ def open_rows() -> Iterator[tuple[int, tuple[int, int, int, int, int, bool]]]:
         slot_id, account_id, quantity, cost, isolated = values
         row = (slot_id, account_id, quantity, cost, isolated, mode != MarginMode.ISOLATED)
         yield market_id, row
+
+
+def held_by(account_ids: Collection[int]) -> list[tuple[int, int, int]]:
+    """Return market, signed quantity and cost of the open positions of accounts."""
+    rows = Position.objects.filter(account_id__in=account_ids, is_open=1).order_by("market_id")
+    return list(rows.values_list("market_id", "quantity_atoms", "cost_atoms"))
 
 
 def setting_of(account_id: int, market_id: int) -> MarketSetting | None:

@@ -23,7 +23,7 @@ from exchange.core.enums import (
     Side,
     WalletKind,
 )
-from exchange.core.events import AccountConfigured, MarketConfigured
+from exchange.core.events import AccountConfigured, BalanceChanged, MarketConfigured
 from exchange.core.ledger import Account, hold_of
 from exchange.core.margin import initial_margin, liquidation_price, notional_atoms
 from exchange.core.market import Market
@@ -171,7 +171,7 @@ def standing_of(account_id: int) -> Standing:
     """Return how an account stands, read in one snapshot."""
     with read_snapshot():
         memory = perpetual_memory()
-        account = _account(account_id)
+        account = blank_account(account_id)
         memory.ledger.accounts[account_id] = account
         _take_wallets(account)
         slots = PositionRow.objects.filter(account_id=account_id)
@@ -194,7 +194,7 @@ def standing_in(image: Image, account_id: int) -> Standing:
         if config.market_id in prices:
             market.contract.take_prices(prices[config.market_id])
         memory.markets[config.market_id] = market
-    account = _account(account_id)
+    account = blank_account(account_id)
     memory.ledger.accounts[account_id] = account
     for wallet in image.wallets:
         if wallet.account_id == account_id and wallet.kind is WalletKind.MARGIN:
@@ -230,7 +230,8 @@ def perpetual_memory() -> Memory:
     return memory
 
 
-def _account(account_id: int) -> Account:
+def blank_account(account_id: int) -> Account:
+    """Return an account of the core that has nothing yet."""
     return Account(
         AccountConfigured(account_id, AccountStatus.ACTIVE, 0, 1, SelfTradeMode.EXPIRE_TAKER)
     )
@@ -239,12 +240,17 @@ def _account(account_id: int) -> Account:
 def _take_wallets(account: Account) -> None:
     for balance in balances_of(account.account_id):
         if balance.wallet is WalletKind.MARGIN:
-            account.margin[balance.asset_id] = Wallet(
-                account_id=account.account_id,
-                kind=WalletKind.MARGIN,
-                asset_id=balance.asset_id,
-                total_atoms=balance.total_atoms,
-            )
+            take_wallet(account, balance)
+
+
+def take_wallet(account: Account, balance: BalanceChanged) -> None:
+    """Give an account the margin wallet that a balance says."""
+    account.margin[balance.asset_id] = Wallet(
+        account_id=account.account_id,
+        kind=WalletKind.MARGIN,
+        asset_id=balance.asset_id,
+        total_atoms=balance.total_atoms,
+    )
 
 
 def _count_orders(account: Account, orders: Iterable[Order]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from django.db.models import QuerySet
+
 from exchange.core.enums import Side, TradeKind, WalletKind, insurance_account
 from exchange.core.events import (
     ContractConfigured,
@@ -23,7 +25,7 @@ from riskengine.projection import (
     prices_from_row,
 )
 from riskengine.types import MarginCallInfo
-from wallets.selectors import balances_of
+from wallets.selectors import balances_of, margin_balances_of
 
 
 def contracts_by_id(market_ids: Collection[int] | None = None) -> dict[int, ContractConfigured]:
@@ -63,6 +65,15 @@ def fund_balances(group_id: int) -> list[tuple[int, int]]:
     ]
 
 
+def funds_held(group_ids: Collection[int]) -> dict[int, list[tuple[int, int]]]:
+    """Return what insurance funds hold, by group: (asset, atoms)."""
+    groups = {insurance_account(group_id): group_id for group_id in group_ids}
+    found: dict[int, list[tuple[int, int]]] = {group_id: [] for group_id in group_ids}
+    for balance in margin_balances_of(list(groups)):
+        found[groups[balance.account_id]].append((balance.asset_id, balance.total_atoms))
+    return found
+
+
 def call_info(call: MarginCall) -> MarginCallInfo:
     """Return a warning as other layers receive it."""
     return MarginCallInfo(call.id, call.market_id, call.level_e8, call.ratio_e8, call.time_ms)
@@ -90,6 +101,11 @@ def fundings_page(
     return [FundingSettled(*row) for row in found]
 
 
+def liquidations_after(liquidation_id: int, limit: int) -> list[LiquidationStepped]:
+    """Return at most ``limit`` steps of the ladder with higher numbers, lowest first."""
+    return _steps(Liquidation.objects.filter(id__gt=liquidation_id).order_by("id"), limit)
+
+
 def liquidations_page(
     *, limit: int, below_id: int | None = None, market_id: int | None = None
 ) -> list[LiquidationStepped]:
@@ -99,9 +115,13 @@ def liquidations_page(
         rows = rows.filter(id__lt=below_id)
     if market_id is not None:
         rows = rows.filter(market_id=market_id)
+    return _steps(rows, limit + 1)
+
+
+def _steps(rows: QuerySet[Liquidation], limit: int) -> list[LiquidationStepped]:
     kind, side = LIQUIDATIONS.columns.index("kind"), LIQUIDATIONS.columns.index("side")
     found = []
-    for row in rows.values_list(*LIQUIDATIONS.columns)[: limit + 1]:
+    for row in rows.values_list(*LIQUIDATIONS.columns)[:limit]:
         values = list(row)
         values[kind], values[side] = TradeKind(row[kind]), Side(row[side])
         found.append(LiquidationStepped(*values))

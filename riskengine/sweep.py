@@ -42,6 +42,7 @@ from positions.adl import LIGHTS_KEPT_MS, lights_key
 from positions.selectors import open_rows
 from riskengine import selectors
 from riskengine.models import MarginCall
+from riskengine.nearest import Nearest
 from riskengine.ranking import best, light_limits, scores
 from riskengine.screen import Found, PositionRow, Screen
 from wallets.selectors import margin_totals
@@ -98,6 +99,8 @@ class Sweep:
         self._called: dict[tuple[int, int], float] = {}
         self._suspects: set[int] = set()
         self._waiting: set[int] = set()
+        self._near: Found | None = None
+        self._nearest = Nearest()
         self._offers: dict[int, int] = {}
         self._batch = 0
         self._epoch = 0
@@ -218,6 +221,7 @@ class Sweep:
             ExchangeError: if the exchange cannot take a command; the next turn tries again.
         """
         near = self.screen.look(least_ratio=CALL_LEVELS[0] - REARM, market_ids=self._live)
+        self._near = near
         done = Turn(positions=sum(market.count for market in self.screen.markets.values()))
         done.near = int((near.ratios >= CALL_LEVELS[0]).sum())
         done.calls = self._calls(near, time_ms)
@@ -315,6 +319,10 @@ class Sweep:
                     lights_key(market.market_id), msgspec.json.encode(limits), px=LIGHTS_KEPT_MS
                 )
         pipeline.execute()
+
+    def publish_nearest(self, client: redis.Redis, *, time_ms: int) -> None:
+        """Say who is nearest to liquidation, for operators."""
+        self._nearest.publish(client, self.screen, self._near, time_ms=time_ms)
 
 
 def _row_of(event: PositionChanged) -> PositionRow:

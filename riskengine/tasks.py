@@ -43,6 +43,7 @@ def sweep(**_options: Any) -> bool:
         done = _sweep.turn(time_ms=time_ms)
         notices_send(client(), [(call.account_id, call_info(call)) for call in done.calls])
         _sweep.publish_lights(client())
+        _sweep.publish_nearest(client(), time_ms=time_ms)
         if done.calls or done.overdue or done.deleveraged:
             log.info(
                 "risk_swept",

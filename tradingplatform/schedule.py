@@ -23,6 +23,9 @@ def every(task: str, *, seconds: float, expires_s: float | None = None) -> dict[
 BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "accounts.purge_sessions": every("accounts.purge_sessions", seconds=3_600),
     "accounts.expire_requests": every("accounts.expire_requests", seconds=60),
+    # Twice a minute, of which one run works: beat's drift skips no minute.
+    "adminpanel.sample": every("adminpanel.sample", seconds=30),
+    "adminpanel.prune-samples": every("adminpanel.prune_samples", seconds=3_600),
     "orders.prune": every("orders.prune", seconds=3_600),
     # Feeds prices only while no run_feed process holds the source.
     "prices-ingest": every("markets.tasks.prices_ingest", seconds=1.0),

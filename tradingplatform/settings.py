@@ -185,6 +185,8 @@ PRICES_BY_ID = "riskengine.selectors.prices_by_id"
 MARGIN_SUMMARIES = "positions.standing.margin_summaries"
 PREVIEW_IMAGE = "positions.preview.image_fill"
 PREVIEW_MARGIN = "positions.preview.margin_after"
+# What the platform needs is known at its top; the back-office below shows it.
+READINESS_CHECKS = "tradingplatform.health.check_all"
 # Seed an empty database only; rates in 10^-8.
 MAKER_FEE_E8 = env.rate_e8("MAKER_FEE")
 TAKER_FEE_E8 = env.rate_e8("TAKER_FEE")
@@ -453,6 +455,7 @@ UNFOLD = {
     "TABS": "accounts.account_tabs.tabs_navigation",
     "STYLES": ["adminpanel.sidebar.stylesheet"],
     "LOGIN": {"form": "accounts.admin_login.LoginForm"},
+    "DASHBOARD_CALLBACK": "adminpanel.dashboard.dashboard_context",
 }
 
 # --- logs ---------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Reads of balances and ledger entries, always scoped by account."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -67,6 +67,16 @@ def margin_summaries(account_id: int) -> list[MarginSummary]:
     """Return an account's margin wallets with what they back, as the app above knows it."""
     found: list[MarginSummary] = import_string(settings.MARGIN_SUMMARIES)(account_id)
     return found
+
+
+def margin_balances_of(account_ids: Collection[int]) -> list[BalanceChanged]:
+    """Return the margin wallets of accounts, those of the exchange itself among them."""
+    rows = Balance.objects.filter(account_id__in=account_ids, wallet=WalletKind.MARGIN.value)
+    columns = ("account_id", "asset_id", "total_atoms", "held_atoms")
+    return [
+        BalanceChanged(account_id, WalletKind.MARGIN, asset_id, total_atoms, held_atoms)
+        for account_id, asset_id, total_atoms, held_atoms in rows.values_list(*columns)
+    ]
 
 
 def margin_totals() -> Iterator[tuple[int, int, int]]:

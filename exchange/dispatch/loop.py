@@ -19,6 +19,7 @@ from redis.exceptions import RedisError, ResponseError
 from exchange import keys
 from exchange.core.enums import Lane
 from exchange.core.events import Outcome
+from exchange.dispatch.ack_times import ACK_TIMES
 from exchange.dispatch.admission import Admission
 from exchange.dispatch.calls import Call, Pack, make_packs
 from exchange.errors import ExchangeUnavailable, StatusUnknown
@@ -85,6 +86,7 @@ class LoopDispatcher:
                 for run in (self._send_all, self._hear_all, self._sweep)
             ]
         future = asyncio.get_running_loop().create_future()
+        started = time.monotonic()
         call = _AwaitedCall(submissions, lane, future, timeout_s)
         self._waiting.append(call)
         for submission in submissions:
@@ -99,6 +101,8 @@ class LoopDispatcher:
             raise call.error
         if call.missing > 0:
             return await self._after_timeout(call)
+        if lane is Lane.ORDERS:
+            ACK_TIMES.observe(time.monotonic() - started)
         return call.in_order()
 
     async def aclose(self) -> None:

@@ -13,6 +13,7 @@ import structlog
 from exchange import keys
 from exchange.core.enums import Lane
 from exchange.core.events import Outcome
+from exchange.dispatch.ack_times import ACK_TIMES
 from exchange.dispatch.admission import Admission
 from exchange.dispatch.calls import Call, Pack, make_packs
 from exchange.errors import ExchangeUnavailable, StatusUnknown
@@ -72,7 +73,8 @@ class ThreadDispatcher:
         if not submissions:
             return []
         self._start()
-        deadline = time.monotonic() + timeout_s
+        started = time.monotonic()
+        deadline = started + timeout_s
         is_heard = self._listening.is_set() or self._listening.wait(min(LISTEN_S, timeout_s))
         if not is_heard:
             raise ExchangeUnavailable
@@ -93,6 +95,8 @@ class ThreadDispatcher:
                 self._pending.pop(submission.command_id, None)
         if call.error is not None:
             raise call.error
+        if lane is Lane.ORDERS:
+            ACK_TIMES.observe(time.monotonic() - started)
         return call.in_order()
 
     def status(self) -> StatusMessage | None:

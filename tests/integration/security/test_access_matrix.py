@@ -30,8 +30,8 @@ __all__ = ["redis_client", "redis_url"]
 ANYBODY, LOGGED_IN = "anybody", "logged in"
 VIEW, TRADE, TRANSFER, AUDIT = "account_view", "trade", "transfer", "audit_view"
 MARKETS, RISK, MONEY = "markets_view", "risk_manage", "money_manage"
-MARKETS_MANAGE, MONEY_VIEW = "markets_manage", "money_view"
-STAFF_ONLY = {AUDIT, MARKETS, RISK, MONEY, MARKETS_MANAGE, MONEY_VIEW}
+MARKETS_MANAGE, MONEY_VIEW, OFFICE = "markets_manage", "money_view", "back_office"
+STAFF_ONLY = {AUDIT, MARKETS, RISK, MONEY, MARKETS_MANAGE, MONEY_VIEW, OFFICE}
 
 ACCESS: dict[str, tuple[str, int]] = {
     "account": (VIEW, 200),
@@ -53,6 +53,7 @@ ACCESS: dict[str, tuple[str, int]] = {
     "admin_market_terms": (RISK, 400),
     "admin_risk_params": (MARKETS, 200),
     "admin_risk_params_change": (RISK, 400),
+    "admin_stats": (OFFICE, 200),
     "auth_2fa": (LOGGED_IN, 200),
     "auth_2fa_confirm": (LOGGED_IN, 400),
     "auth_2fa_disable": (LOGGED_IN, 400),
@@ -135,10 +136,10 @@ ACCESS: dict[str, tuple[str, int]] = {
 # Written down a second time on purpose: a role that gains something here fails this test.
 ROLES: dict[Role, set[str]] = {
     Role.TRADER: {VIEW, TRADE, TRANSFER},
-    Role.SUPPORT: {MARKETS, MONEY_VIEW},
-    Role.RISK_MANAGER: {MARKETS, MONEY_VIEW, MARKETS_MANAGE, RISK},
-    Role.OPERATOR: {VIEW, TRADE, TRANSFER, MARKETS, MONEY_VIEW, MARKETS_MANAGE, MONEY},
-    Role.AUDITOR: {AUDIT, MARKETS, MONEY_VIEW},
+    Role.SUPPORT: {OFFICE, MARKETS, MONEY_VIEW},
+    Role.RISK_MANAGER: {OFFICE, MARKETS, MONEY_VIEW, MARKETS_MANAGE, RISK},
+    Role.OPERATOR: {VIEW, TRADE, TRANSFER, OFFICE, MARKETS, MONEY_VIEW, MARKETS_MANAGE, MONEY},
+    Role.AUDITOR: {OFFICE, AUDIT, MARKETS, MONEY_VIEW},
     Role.ADMIN: {VIEW, TRADE, TRANSFER} | STAFF_ONLY,
 }
 SCOPES = {"read": VIEW, "trade": TRADE, "transfer": TRANSFER}

@@ -1,0 +1,48 @@
+"""What changed: the last liquidations, operators' commands and audit events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from accounts.audit_selectors import audit_recent
+from exchange.selectors import operator_commands_recent
+from riskengine.render import render_liquidation
+from riskengine.selectors import liquidations_page
+
+SHOWN_MAX = 10
+
+
+def liquidations_data() -> list[dict[str, Any]]:
+    """Return the last steps of the liquidation ladder, newest first, with whom they concerned."""
+    steps = liquidations_page(limit=SHOWN_MAX)[:SHOWN_MAX]
+    return [{**render_liquidation(step), "account_id": str(step.account_id)} for step in steps]
+
+
+def commands_data() -> list[dict[str, Any]]:
+    """Return the last commands that were not a trader's, newest first."""
+    return [
+        {
+            "number": str(command.number),
+            "type": command.type,
+            "actor": command.actor,
+            "reason": command.reason,
+            "result": command.result,
+            "time": command.time_ms,
+        }
+        for command in operator_commands_recent(SHOWN_MAX)
+    ]
+
+
+def audit_data() -> list[dict[str, Any]]:
+    """Return the last audit events, newest first."""
+    return [
+        {
+            "number": str(event.number),
+            "action": event.action,
+            "actor": event.actor,
+            "target": event.target,
+            "reason": event.reason,
+            "time": event.time_ms,
+        }
+        for event in audit_recent(SHOWN_MAX)
+    ]
