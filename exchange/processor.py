@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 from django.conf import settings
@@ -69,6 +69,7 @@ class Committed:
     events: BatchEvents
     rows: int
     commit_s: float
+    batch: OpenBatch = field(default_factory=OpenBatch)
 
 
 def make_projections() -> list[Projection]:
@@ -310,7 +311,7 @@ class Processor:
             [],
         )
         rows = sum(len(rows) for _, rows in groups)
-        return Committed(consumed, batch.answers, events, rows, commit_s)
+        return Committed(consumed, batch.answers, events, rows, commit_s, batch)
 
     def _write_position(self, position: Position) -> None:
         self.store.write(Fence(self.epoch, position.fence_values()), [])

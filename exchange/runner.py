@@ -21,6 +21,7 @@ from exchange.core.commands import StartLeadership
 from exchange.core.enums import Lane
 from exchange.crash_points import reach
 from exchange.events_stream import BatchEvents
+from exchange.figures import FIGURES
 from exchange.lanes import Lanes
 from exchange.lease import RENEW_S, Lease, LeaseKeeper
 from exchange.link import Link, RedisError
@@ -147,8 +148,10 @@ class Runner:
         self._renewed_at = time.monotonic()
         self._lanes.advance(committed.consumed)
         self._last_commit = committed
+        FIGURES.committed(committed.batch, rows=committed.rows, commit_s=committed.commit_s)
         if not self._publish(committed):
             self._with_redis(self._open_streams)
+        FIGURES.answered(committed.batch.command_ids())
 
     def _publish(self, committed: Committed) -> bool:
         """Answer and publish; what did not get through makes the next message a reset."""
@@ -174,6 +177,7 @@ class Runner:
 
     def _failed(self) -> None:
         self._failures += 1
+        FIGURES.failed_commits += 1
         if self._failures >= FAILURES_TOLD:
             self._try(lambda: self._publish_status("stalled", leader=False))
         time.sleep(min(RETRY_MAX_S, RETRY_MIN_S * 2 ** min(self._failures, 10)))
@@ -232,23 +236,23 @@ class Runner:
     def _publish_status(self, phase: str, *, leader: bool) -> bool:
         position = self._processor.position
         commit = self._last_commit
-        return self._publisher.publish_status(
-            StatusMessage(
-                leader=leader,
-                epoch=self._lease.epoch,
-                stream_epoch=self._lanes.stream_epoch,
-                phase=phase,
-                command_number=position.last_command,
-                batch=position.batch,
-                orders_lag=self._lanes.lag(Lane.ORDERS),
-                system_lag=self._lanes.lag(Lane.SYSTEM),
-                heartbeat_ms=now_ms(),
-                commands_per_second=self._commands_per_second,
-                commit_ms=round(commit.commit_s * 1_000, 3) if commit else 0.0,
-                rows_per_batch=commit.rows if commit else 0,
-                client_ids_waiting=self._processor.client_ids_waiting,
-            )
+        status = StatusMessage(
+            leader=leader,
+            epoch=self._lease.epoch,
+            stream_epoch=self._lanes.stream_epoch,
+            phase=phase,
+            command_number=position.last_command,
+            batch=position.batch,
+            orders_lag=self._lanes.lag(Lane.ORDERS),
+            system_lag=self._lanes.lag(Lane.SYSTEM),
+            heartbeat_ms=now_ms(),
+            commands_per_second=self._commands_per_second,
+            commit_ms=round(commit.commit_s * 1_000, 3) if commit else 0.0,
+            rows_per_batch=commit.rows if commit else 0,
+            client_ids_waiting=self._processor.client_ids_waiting,
         )
+        FIGURES.beat(status, self._processor.exchange.summary())
+        return self._publisher.publish_status(status)
 
     def _announce_loading(self) -> None:
         """Say from the lease keeper's thread that the state is being loaded."""

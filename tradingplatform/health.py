@@ -19,6 +19,7 @@ from rest_framework.views import APIView
 
 from common import metrics as process_metrics
 from common.errors import not_found
+from common.jobs import last_runs
 from common.redis import client as redis_client
 from common.views import error_response
 from common.ws import topics
@@ -26,10 +27,13 @@ from exchange import gateway
 from markets.enums import PriceState
 from markets.feeds.health import feed_health
 from markets.selectors import markets_all
-from tradingplatform import metrics
+from tradingplatform import metrics, platform_figures
 
 # Commands waiting beyond which new work would not be answered in time.
 LAG_MAX = 5_000
+# A job that has not run for so many of its periods, and some seconds, is late.
+JOB_PERIODS_MAX = 3
+JOB_GRACE_MS = 15_000
 NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -87,6 +91,25 @@ def check_markets() -> Check:
     return Check(count > 0, f"{count} markets")
 
 
+def check_jobs() -> Check:
+    """Check that background jobs run: the worst of what beat sends."""
+    runs = last_runs(redis_client())
+    now_ms = time.time() * 1_000
+    late, failed = [], []
+    for entry in settings.CELERY_BEAT_SCHEDULE.values():
+        run = runs.get(entry["task"])
+        if run is None:
+            continue  # It has not had its turn since the installation was made.
+        if now_ms - run.started_ms > JOB_PERIODS_MAX * entry["schedule"] * 1_000 + JOB_GRACE_MS:
+            late.append(entry["task"])
+        elif run.outcome == "failure":
+            failed.append(entry["task"])
+    if late or failed:
+        parts = (("late", late), ("failed", failed))
+        return Check(False, "; ".join(f"{what}: {', '.join(on) or 'none'}" for what, on in parts))
+    return Check(True, f"{len(runs)} jobs have run")
+
+
 CHECKS: dict[str, Callable[[], Check]] = {
     "database": check_database,
     "redis": check_redis,
@@ -94,7 +117,10 @@ CHECKS: dict[str, Callable[[], Check]] = {
     "projector": check_projector,
     "feed": check_feed,
     "markets": check_markets,
+    "jobs": check_jobs,
 }
+# Trading goes on without these: they make the platform "degraded", not unavailable.
+OPTIONAL = frozenset({"jobs"})
 
 
 def check_all() -> dict[str, Check]:
@@ -150,7 +176,11 @@ class LiveView(_PublicView):
 
 
 class ReadyView(_PublicView):
-    """Readiness: whether everything that trading needs works; 503 with the reasons if not."""
+    """
+    Readiness: whether everything that trading needs works; 503 with the reasons if not.
+
+    What trading can do without leaves it 200 and "degraded".
+    """
 
     @extend_schema(
         operation_id="health_ready",
@@ -160,10 +190,11 @@ class ReadyView(_PublicView):
     def get(self, request: Request) -> Response:
         """Check every dependency."""
         checks = check_all()
-        ready = all(check.ok for check in checks.values())
+        ready = all(check.ok for name, check in checks.items() if name not in OPTIONAL)
+        whole = all(check.ok for check in checks.values())
         response = Response(
             {
-                "status": "ok" if ready else "unavailable",
+                "status": ("ok" if whole else "degraded") if ready else "unavailable",
                 "checks": {name: asdict(check) for name, check in checks.items()},
             },
             status=200 if ready else 503,
@@ -184,7 +215,7 @@ def metrics_view(request: HttpRequest) -> HttpResponse:
     if not _may_see_metrics(request):
         return error_response(not_found())
     try:
-        publications = process_metrics.read(redis_client())
+        publications = [*process_metrics.read(redis_client()), platform_figures.publication()]
     except (redis.RedisError, OSError):
         # Prometheus shall see that the page is gone rather than an empty platform.
         return HttpResponse("# Redis does not answer\n", status=503, content_type="text/plain")

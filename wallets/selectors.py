@@ -87,6 +87,15 @@ def margin_totals() -> Iterator[tuple[int, int, int]]:
     )
 
 
+def asset_sums() -> dict[int, int]:
+    """Return the sum of all wallets of each asset, in atoms; reads every balance once."""
+    sums: dict[int, int] = {}
+    rows = Balance.objects.values_list("asset_id", "total_atoms")
+    for asset_id, total_atoms in rows.iterator(chunk_size=ROWS_CHUNK):
+        sums[asset_id] = sums.get(asset_id, 0) + total_atoms
+    return sums
+
+
 def chain_heads(account_id: int) -> ChainHeads:
     """Return where an account's histories begin: the highest number any of its rows carries."""
     heads = Balance.objects.filter(account_id=account_id).values_list(

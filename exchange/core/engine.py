@@ -69,6 +69,7 @@ from exchange.core.guards import refresh_when_many
 from exchange.core.memory import Memory, position_event
 from exchange.core.rejects import Code
 from exchange.core.state import Changes, Image, Sequences
+from exchange.core.summary import Summary, take_summary
 from exchange.core.tasks import FireTask, Task
 from exchange.core.units import check
 
@@ -267,6 +268,10 @@ class Exchange:
     def image(self) -> Image:
         """Return the state as objects that are still owned by this exchange."""
         return imaging.take_image(self._memory)
+
+    def summary(self) -> Summary:
+        """Return what operators watch, in a few numbers; O(markets)."""
+        return take_summary(self._memory)
 
     def state_hash(self) -> str:
         """Return SHA-256 of the whole persisted state."""

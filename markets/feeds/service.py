@@ -20,7 +20,7 @@ from exchange.core.events import Outcome
 from exchange.core.rejects import Code
 from markets import selectors
 from markets.enums import CandleSource, FeedMode, PriceState
-from markets.feeds import keys
+from markets.feeds import figures, keys
 from markets.feeds.bars import PriceBars
 from markets.feeds.engine import IndexView
 from markets.feeds.health import HEALTH_TTL_MS, encode_health
@@ -156,7 +156,9 @@ class FeedService:
             now,
         )
         self._mark_bars.take(self._marks(fed), now)
-        return list({view.symbol: view for _, view in fed}.values())
+        fed_views = list({view.symbol: view for _, view in fed}.values())
+        figures.show(fed_views, now_ms=now)
+        return fed_views
 
     def _marks(self, fed: list[FedMarket]) -> dict[int, int]:
         """Return the mark prices now published, those of healthy markets."""

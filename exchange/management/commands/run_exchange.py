@@ -11,7 +11,7 @@ import structlog
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from exchange import alive
+from exchange import alive, figures
 from exchange.crash_points import enable_from_environment
 from exchange.runner import lead, settle_memory
 from exchange.store.base import LeaseLostError, StoreError
@@ -38,6 +38,7 @@ class Command(BaseCommand):
         try:
             enable_from_environment(settings.VAR_DIR)
             check_schema()
+            figures.show()
             turning = alive.this_process(settings.VAR_DIR, "exchange")
             lead(open_store, turning.watched(stop.is_set), settle_memory)
         except StoreError as error:

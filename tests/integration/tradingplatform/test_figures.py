@@ -1,0 +1,140 @@
+"""The metrics page: who may see it, and what belongs to no process."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+import redis as redis_module
+from django.test import Client
+
+from common.jobs import JobRun, record, take_period
+from common.metrics import Publication
+from tradingplatform import health, platform_figures
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+TOKEN = "a-token-of-some-length"
+
+
+def figures(publication: Publication) -> dict[str, float]:
+    return {
+        sample.name: sample.value for family in publication.families for sample in family.samples
+    }
+
+
+class TestWhoMaySee:
+    def test_everybody_in_development(
+        self, client: Client, redis_client: redis_module.Redis
+    ) -> None:
+        answer = client.get("/api/metrics", HTTP_X_FORWARDED_FOR="10.0.0.1")
+
+        assert answer.status_code == 200
+        assert b"redis_up" in answer.content
+
+    def test_in_production_nobody_who_came_through_a_proxy(
+        self, client: Client, redis_client: redis_module.Redis, settings: Any
+    ) -> None:
+        settings.PRODUCTION = True
+
+        through = client.get("/api/metrics", HTTP_X_FORWARDED_FOR="10.0.0.1")
+        directly = client.get("/api/metrics")
+
+        assert (through.status_code, through.json()["error"]["code"]) == (404, "NOT_FOUND")
+        assert directly.status_code == 200
+
+    @pytest.mark.parametrize(
+        ("offered", "status"),
+        [
+            ("", 404),
+            (TOKEN, 404),
+            (f"Bearer {TOKEN}x", 404),
+            (f"bearer {TOKEN}", 404),
+            ("Bearer é", 404),
+            (f"Bearer {TOKEN}", 200),
+        ],
+    )
+    def test_with_a_token_who_bears_it(
+        self,
+        client: Client,
+        redis_client: redis_module.Redis,
+        settings: Any,
+        offered: str,
+        status: int,
+    ) -> None:
+        settings.METRICS_TOKEN = TOKEN
+
+        assert client.get("/api/metrics", HTTP_AUTHORIZATION=offered).status_code == status
+
+
+class TestProbes:
+    @pytest.mark.parametrize("path", ["/api/health", "/api/health/live", "/api/metrics"])
+    def test_are_answered_under_the_address_of_a_pod(
+        self, client: Client, redis_client: redis_module.Redis, path: str
+    ) -> None:
+        assert client.get(path, HTTP_HOST="10.1.2.3:3000").status_code == 200
+
+    def test_nothing_else_is(self, client: Client) -> None:
+        answer = client.get("/api/time", HTTP_HOST="10.1.2.3:3000")
+
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "BAD_HOST")
+
+
+class TestPlatform:
+    def test_shows_database_redis_disk_and_backup(self, redis_client: redis_module.Redis) -> None:
+        ended = JobRun("backup", 1_000, 5.0, "success", success_ms=1_700_000_000_000)
+        record(redis_client, ended)
+
+        found = figures(platform_figures.publication())
+
+        assert (found["database_up"], found["redis_up"], found["disk_up"]) == (1, 1, 1)
+        assert found["exchange_quarantined"] == 0
+        assert found["redis_memory_bytes"] > 0
+        assert found["disk_free_bytes"] > 0
+        assert found["backup_last_success_timestamp_seconds"] == 1_700_000_000
+
+    def test_what_does_not_answer_is_down_and_the_rest_is_shown(self, settings: Any) -> None:
+        settings.REDIS_URL = "unix:///nowhere/redis.sock"
+        from common import redis as common_redis
+
+        common_redis.reset_clients()
+        try:
+            found = figures(platform_figures.publication())
+        finally:
+            common_redis.reset_clients()
+
+        assert found["redis_up"] == 0
+        assert found["database_up"] == 1
+        assert "redis_memory_bytes" not in found
+
+
+class TestJobs:
+    def test_the_first_run_of_a_period_works_and_no_other(
+        self, redis_client: redis_module.Redis
+    ) -> None:
+        assert take_period("prune", 5, period_ms=3_600_000)
+        assert not take_period("prune", 5, period_ms=3_600_000)
+        assert take_period("prune", 6, period_ms=3_600_000)
+        kept_ms = redis_client.pttl(redis_client.keys("*job:prune:5")[0])
+        assert kept_ms > 3_600_000
+
+    def test_a_job_that_never_ran_is_not_late(self, redis_client: redis_module.Redis) -> None:
+        assert health.check_jobs().ok
+
+    def test_a_late_job_degrades_the_platform(self, redis_client: redis_module.Redis) -> None:
+        now_ms = time.time_ns() // 1_000_000
+        record(redis_client, JobRun("riskengine.sweep", now_ms - 20_000, 1.0, "success"))
+        record(redis_client, JobRun("orders.prune", now_ms - 20_000, 1.0, "success"))
+
+        check = health.check_jobs()
+
+        assert (check.ok, check.detail) == (False, "late: riskengine.sweep; failed: none")
+
+    def test_a_failed_job_is_named(self, redis_client: redis_module.Redis) -> None:
+        now_ms = time.time_ns() // 1_000_000
+        record(redis_client, JobRun("orders.prune", now_ms, 1.0, "failure", "DatabaseError"))
+
+        check = health.check_jobs()
+
+        assert (check.ok, check.detail) == (False, "late: none; failed: orders.prune")
