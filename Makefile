@@ -118,8 +118,9 @@ asyncapi: ## Write docs/asyncapi.yaml anew
 bench: ## Measure, with references in the same run
 	$(BOOT) --dev --redis python -m benchmarks
 
-prove: ## The long proofs: simulation, kills, replay
+prove: ## The long proofs: simulation, kills, replay, the deployment behind nginx, monitoring
 	$(BOOT) --dev --redis python -m simulation
+	$(BOOT) --dev --redis python -m pytest -n 0 -m slow tests
 
 crash-test: ## A crash day with 10,000 accounts (CRASH_DATA=folder of recorded trades)
 	$(DEV) python -m simulation.crash_test

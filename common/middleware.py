@@ -1,5 +1,6 @@
 """Middleware around every HTTP request."""
 
+import logging
 from collections.abc import Callable
 
 import structlog
@@ -12,6 +13,8 @@ from common.exceptions import to_api_error
 from common.network import client_ip
 from common.request_id import HEADER, accept_request_id, bind_client_ip, bind_request_id
 from common.views import enveloped, error_response
+
+log = logging.getLogger(__name__)
 
 API_PREFIX = "/api/"
 # Django answers these through the handlers of ``common.views``, and logs them.
@@ -49,6 +52,9 @@ class RequestIdMiddleware:
         response[HEADER] = request_id
         for name, value in getattr(request, "rate_headers", {}).items():
             response.headers.setdefault(name, value)
+        if log.isEnabledFor(logging.DEBUG):
+            what = f"{request.method} {request.path_info} {response.status_code}"
+            log.debug("request_answered %s", what, extra={"request_id": request_id})
         if request.path_info.startswith(API_PREFIX) and not response.has_header("Cache-Control"):
             response["Cache-Control"] = "no-store"
         return response

@@ -127,8 +127,8 @@ class ExchangeFigures(Collector):
         commands = CounterMetricFamily(
             "exchange_commands", "Commands by type and result.", labels=["type", "result"]
         )
-        for (kind, code), count in tuple(self.commands.items()):
-            commands.add_metric([kind, Code(code).name], count)
+        for (name, code), count in tuple(self.commands.items()):
+            commands.add_metric([name, Code(code).name], count)
         yield commands
         liquidations = CounterMetricFamily(
             "exchange_liquidations", "Steps of the liquidation ladder.", labels=["kind"]
@@ -136,7 +136,7 @@ class ExchangeFigures(Collector):
         for kind in TradeKind:
             liquidations.add_metric([kind.name.lower()], self.liquidations[kind])
         yield liquidations
-        for name, documentation, value in (
+        for total, documentation, value in (
             ("exchange_rows", "Rows written by commits.", self.rows),
             ("exchange_trades", "Trades.", self.trades),
             ("exchange_failed_commits", "Commits that failed.", self.failed_commits),
@@ -146,7 +146,7 @@ class ExchangeFigures(Collector):
                 self.deleveraging_needed,
             ),
         ):
-            counter = CounterMetricFamily(name, documentation)
+            counter = CounterMetricFamily(total, documentation)
             counter.add_metric([], value)
             yield counter
         yield from self._of_leader()

@@ -9,6 +9,7 @@ stops without a word.
 from __future__ import annotations
 
 import gc
+import logging
 import time
 from collections.abc import Callable
 
@@ -34,6 +35,7 @@ from exchange.throughput import Throughput
 from exchange.wire import StatusMessage, Submission, now_ms
 
 logger = structlog.get_logger(__name__)
+DEBUG_LOGGER = logging.getLogger(__name__)
 
 IDLE_BLOCK_MS = 100
 # With fewer commands waiting than this the store's pause is spent before they are read, and not
@@ -148,6 +150,8 @@ class Runner:
         self._renewed_at = time.monotonic()
         self._lanes.advance(committed.consumed)
         self._last_commit = committed
+        if DEBUG_LOGGER.isEnabledFor(logging.DEBUG):
+            _log_commands(committed)
         FIGURES.committed(committed.batch, rows=committed.rows, commit_s=committed.commit_s)
         if not self._publish(committed):
             self._with_redis(self._open_streams)
@@ -299,6 +303,20 @@ class Runner:
     def _renew_when_due(self) -> None:
         if time.monotonic() - self._renewed_at >= RENEW_S and self._try(self._processor.renew):
             self._renewed_at = time.monotonic()
+
+
+def _log_commands(committed: Committed) -> None:
+    """Say under which request each command came; far too much for more than looking closely."""
+    batch = committed.batch
+    for envelope, result in zip(batch.envelopes, batch.results, strict=True):
+        if envelope.request_id:
+            logger.debug(
+                "command_committed",
+                request_id=envelope.request_id,
+                command=type(envelope.command).__name__,
+                number=envelope.number,
+                result=result.code.name,
+            )
 
 
 def settle_memory() -> None:

@@ -6,6 +6,7 @@ begins anew with each restart would never come to its hourly jobs.
 """
 
 import logging
+import os
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +18,7 @@ from prometheus_client import Gauge
 from common.jobs import last_runs
 from common.redis import client as redis_client
 from exchange import alive
+from tradingplatform.metrics import start_publisher
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +33,9 @@ class Scheduler(BaseScheduler):
     def setup_schedule(self) -> None:
         """Take the schedule, and go on where the beat before ended."""
         self._alive = alive.this_process(settings.VAR_DIR, "beat")
+        # Beside a worker beat is a fork, which inherits no threads.
+        if os.environ.get("PROCESS_NAME"):
+            start_publisher()
         self.merge_inplace(self.app.conf.beat_schedule)
         try:
             known = last_runs(redis_client())
@@ -39,8 +44,9 @@ class Scheduler(BaseScheduler):
             return
         for entry in self.schedule.values():
             run = known.get(str(entry.task))
-            if run is not None:
-                entry.last_run_at = datetime.fromtimestamp(run.started_ms / 1_000, UTC)
+            # What never ran here is due now.
+            started_ms = run.started_ms if run is not None else 0
+            entry.last_run_at = datetime.fromtimestamp(started_ms / 1_000, UTC)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Send what is due; return how long to wait."""

@@ -32,16 +32,18 @@ from common.jobs import JobRun, last_runs, record, take_period
 from common.redis import client as redis_client
 from common.request_id import bind_request_id, current_request_id, make_request_id
 
-logger = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 SECONDS = Histogram(
     "job_duration_seconds",
     "How long runs of a job took.",
-    ["job"],
+    ["job_name"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
 )
-RUNS = Counter("job_runs", "Runs of a job, by how they ended.", ["job", "outcome"])
-LAST_SUCCESS = Gauge("job_last_success_timestamp_seconds", "When a job last succeeded.", ["job"])
+RUNS = Counter("job_runs", "Runs of a job, by how they ended.", ["job_name", "outcome"])
+LAST_SUCCESS = Gauge(
+    "job_last_success_timestamp_seconds", "When a job last succeeded.", ["job_name"]
+)
 
 OUTCOMES = ("success", "failure", "skipped", "expired")
 WATCH_EVERY_S = 1.0
@@ -61,6 +63,7 @@ class _Run:
     started_ms: int
     started: float = field(default_factory=time.monotonic)
     error: str = ""
+    period: int | None = None
 
 
 _running: dict[str, _Run] = {}
@@ -81,6 +84,9 @@ class JobTask(Task):
         sent_ms = self.request.get(SENT_MS)
         if period_ms and sent_ms:
             period = int(sent_ms) // int(period_ms)
+            run = _running.get(str(self.request.id))
+            if run is not None:
+                run.period = period
             if not take_period(self.name, period, period_ms=int(period_ms)):
                 raise Ignore
         return super().__call__(*args, **kwargs)
@@ -125,7 +131,7 @@ def end(task_id: str, state: str | None = None, **_options: Any) -> None:
         if outcome != "skipped":
             SECONDS.labels(run.job).observe(seconds)
             _record(run, seconds, outcome)
-            logger.debug("job_run", extra={"outcome": outcome, "seconds": round(seconds, 4)})
+            log.debug("job_run", outcome=outcome, period=run.period, seconds=round(seconds, 4))
     structlog.contextvars.clear_contextvars()
 
 
@@ -151,7 +157,7 @@ def _record(run: _Run, seconds: float, outcome: str) -> None:
     try:
         record(redis_client(), done)
     except (redis.RedisError, OSError) as error:
-        logger.warning("job_not_recorded: %s", error)
+        log.warning("job_not_recorded", error=str(error))
 
 
 def over_time(now: float) -> list[str]:
@@ -172,7 +178,7 @@ def watch(**_options: Any) -> None:
             _succeeded_ms[job] = run.success_ms
             LAST_SUCCESS.labels(job).set(run.success_ms / 1_000)
     except (redis.RedisError, OSError) as error:
-        logger.warning("jobs_not_read: %s", error)
+        log.warning("jobs_not_read", error=str(error))
     threading.Thread(target=_watch, name="job-limits", daemon=True).start()
 
 
@@ -181,6 +187,6 @@ def _watch() -> None:
     while not waiting.wait(WATCH_EVERY_S):
         stuck = over_time(time.monotonic())
         if stuck:
-            logger.critical("job_over_time", extra={"jobs": stuck})
+            log.critical("job_over_time", jobs=stuck)
             logging.shutdown()
             os._exit(EXIT_OVER_TIME)

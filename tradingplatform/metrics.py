@@ -10,7 +10,6 @@ must stay bounded.
 import logging
 import threading
 from collections.abc import Iterator
-from functools import cache
 
 import redis
 from django.conf import settings
@@ -63,11 +62,19 @@ def render(publications: list[Publication]) -> bytes:
     return generate_latest(registry)
 
 
-@cache
+class _Publisher:
+    """This process's publishing thread."""
+
+    thread: threading.Thread | None = None
+
+
 def start_publisher() -> threading.Thread:
-    """Start this process's publishing thread, once."""
-    thread = threading.Thread(target=_publish_forever, name="metrics", daemon=True)
-    thread.start()
+    """Start this process's publishing thread unless it runs; a fork has none of its own yet."""
+    thread = _Publisher.thread
+    if thread is None or not thread.is_alive():
+        thread = threading.Thread(target=_publish_forever, name="metrics", daemon=True)
+        thread.start()
+        _Publisher.thread = thread
     return thread
 
 

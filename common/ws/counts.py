@@ -20,6 +20,10 @@ FRAMES = "ws_frames"
 MESSAGES = "ws_messages"
 CLOSED = "ws_closed"
 ENTRIES = "ws_order_entry"
+RESYNCS = "ws_resyncs"
+NAMESPACES = ("prices", "market", "user", "admin")
+# Logged out, too slow, too many, restarted.
+SHOWN_CODES = (4001, 4008, 4029, 1012)
 
 
 class SocketCounts(Collector):
@@ -28,14 +32,16 @@ class SocketCounts(Collector):
     def __init__(self) -> None:
         """Begin at nothing."""
         self.frames = 0
+        # Channels that a slow client must start over.
+        self.resyncs = 0
         self.messages = 0
         self.subscriptions = 0
         # By namespace.
-        self.connections: Counter[str] = Counter()
+        self.connections: Counter[str] = Counter({name: 0 for name in NAMESPACES})
         # By namespace and account: how many of its sockets are open.
         self.accounts: Counter[tuple[str, int]] = Counter()
-        # By close code of ours.
-        self.closed: Counter[int] = Counter()
+        # By close code of ours; those that say something are shown before the first one.
+        self.closed: Counter[int] = Counter({code: 0 for code in SHOWN_CODES})
         # By operation and HTTP status of the answer.
         self.entries: Counter[tuple[str, int]] = Counter()
 
@@ -57,7 +63,9 @@ class SocketCounts(Collector):
         messages.add_metric([], self.messages)
         subscriptions = GaugeMetricFamily(SUBSCRIPTIONS, "Public channels subscribed.")
         subscriptions.add_metric([], self.subscriptions)
-        yield from (frames, messages, subscriptions)
+        resyncs = CounterMetricFamily(RESYNCS, "Channels that slow clients had to start over.")
+        resyncs.add_metric([], self.resyncs)
+        yield from (frames, messages, subscriptions, resyncs)
         connections = GaugeMetricFamily(CONNECTIONS, "Open sockets.", labels=["namespace"])
         for namespace, number in tuple(self.connections.items()):
             connections.add_metric([namespace], number)

@@ -112,6 +112,7 @@ class Outbox:
         if self._writes_now(text) or self._closing is not None:
             return True
         if slot.pending >= DELTAS_MAX:
+            COUNTS.resyncs += 1
             return False
         slot.pending += 1
         self._entries.append((slot, slot.generation, text))

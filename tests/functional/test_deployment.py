@@ -1,0 +1,250 @@
+"""The platform as production runs it, behind a real nginx: every command of the Procfile."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import websockets
+
+from tests.support.deployment import HOST, Deployment, trusting
+from tests.support.platform import ROOT
+from tradingplatform.supervisor.redis_server import find_binary
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_binary() is None, reason="no Redis binary"),
+    pytest.mark.skipif(
+        shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin") is None,
+        reason="nginx is not installed",
+    ),
+]
+
+PASSWORD = "a-pass-of-some-length-9"
+LIVES_FOR_S = 12.0
+WAIT_S = 90.0
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    directory = tmp_path_factory.mktemp("deployment")
+    with Deployment(directory, LOG_LEVEL="debug", EMAIL_URL="file:") as found:
+        found.start_redis()
+        found.run("release")
+        collect = [sys.executable, "manage.py", "collectstatic", "--no-input", "--verbosity", "0"]
+        assert found.spawn("static", collect).wait(WAIT_S) == 0
+        for name in ("exchange", "projector", "web", "ws", "worker", "beat"):
+            found.start(name)
+        found.start("standby", kind="exchange")
+        found.start_nginx()
+        for name in ("web", "ws"):
+            found.wait_for(lambda name=name: lives(found, name), f"{name} answers", WAIT_S)  # type: ignore[misc]
+        found.run("seed")
+        yield found
+
+
+def lives(deployment: Deployment, name: str) -> bool:
+    return probe(deployment, "--port", str(deployment.ports[name])) == 0
+
+
+def probe(deployment: Deployment, *words: str) -> int:
+    """Return the exit code of the health check that containers run."""
+    return subprocess.run(
+        [sys.executable, "-I", "-S", "tools/alive.py", *words],
+        cwd=ROOT,
+        env={"VAR_DIR": deployment.environment["VAR_DIR"]},
+        capture_output=True,
+        check=False,
+    ).returncode
+
+
+@pytest.fixture(scope="module")
+def client(deployment: Deployment) -> Iterator[httpx.Client]:
+    context = trusting(deployment.directory)
+    with httpx.Client(
+        base_url=deployment.url, verify=context, headers={"Host": HOST}, timeout=10
+    ) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def trader(client: httpx.Client) -> dict[str, str]:
+    """A user who registered and logged in through the proxy; the headers of his requests."""
+    body = {"username": "carol", "email": "carol@exchange.example", "password": PASSWORD}
+    assert client.post("/api/auth/register", json=body).status_code == 201
+    answer = client.post("/api/auth/login", json={"username": "carol", "password": PASSWORD})
+    assert answer.status_code == 200, answer.text
+    return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+
+def test_everything_that_needs_no_venue_is_ready(
+    deployment: Deployment, client: httpx.Client
+) -> None:
+    def checks() -> dict[str, bool]:
+        found = client.get("/api/health/ready").json()["checks"]
+        return {name: check["ok"] for name, check in found.items() if name != "feed"}
+
+    deployment.wait_for(lambda: all(checks().values()), "ready", WAIT_S)
+
+
+@pytest.mark.parametrize("name", ["exchange", "standby", "projector", "worker", "beat"])
+def test_every_loop_turns(deployment: Deployment, name: str) -> None:
+    deployment.wait_for(lambda: probe(deployment, name, "5") == 0, f"{name} turns", WAIT_S)
+
+
+def test_back_office_and_its_files_are_served(client: httpx.Client) -> None:
+    page = client.get("/admin/login/")
+
+    assert page.status_code == 200
+    assert page.headers["strict-transport-security"].startswith("max-age=")
+    assert "__Host-csrftoken" in page.headers["set-cookie"]
+    for path in ("/static/site.css", "/static/unfold/css/styles.css"):
+        assert client.get(path).status_code == 200, path
+
+
+def test_bodies_are_bounded_by_the_platform_and_then_by_the_proxy(
+    client: httpx.Client, trader: dict[str, str]
+) -> None:
+    headers = {**trader, "Content-Type": "application/json"}
+    for size in (70_000, 2**20 + 1):
+        answer = client.post("/api/orders", content=b" " * size, headers=headers)
+
+        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "BODY_TOO_LARGE")
+
+
+def test_t19_the_address_is_the_one_that_the_proxy_saw(
+    client: httpx.Client, trader: dict[str, str]
+) -> None:
+    body = {"username": "carol", "password": PASSWORD}
+    client.post("/api/auth/login", json=body, headers={"X-Forwarded-For": "6.6.6.6"})
+
+    sessions = client.get("/api/auth/sessions", headers=trader).json()
+
+    assert {session["ip"] for session in sessions["items"]} == {"127.0.0.1"}
+
+
+def test_an_order_reaches_the_exchange_and_its_id_every_log(
+    deployment: Deployment, client: httpx.Client, trader: dict[str, str]
+) -> None:
+    order = {
+        "symbol": "BTC-USDT",
+        "side": "buy",
+        "type": "limit",
+        "price": "20000",
+        "quantity": "0.01",
+    }
+
+    answer = client.post(
+        "/api/orders", json=order, headers={**trader, "X-Request-Id": "order-of-carol-1"}
+    )
+    client.post(
+        "/api/auth/password/reset",
+        json={"username": "carol"},
+        headers={"X-Request-Id": "mail-of-carol-1"},
+    )
+
+    assert (answer.status_code, answer.headers["x-request-id"]) == (422, "order-of-carol-1")
+    assert answer.json()["error"]["request_id"] == "order-of-carol-1"
+    for name in ("nginx", "web", "exchange"):
+        deployment.wait_for(
+            lambda name=name: "order-of-carol-1" in deployment.log(name),  # type: ignore[misc]
+            f"the id in the log of {name}",
+        )
+    for name in ("nginx", "web", "worker"):
+        deployment.wait_for(
+            lambda name=name: "mail-of-carol-1" in deployment.log(name),  # type: ignore[misc]
+            f"the id in the log of {name}",
+        )
+    secrets = [deployment.variables["METRICS_TOKEN"], PASSWORD, trader["Authorization"][7:]]
+    for name in deployment.processes:
+        assert not any(secret in deployment.log(name) for secret in secrets), name
+
+
+async def first_frames(deployment: Deployment) -> list[dict[str, Any]]:
+    address = f"wss://{HOST}/ws/market"
+    async with websockets.connect(
+        address,
+        host="127.0.0.1",
+        port=deployment.ports["https"],
+        ssl=trusting(deployment.directory),
+    ) as connection:
+        await connection.send(
+            json.dumps({"op": "subscribe", "id": "1", "channels": ["book:BTC-USDT"]})
+        )
+        async with asyncio.timeout(20):
+            frames = []
+            while not any(frame.get("type") == "snapshot" for frame in frames):
+                frames.append(json.loads(await connection.recv()))
+            return frames
+
+
+def test_sockets_work_through_the_proxy(deployment: Deployment) -> None:
+    frames = asyncio.run(first_frames(deployment))
+
+    assert frames[-1]["channel"] == "book:BTC-USDT"
+
+
+def test_figures_of_every_process_are_read_with_the_token(
+    deployment: Deployment, client: httpx.Client
+) -> None:
+    address = f"http://127.0.0.1:{deployment.ports['web']}/api/metrics"
+    names = ("exchange", "standby", "projector", "web", "ws", "worker", "beat", "platform")
+
+    def page() -> str:
+        bearer = {"Authorization": f"Bearer {deployment.token}"}
+        return httpx.get(address, headers=bearer).text
+
+    deployment.wait_for(
+        lambda: all(f'process="{name}"' in (text := page()) for name in names) and bool(text),
+        "all processes on the page",
+        WAIT_S,
+    )
+    assert httpx.get(address).status_code == 404
+    assert client.get("/api/metrics").status_code == 404
+
+
+def test_p20_two_beats_and_a_killed_worker_run_each_period_once(deployment: Deployment) -> None:
+    deployment.start("beat-2", kind="beat")
+    deployment.start("worker-2", kind="worker")
+    deployment.wait_for(lambda: bool(runs(deployment, "worker-2")), "the second works", WAIT_S)
+    began = max(runs(deployment, "worker-2"))[1]
+
+    os.killpg(deployment.processes["worker"].pid, signal.SIGKILL)
+    deployment.processes.pop("worker").wait()
+    deployment.start("worker-3", kind="worker")
+    deployment.wait_for(lambda: bool(runs(deployment, "worker-3")), "the third works", WAIT_S)
+    time.sleep(LIVES_FOR_S)
+
+    done = [run for name in ("worker", "worker-2", "worker-3") for run in runs(deployment, name)]
+    assert [pair for pair, count in Counter(done).items() if count > 1] == []
+    swept = sorted(period for job, period in done if job == "riskengine.sweep" and period >= began)
+    # The kill takes what the dead worker had in hand; a loaded machine lets some runs expire.
+    assert len(swept) >= 0.7 * (swept[-1] - swept[0] + 1)
+
+
+def runs(deployment: Deployment, name: str) -> list[tuple[str, int]]:
+    """Return job and period of each run that a worker ended well."""
+    found = []
+    for line in deployment.log(name).splitlines():
+        if '"job_run"' in line:
+            record = json.loads(line)
+            if record["outcome"] == "success" and record["period"] is not None:
+                found.append((record["job"], record["period"]))
+    return found
+
+
+def test_everything_stops_when_told(deployment: Deployment) -> None:
+    codes = deployment.stop()
+
+    assert {name: code for name, code in codes.items() if code not in (0, -signal.SIGTERM)} == {}
