@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     network.add_argument("--seconds", type=float, default=0, help="no longer (0: no limit)")
     for action in (network, prove):
         action.add_argument("--cuts", type=int, default=24)
+    actions.add_parser("faults", help="ten faults planted in our code, each to be noticed")
     for action in (takeovers, prove):
         action.add_argument("--takeovers", type=int, default=200)
     siege = actions.add_parser("siege", help="races and bad requests against real processes")
@@ -85,6 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
         "kill": lambda o: _kill(o.kills, o.seed, o.seconds),
         "takeovers": lambda o: _takeovers(o.takeovers, o.seed, o.seconds),
         "network": lambda o: _network(o.cuts, o.seed, o.seconds),
+        "faults": lambda _: _faults(),
         "streams": lambda o: _streams(o.seconds, o.seed),
         "crash": lambda o: _crash(o.stops),
         "siege": lambda o: _siege(o.requests, o.seed, o.seconds),
@@ -101,6 +103,7 @@ def _prove(options: argparse.Namespace) -> int:
         or _kill(options.kills, seed=1)
         or _apart("takeovers", "--takeovers", str(options.takeovers))
         or _apart("network", "--cuts", str(options.cuts))
+        or _faults()
         or _apart("streams", "--seconds", str(options.stream_seconds))
         or _apart("siege", "--requests", str(options.requests))
     )
@@ -250,6 +253,20 @@ def _network(cuts: int, seed: int, seconds: float) -> int:
     for line in run_over_hosts.lines():
         _say(line)
     return 0 if held else 1
+
+
+def _faults() -> int:
+    from simulation.faults.catalogue import FAULTS
+    from simulation.faults.run import try_all
+
+    missed = 0
+    for verdict in try_all():
+        found = f"noticed by {verdict.proof}" if verdict.noticed else "MISSED"
+        _say(f"{FAULTS[verdict.number].name}: {found}")
+        if not verdict.noticed:
+            missed += 1
+            _say(verdict.output)
+    return 1 if missed else 0
 
 
 def _siege(requests: int, seed: int, seconds: float) -> int:

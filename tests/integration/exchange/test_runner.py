@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from django.db import connections
@@ -17,8 +19,10 @@ from exchange.dispatch import loop, threads
 from exchange.dispatch.calls import Pack
 from exchange.errors import ExchangeBusy, ExchangeUnavailable, StatusUnknown
 from exchange.events_stream import EventReader, request_books
+from exchange.link import RedisError
 from exchange.models import Batch, LogPosition
 from exchange.outcome_log import Sent
+from exchange.publisher import Publisher
 from exchange.replay import replay_log
 from exchange.runner import PAUSE_MIN_S, lead
 from exchange.store.base import Store
@@ -443,6 +447,30 @@ class TestRedis:
         assert [image.market_id for image in entries[0].book_images] == [1, 2]
         assert entries[-1].batch == LogPosition.objects.get().batch
         assert not entries[-1].reset
+
+    def test_the_batch_after_one_that_was_not_published_is_a_reset(
+        self, runner: RunnerThread, redis_server: RedisProcess, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        gateway.submit(limit_order(ALICE, Side.BUY, price=100, quantity_atoms=ATOMS))
+        publish, lost = Publisher.publish, [RedisError("connection lost")]
+
+        def publish_but_once(self: Publisher, *args: Any, **options: Any) -> None:
+            if lost:
+                raise lost.pop()
+            publish(self, *args, **options)
+
+        monkeypatch.setattr(Publisher, "publish", publish_but_once)
+        # The log knows its outcome, or will.
+        with contextlib.suppress(StatusUnknown):
+            order = limit_order(ALICE, Side.BUY, price=101, quantity_atoms=ATOMS)
+            gateway.submit(order, timeout_s=0.2)
+        gateway.submit(limit_order(ALICE, Side.BUY, price=102, quantity_atoms=ATOMS))
+
+        entries = [batch for _, batch in EventReader(redis_server.client).read("0", 100)]
+
+        assert not lost
+        assert [batch.reset for batch in entries[-2:]] == [False, True]
+        assert len(entries[-1].book_images[0].bids) == 3
 
     def test_books_are_published_on_request(
         self, runner: RunnerThread, redis_server: RedisProcess
