@@ -31,6 +31,8 @@ CUT_S = 4.0
 # Longer than connections live through: every other round of faults.
 LONG_CUT_S = 12.0
 RECOVERY_S = 10.0
+# An exchange that was away for more than 10 s takes cancels first, then orders that only rest.
+PHASES_S = 15.0
 WAIT_S = 60.0
 REPLACED = 70
 PROBLEMS_SHOWN_MAX = 20
@@ -228,7 +230,8 @@ class NetworkRun:
         self.hosts.heal(name)
         began = time.monotonic()
         self._everybody_trades(kind, "healed", supervised=True)
-        self._note(f"{kind}, healed", time.monotonic() - began, RECOVERY_S)
+        bound_s = RECOVERY_S + (PHASES_S if self.cut_s == LONG_CUT_S else 0)
+        self._note(f"{kind} for {self.cut_s:.0f} s, healed", time.monotonic() - began, bound_s)
 
     def _note(self, kind: str, seconds: float, bound_s: float) -> None:
         self.took_s[kind].append(seconds)
