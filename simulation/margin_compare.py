@@ -39,9 +39,6 @@ class MarginComparison(Comparison):
 
     def _apply(self, envelope: c.Envelope) -> e.Outcome:
         outcome = super()._apply(envelope)
-        mirror = self.mirror
-        self.naive.see(mirror.prices, mirror.fundings)
-        mirror.prices, mirror.fundings = [], []
         for event in outcome.events:
             if isinstance(event, e.LiquidationStepped):
                 self.counts[f"liquidation {event.kind.name}"] += 1
@@ -85,6 +82,50 @@ class MarginComparison(Comparison):
             for slot in self.naive.slots.values()
         }
         equal_maps("positions", seen, naive)
+        self._compare_prices()
+
+    def _compare_prices(self) -> None:
+        """Compare marks, qualities and rates as events told them last, and funding's history."""
+        mirror = self.mirror
+        for told in mirror.prices:
+            self.counts[f"marks {told.quality.name}"] += 1
+        # Of several in one command the last says how prices are now.
+        last = {told.market_id: told for told in mirror.prices}
+        told_prices = {
+            market_id: (
+                told.mark_atoms,
+                told.quality,
+                told.predicted_rate_e8,
+                told.funding_rate_e8,
+                told.next_funding_ms,
+                told.halted_for_price,
+            )
+            for market_id, told in last.items()
+        }
+        own = {market_id: self.naive.prices[market_id] for market_id in last}
+        own_prices = {
+            market_id: (
+                price.mark,
+                price.quality,
+                price.predicted,
+                price.rate,
+                price.next_ms,
+                price.halted,
+            )
+            for market_id, price in own.items()
+        }
+        equal_maps("prices", told_prices, own_prices)
+        fundings = [
+            (told.market_id, told.funding_ms, told.rate_e8, told.mark_atoms, told.skipped)
+            for told in mirror.fundings
+        ]
+        noted = self.naive.noted if mirror.fundings else []
+        equal(
+            "history of funding",
+            fundings,
+            [(one.market_id, one.time_ms, one.rate, one.mark, one.skipped) for one in noted],
+        )
+        mirror.prices, mirror.fundings = [], []
 
     def compare_states(self) -> None:
         """

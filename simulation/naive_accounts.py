@@ -59,6 +59,7 @@ class NaiveAccounts:
         self.totals: dict[WalletKey, int] = {}
         self.index: dict[int, int] = {}
         self.last: dict[int, int] = {}
+        self.traded_ms: dict[int, int] = {}
         self.orders: list[NaiveOrder] = []
         self.ended: list[NaiveOrder] = []
         self.fills: list[Fill] = []

@@ -164,6 +164,7 @@ class NaiveMatching(NaiveSafeguards):
         self.saw_trade(market, maker.price)
         self.after_trade(taker, maker, market)
         self.last[market.market_id] = maker.price
+        self.traded_ms[market.market_id] = self.now
         self.observe(market.market_id, maker.price, by_last=True)
 
     def charge(self, taker: NaiveOrder, maker: NaiveOrder, quantity: int) -> tuple[int, int]:

@@ -7,7 +7,6 @@ from fractions import Fraction
 from math import ceil, floor
 
 from exchange.core import commands as c
-from exchange.core import events as e
 from exchange.core.enums import (
     EndReason,
     MarketStatus,
@@ -23,9 +22,12 @@ from simulation.naive_accounts import AMOUNT_MAX, Answer, Refused
 from simulation.naive_book import ATOMS
 from simulation.naive_checks import refuse_if
 from simulation.naive_margin import MARK_AGE_MOST_MS, NaiveMargin
+from simulation.naive_marks import Book, NaiveMark, Noted
 from simulation.naive_positions import NaivePosition, Scope
 
 LIVE = PriceQuality.LIVE
+# A last trade older than this says nothing of today.
+LAST_AGE_MOST_MS = 10_000
 
 
 @dataclass
@@ -58,8 +60,8 @@ class NaivePrices(NaiveMargin):
     """
     What prices do to positions.
 
-    Marks, qualities, halts for want of a price and funding rates are given (``see``); they have
-    tests of their own. All that follows from them is worked out here, looking at everybody.
+    Marks and rates come from ``naive_marks``; who is liquidated by them and who pays is worked
+    out here, looking at everybody.
     """
 
     def __init__(self) -> None:
@@ -69,9 +71,9 @@ class NaivePrices(NaiveMargin):
         self.fundings: dict[int, NaiveFunding] = {}
         self.groups: dict[int, NaiveGroup] = {}
         self.ending: dict[int, EndReason] = {}
-        self.seen: list[e.PricesChanged] = []
-        self.funded_now: list[e.FundingSettled] = []
-        self.halted: set[int] = set()
+        # Every market's prices, and what the last update of them wrote into funding's history.
+        self.prices: dict[int, NaiveMark] = {}
+        self.noted: list[Noted] = []
         self.handlers |= {
             c.UpdateIndexPrices: self.update_index_prices,
             c.ConfigureContract: self.configure_contract,
@@ -81,10 +83,6 @@ class NaivePrices(NaiveMargin):
     def quote(self, market_id: int) -> int:
         """Return the asset a market settles in."""
         return self.markets[market_id].quote_asset_id
-
-    def see(self, prices: list[e.PricesChanged], fundings: list[e.FundingSettled]) -> None:
-        """Take note of what an update of prices gives."""
-        self.seen, self.funded_now = prices, fundings
 
     def update_index_prices(self, update: c.UpdateIndexPrices, _: object) -> Answer:
         """Take new prices over, then liquidate, then fund, then offer what was inherited."""
@@ -96,20 +94,23 @@ class NaivePrices(NaiveMargin):
         self.index.update(update.prices)
         named = dict.fromkeys([key for key, _ in update.prices])
         named.update(dict.fromkeys((*update.degraded, *update.missing)))
-        prices = {price.market_id: price for price in self.seen}
+        for market_id, price in update.prices:
+            own = self.prices.setdefault(market_id, NaiveMark())
+            own.index, own.index_ms = price, self.now
         open_markets = [
             key
             for key in named
             if key in self.contracts and self.status[key] is not MarketStatus.SETTLED
         ]
         for market_id in open_markets:
-            self._take_prices(prices[market_id])
+            given = LIVE
+            if market_id in update.missing:
+                given = PriceQuality.MISSING
+            elif market_id in update.degraded:
+                given = PriceQuality.DEGRADED
+            self._take_prices(market_id, given)
         marked = [key for key in open_markets if self.quality[key] is LIVE]
-        for funding in self.funded_now:
-            if not funding.skipped and funding.rate_e8 and self._longs(funding.market_id):
-                own = NaiveFunding(funding.funding_ms, funding.rate_e8, funding.mark_atoms)
-                self.fundings[funding.market_id] = own
-                self.waiting += [("pay", funding.market_id), ("receive", funding.market_id)]
+        self._start_fundings(marked)
         found = self._look(self.accounts, marked)
         self._start_liquidations(found)
         for market_id in marked:
@@ -118,21 +119,43 @@ class NaivePrices(NaiveMargin):
                 self.waiting.append(("unwind", market_id))
         return Answer(Code.OK)
 
-    def _take_prices(self, price: e.PricesChanged) -> None:
-        market_id = price.market_id
-        self.quality[market_id] = price.quality
-        if price.quality is LIVE:
-            self.marks[market_id] = price.mark_atoms
-            self.marked_ms[market_id] = self.now
-        if price.halted_for_price and market_id not in self.halted:
-            self.halted.add(market_id)
+    def _take_prices(self, market_id: int, given: PriceQuality) -> None:
+        own, terms = self.prices[market_id], self.contracts[market_id]
+        orders = [order for order in self.orders if order.market_id == market_id]
+        book = Book(orders, terms.impact_notional_atoms)
+        own.judge(given, self.now, book.middle())
+        self.quality[market_id] = own.quality
+        if own.quality is LIVE:
+            self._open_again(market_id, own)
+            traded = self.now - self.traded_ms.get(market_id, 0) <= LAST_AGE_MOST_MS
+            last = self.last.get(market_id, 0) if traded else 0
+            own.move(book, terms, self.now, last)
+            self.marks[market_id], self.marked_ms[market_id] = own.mark, self.now
+            return
+        stopped = self.status[market_id] is MarketStatus.HALTED
+        free = self.cause[market_id] in (StatusCause.NONE, StatusCause.CIRCUIT_BREAKER)
+        if own.is_long_doubtful(self.now) and free and not stopped:
+            own.halted = True
             self.set_status(market_id, MarketStatus.HALTED, StatusCause.NO_PRICE)
             self.ending[market_id] = EndReason.PRICE_DEGRADED
             self.waiting.append(("end", market_id))
-        elif market_id in self.halted and not price.halted_for_price:
-            self.halted.discard(market_id)
-            if self.cause[market_id] is StatusCause.NO_PRICE:
-                self.set_status(market_id, MarketStatus.TRADING, StatusCause.NONE)
+
+    def _open_again(self, market_id: int, own: NaiveMark) -> None:
+        if own.halted and self.cause[market_id] is StatusCause.NO_PRICE:
+            self.set_status(market_id, MarketStatus.TRADING, StatusCause.NONE)
+        own.halted = False
+
+    def _start_fundings(self, marked: list[int]) -> None:
+        self.noted = []
+        for market_id in marked:
+            if market_id in self.fundings:
+                continue
+            noted = self.prices[market_id].fund(market_id, self.contracts[market_id], self.now)
+            self.noted += noted
+            if noted and not noted[-1].skipped and noted[-1].rate and self._longs(market_id):
+                last = noted[-1]
+                self.fundings[market_id] = NaiveFunding(last.time_ms, last.rate, last.mark)
+                self.waiting += [("pay", market_id), ("receive", market_id)]
 
     def _longs(self, market_id: int) -> int:
         return sum(max(0, s.quantity) for s in self.slots.values() if s.market_id == market_id)
@@ -165,6 +188,7 @@ class NaivePrices(NaiveMargin):
         self.groups.setdefault(terms.insurance_group, NaiveGroup())
         self.contracts[terms.market_id] = terms
         self.quality.setdefault(terms.market_id, PriceQuality.MISSING)
+        self.prices.setdefault(terms.market_id, NaiveMark())
         return Answer(Code.OK)
 
     # -- funding ----------------------------------------------------------------------

@@ -87,6 +87,7 @@ class NaivePerpetuals(NaiveLadder):
         price = settle.price_atoms or self.marks.get(market_id, 0)
         refuse_if(not 0 < price <= AMOUNT_MAX, Code.INVALID_PRICE)
         self.marks[market_id], self.marked_ms[market_id] = price, self.now
+        self.prices[market_id].mark = price
         self.set_status(market_id, MarketStatus.SETTLED, StatusCause.OPERATOR)
         self.bankrupt = [entry for entry in self.bankrupt if entry[0] != market_id]
         queued = {self.scopes[key] for kind, key in self.waiting if kind == "liquidate"}

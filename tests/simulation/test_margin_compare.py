@@ -15,6 +15,7 @@ from exchange.core import (
     guards,
     judging,
     liquidation,
+    marking,
     positions,
     settling,
     takeover,
@@ -114,9 +115,20 @@ def _fund_carries_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(takeover, "can_carry", lambda *_, **__: True)
 
 
+def _basis_is_off_by_an_atom(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = marking.mid_price
+    monkeypatch.setattr(marking, "mid_price", lambda market: real(market) + 1)
+
+
+def _interest_is_not_clamped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(funding, "INTEREST_CLAMP_E8", 10**8)
+
+
 @pytest.mark.parametrize(
     "plant",
     [
+        _basis_is_off_by_an_atom,
+        _interest_is_not_clamped,
         _wide_guards,
         _makers_are_not_judged,
         _equality_is_healthy,
