@@ -170,7 +170,9 @@ class Screen:
 
     def set_wallet(self, account_id: int, asset_id: int, total_atoms: int) -> None:
         """Take over the balance of a margin wallet."""
-        self.wallet_atoms[self.wallet_row(account_id, asset_id)] = total_atoms
+        # The row first: a new one may move the array.
+        row = self.wallet_row(account_id, asset_id)
+        self.wallet_atoms[row] = total_atoms
 
     def put(self, market_id: int, asset_id: int, changed: Sequence[PositionRow]) -> None:
         """Take over open positions of a market that settles in an asset."""
