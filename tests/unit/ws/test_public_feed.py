@@ -281,3 +281,31 @@ async def test_states_begin_with_the_newer_of_snapshot_and_frame(
     await _settle()
 
     assert outbox_client.story() == [("snapshot", 10), ("delta", 12)]
+
+
+async def test_who_came_first_is_served_first(hub: Hub, redis: FakeRedis) -> None:
+    served: list[int] = []
+
+    def listen(number: int) -> Listener:
+        listener = Listener(hub)
+
+        def write_text(_text: str) -> bool:
+            served.append(number)
+            return True
+
+        listener.outbox._write_text = write_text
+        channel = topics.parse_channel("book:X", lambda _symbol: 1)
+        listener.subscriptions.append(hub.public.subscribe(channel, listener.outbox))
+        return listener
+
+    redis.snapshot(10)
+    listeners = [listen(number) for number in range(20)]
+    await _settle()
+    served.clear()
+    hub.public.unsubscribe(listeners[7].subscriptions[0])
+
+    Stream(hub).send(11)
+
+    assert served == [number for number in range(20) if number != 7]
+    for listener in listeners:
+        listener.task.cancel()
