@@ -4,25 +4,20 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import path
-from unfold.decorators import action, display
+from unfold.decorators import display
 
-from accounts import services
-from accounts.api_keys import api_keys_end
 from accounts.back_office import OperationsMixin
 from accounts.enums import Role
 from accounts.models import Account, ApiKey, AuditEvent, FeeTier, Session, User
 from accounts.permissions import Permission, role_permits
 from accounts.tab_views import tab_view
-from accounts.two_factor import factor_reset
-from common.back_office import KeysetAdmin, ReadOnlyAdmin, shown_time
+from common.back_office import ReadOnlyAdmin, shown_time
 from common.decimals import format_rate
-from common.tiers import Tier
 
 admin.site.login_template = "accounts/login.html"
 # Roles come from a table in code, so the framework's groups are not shown.
@@ -33,14 +28,6 @@ admin.site.unregister(Group)
 SEARCHED_USERS_MAX = 500
 # Sorts after every character that a user name may have.
 LAST_CHARACTER = "\uffff"
-
-
-class UserForm(forms.ModelForm):
-    """What an operator changes of a user; its name, money and password are not among it."""
-
-    class Meta:
-        model = User
-        fields = ["role", "limit_tier", "is_active"]
 
 
 class ActiveFilter(admin.SimpleListFilter):
@@ -61,10 +48,9 @@ class ActiveFilter(admin.SimpleListFilter):
 
 
 @admin.register(User)
-class UserAdmin(KeysetAdmin):
-    """Users: find one, see it, disable it, change its role or limits."""
+class UserAdmin(OperationsMixin, ReadOnlyAdmin):
+    """Users: find one, see it, and what an operator may do to it."""
 
-    form = UserForm
     list_display = [
         "username",
         "email",
@@ -78,21 +64,11 @@ class UserAdmin(KeysetAdmin):
     list_filter = ["role", "limit_tier", ActiveFilter]
     search_fields = ["username", "email", "account_id", "id"]
     search_help_text = "Start of a user name, or a whole e-mail address, account or user id"
-    readonly_fields = [
-        "id",
-        "username",
-        "email",
-        "verified_email",
-        "account_id",
-        "last_login",
-        "created_at",
-    ]
     fieldsets = [
         (None, {"fields": ["username", "email", "verified_email"]}),
-        ("Access", {"fields": ["role", "limit_tier", "is_active"]}),
+        ("Access", {"fields": ["role", "limit_tier", "is_active", "withdrawals_frozen"]}),
         ("Numbers", {"fields": ["id", "account_id", "last_login", "created_at"]}),
     ]
-    actions = ["end_sessions", "end_api_keys", "reset_second_factor"]
     list_select_related = ["two_factor"]
 
     @display(
@@ -114,20 +90,16 @@ class UserAdmin(KeysetAdmin):
         """Return whether a second factor is set up."""
         return user.has_second_factor
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return that users register or are seeded."""
-        return False
+    def operation_targets(self, row: User) -> list[tuple[str, str]]:
+        """Return the user and its account."""
+        return [("user", str(row.pk)), ("account", str(row.account_id))]
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return that users are disabled, never deleted."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def manages(self, request: HttpRequest, user: User) -> bool:
         """Return whether the role manages users; only administrators touch staff."""
         actor: Any = request.user
         if not role_permits(actor.role, Permission.USERS_MANAGE):
             return False
-        return obj is None or actor.role == Role.ADMIN or not obj.is_staff
+        return actor.role == Role.ADMIN or not user.is_staff
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[User], search_term: str
@@ -148,71 +120,10 @@ class UserAdmin(KeysetAdmin):
         """Return the addresses, those of the tabs of a user's page first."""
         tab = path(
             "<path:object_id>/tab/<slug:slug>/",
-            self.admin_site.admin_view(partial(tab_view, manages=self.has_change_permission)),
+            self.admin_site.admin_view(partial(tab_view, manages=self.manages)),
             name="accounts_user_tab",
         )
         return [tab, *super().get_urls()]
-
-    def get_form(
-        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
-    ) -> Any:
-        """Return the form; only administrators give roles."""
-        form = super().get_form(request, obj, change, **kwargs)
-        actor: Any = request.user
-        if "role" in form.base_fields and actor.role != Role.ADMIN:
-            form.base_fields["role"].disabled = True
-        return form
-
-    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
-        """Let the service make the change, so that lost rights end sessions at once."""
-        actor: Any = request.user
-        stored = User.objects.get(pk=obj.pk)
-        services.user_set_access(
-            user=stored,
-            is_active=obj.is_active,
-            role=Role(obj.role),
-            tier=Tier(obj.limit_tier),
-            actor=actor,
-            reason="back-office",
-        )
-
-    @action(description="End all sessions", permissions=["end_sessions"])
-    def end_sessions(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        """End every session of the chosen users; only administrators touch staff."""
-        actor: Any = request.user
-        ended = sum(
-            services.sessions_revoke_all(user_id=user.pk, reason="operator", actor=actor)
-            for user in self._changeable(request, queryset)
-        )
-        messages.success(request, f"{ended} sessions ended.")
-
-    @action(description="End all API keys", permissions=["end_sessions"])
-    def end_api_keys(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        """End every API key of the chosen users; only administrators touch staff."""
-        actor: Any = request.user
-        ended = sum(
-            api_keys_end(user_id=user.pk, reason="operator", actor=actor)
-            for user in self._changeable(request, queryset)
-        )
-        messages.success(request, f"{ended} API keys ended.")
-
-    @action(description="Reset second factor", permissions=["end_sessions"])
-    def reset_second_factor(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        """Remove the second factor of users who lost it; only administrators touch staff."""
-        actor: Any = request.user
-        reset = sum(
-            factor_reset(user=user, actor=actor, reason="back-office")
-            for user in self._changeable(request, queryset)
-        )
-        messages.success(request, f"{reset} second factors removed.")
-
-    def _changeable(self, request: HttpRequest, users: QuerySet[User]) -> list[User]:
-        return [user for user in users if self.has_change_permission(request, user)]
-
-    def has_end_sessions_permission(self, request: HttpRequest) -> bool:
-        """Return whether the role manages users."""
-        actor: Any = request.user
-        return role_permits(actor.role, Permission.USERS_MANAGE)
 
 
 @admin.register(ApiKey)

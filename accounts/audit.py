@@ -14,7 +14,9 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 import structlog
@@ -41,6 +43,9 @@ REASON_LENGTH_MAX = 500
 STATE_LENGTH_MAX = 8_192
 # Of concurrent writers one always gets on, so this many tries need as many writers at once.
 TRIES_MAX = 200
+
+# Where an operation tells everything in one event, what its parts would have recorded.
+_gathering: ContextVar[list[AuditEvent] | None] = ContextVar("audit_gathering", default=None)
 
 _ACTION = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 
@@ -103,10 +108,29 @@ def record(
         ip=client_ip(request) if request is not None else (ip or current_client_ip()),
         request_id=current_request_id() if request_id is None else request_id,
     )
+    told = _gathering.get()
+    if told is not None:
+        told.append(event)
+        return event
     with atomic():
         _append(event)
     transaction.on_commit(lambda: _tell(event))
     return event
+
+
+@contextmanager
+def gathered() -> Iterator[list[AuditEvent]]:
+    """
+    Collect what is recorded inside instead of writing it.
+
+    For an operation made of audited services: it records one event that tells all of it.
+    """
+    told: list[AuditEvent] = []
+    token = _gathering.set(told)
+    try:
+        yield told
+    finally:
+        _gathering.reset(token)
 
 
 def _check(*, action: str, target: str, reason: str) -> None:

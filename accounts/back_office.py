@@ -7,7 +7,8 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from unfold.enums import ActionVariant
 
-from accounts.operations import operation_url, operations_for
+from accounts.enums import Role
+from accounts.operations import Operation, operation_url, operations_for
 from common.errors import ApiError
 
 
@@ -15,10 +16,11 @@ class OperationsMixin:
     """
     For admin classes: what the user may do to a row, as a menu on the row's page.
 
-    ``target_kind`` names the kind of target; ``target_key`` returns a row's key.
+    ``target_kind`` names the kind of target; ``target_key`` returns a row's key. A row that is
+    several targets overrides ``operation_targets``.
     """
 
-    target_kind: str
+    target_kind = ""
 
     def target_key(self, row: Any) -> str:
         """Return what finds the row as a target of operations."""
@@ -38,23 +40,36 @@ class OperationsMixin:
         )
         return answer
 
+    def operation_targets(self, row: Any) -> list[tuple[str, str]]:
+        """Return kind and key of each target that a row is."""
+        return [(self.target_kind, self.target_key(row))]
+
     def operation_items(self, request: HttpRequest, row: Any) -> list[dict[str, Any]]:
         """Return the operations that the user may do to a row, as items of a menu."""
         actor: Any = request.user
-        key = self.target_key(row)
-        permitted = operations_for(self.target_kind, actor.role)
-        if not permitted:
-            return []
-        try:
-            target = permitted[0].target.find(key)
-        except ApiError:
-            return []
         return [
             {
                 "title": operation.title,
                 "path": operation_url(operation.name, key),
                 "variant": ActionVariant.DANGER if operation.danger else ActionVariant.DEFAULT,
             }
-            for operation in permitted
-            if operation.applies is None or operation.applies(target)
+            for kind, key in self.operation_targets(row)
+            for operation in _applying(kind, key, actor)
         ]
+
+
+def _applying(kind: str, key: str, actor: Any) -> list[Operation]:
+    """Return what an actor may do to a target now."""
+    permitted = operations_for(kind, actor.role)
+    if not permitted:
+        return []
+    try:
+        target = permitted[0].target.find(key)
+    except ApiError:
+        return []
+    return [
+        operation
+        for operation in permitted
+        if (operation.applies is None or operation.applies(target))
+        and not (operation.staff_by_admins and target.staff and actor.role != Role.ADMIN)
+    ]

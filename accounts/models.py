@@ -45,7 +45,7 @@ class User(AbstractBaseUser):
     ``email`` is what the user gave, ``verified_email`` what is known to be theirs ("" if
     nothing is): only the latter is unique and logs in, so that registering tells nobody
     whether an address is in use. ``session_epoch`` is part of every browser session; raising
-    it ends them all.
+    it ends them all. While ``withdrawals_frozen`` no money leaves the user's account.
     """
 
     id = KeyField(default=make_id, editable=False)
@@ -57,6 +57,7 @@ class User(AbstractBaseUser):
     limit_tier = models.CharField(max_length=16, choices=TIER_CHOICES, default=Tier.TRADER.value)
     is_active = models.BooleanField("active", default=True)
     session_epoch = models.IntegerField(default=0, editable=False)
+    withdrawals_frozen = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = UserManager()
@@ -374,3 +375,19 @@ class OperationRequest(models.Model):
     def __str__(self) -> str:
         """Return number and operation."""
         return f"request {self.pk}: {self.operation} {self.target}"
+
+
+class Switch(models.Model):
+    """Something of the whole platform that operators turn on and off; absent is off."""
+
+    id = KeyField(default=make_id, editable=False)
+    name = models.CharField(max_length=64)
+    is_on = models.BooleanField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["name"], name="switch_name")]
+        verbose_name_plural = "switches"
+
+    def __str__(self) -> str:
+        """Return name and state."""
+        return f"{self.name} {'on' if self.is_on else 'off'}"

@@ -59,6 +59,12 @@ ACCOUNT = TargetKind(
     find=_find_account,
     description="Id of the account.",
 )
+EXCHANGE = TargetKind(
+    name="exchange",
+    collection="exchange",
+    parameter="",
+    find=lambda _key: Target(key="", label="the whole exchange", audit_name="exchange:all"),
+)
 
 
 def refuse_own_account(call: Call) -> None:

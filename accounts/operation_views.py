@@ -151,7 +151,7 @@ class OperationView(APIView):
     operation: Operation
     permission_classes = [requires(Permission.BACK_OFFICE)]
 
-    def call(self, request: Request, named: Mapping[str, str]) -> Call:
+    def call(self, request: Request, named: Mapping[str, object]) -> Call:
         """
         Return what a request asks for.
 
@@ -167,14 +167,14 @@ class OperationView(APIView):
             client_request_id = given
         return call_of(
             self.operation,
-            next(iter(named.values()), ""),
+            str(next(iter(named.values()), "")),
             body,
             caller_of(request),
             client_request_id=client_request_id,
         )
 
 
-def _run(self: OperationView, request: Request, **named: str) -> Response:
+def _run(self: OperationView, request: Request, **named: object) -> Response:
     call = self.call(request, named)
     if self.operation.step_up:
         step_up.require_step_up(request)
@@ -183,7 +183,7 @@ def _run(self: OperationView, request: Request, **named: str) -> Response:
     return Response(render_result(call, result), status=status)
 
 
-def _preview(self: OperationView, request: Request, **named: str) -> Response:
+def _preview(self: OperationView, request: Request, **named: object) -> Response:
     preview = operation_preview(self.call(request, named))
     return Response(render_preview(cast(Preview, preview)))
 
@@ -255,7 +255,7 @@ def _preview_view_of(operation: Operation) -> type[OperationView]:
 def _copy(method: Any) -> Any:
     """Return a method of its own for each view: its description is an attribute of it."""
 
-    def post(self: OperationView, request: Request, **named: str) -> Response:
+    def post(self: OperationView, request: Request, **named: object) -> Response:
         answer: Response = method(self, request, **named)
         return answer
 
@@ -267,8 +267,9 @@ def operation_urls() -> list[URLPattern]:
     found = []
     for operation in all_operations().values():
         target = operation.target
-        converter = f"/<str:{target.parameter}>" if target.parameter else ""
-        address = f"admin/{target.collection}{converter}/{operation.action}"
+        kind = "id" if target.parameter.endswith("_id") else "str"
+        converter = f"/<{kind}:{target.parameter}>" if target.parameter else ""
+        address = operation.address or f"admin/{target.collection}{converter}/{operation.action}"
         name = f"admin-{operation.name}"
         found.append(path(address, _view_of(operation).as_view(), name=name))
         if operation.preview is not None:

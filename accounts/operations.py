@@ -183,6 +183,8 @@ class Operation:
     preview: Callable[[Call], Preview] | None = None
     initial: Callable[[Target], Mapping[str, Any]] | None = None
     applies: Callable[[Target], bool] | None = None
+    # Where the product sheet names the address; else it follows from target and name.
+    address: str = ""
 
     @property
     def action(self) -> str:
@@ -192,7 +194,7 @@ class Operation:
     @property
     def audit_action(self) -> str:
         """Return what the audit log calls it, such as market.halt."""
-        return f"{self.target.name}.{self.action.replace('-', '_')}"
+        return f"{self.target.name}.{self.action}".replace("-", "_")
 
     @property
     def operation_id(self) -> str:
@@ -245,7 +247,7 @@ def operations_for(target_kind: str, role: str) -> list[Operation]:
 
 def operation_url(name: str, target: object) -> str:
     """Return the address of an operation's form in the back-office."""
-    return reverse("operation", args=[name, str(target)])
+    return reverse("operation", args=[name, str(target)] if target != "" else [name])
 
 
 def call_of(

@@ -20,9 +20,12 @@ class Permission(StrEnum):
     TRANSFER = "transfer"
     BACK_OFFICE = "back_office"
     USERS_VIEW = "users_view"
+    USERS_SUPPORT = "users_support"
     USERS_MANAGE = "users_manage"
+    ROLES_MANAGE = "roles_manage"
     MONEY_VIEW = "money_view"
     MONEY_MANAGE = "money_manage"
+    TRADING_MANAGE = "trading_manage"
     MARKETS_VIEW = "markets_view"
     MARKETS_MANAGE = "markets_manage"
     RISK_MANAGE = "risk_manage"
@@ -47,9 +50,19 @@ _LOOK = frozenset(
 
 ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.TRADER: _OWN,
-    Role.SUPPORT: frozenset({_P.BACK_OFFICE, _P.USERS_VIEW, _P.MONEY_VIEW, _P.MARKETS_VIEW}),
-    Role.RISK_MANAGER: _LOOK | {_P.MARKETS_MANAGE, _P.RISK_MANAGE},
-    Role.OPERATOR: _LOOK | _OWN | {_P.USERS_MANAGE, _P.MONEY_MANAGE, _P.MARKETS_MANAGE},
+    Role.SUPPORT: frozenset(
+        {_P.BACK_OFFICE, _P.USERS_VIEW, _P.USERS_SUPPORT, _P.MONEY_VIEW, _P.MARKETS_VIEW}
+    ),
+    Role.RISK_MANAGER: _LOOK | {_P.TRADING_MANAGE, _P.MARKETS_MANAGE, _P.RISK_MANAGE},
+    Role.OPERATOR: _LOOK
+    | _OWN
+    | {
+        _P.USERS_SUPPORT,
+        _P.USERS_MANAGE,
+        _P.MONEY_MANAGE,
+        _P.TRADING_MANAGE,
+        _P.MARKETS_MANAGE,
+    },
     Role.AUDITOR: _LOOK | {_P.AUDIT_VIEW},
     Role.ADMIN: frozenset(Permission),
 }
@@ -62,8 +75,7 @@ SCOPE_PERMISSIONS: dict[Scope, frozenset[Permission]] = {
     Scope.TRANSFER: frozenset({_P.TRANSFER}),
 }
 
-# What looking at and changing the models of an app in the back-office needs. Money, orders
-# and configuration change through commands, so most of them have nothing under "change".
+# What looking at the models of an app in the back-office needs.
 _APP_VIEW: dict[str, Permission] = {
     "accounts": _P.USERS_VIEW,
     "wallets": _P.MONEY_VIEW,
@@ -75,8 +87,6 @@ _APP_VIEW: dict[str, Permission] = {
     "admin": _P.AUDIT_VIEW,
 }
 _MODEL_VIEW: dict[str, Permission] = {"accounts.auditevent": _P.AUDIT_VIEW}
-_MODEL_CHANGE: dict[str, Permission] = {"accounts.user": _P.USERS_MANAGE}
-_CHANGES = frozenset({"add", "change"})
 
 
 def role_permits(role: str, permission: Permission) -> bool:
@@ -108,15 +118,13 @@ def model_permits(role: str, django_permission: str) -> bool:
     """
     Return whether a role has one of Django's model permissions, such as "orders.view_order".
 
-    Nobody deletes: rows are history, users are disabled.
+    Nobody adds, changes or deletes rows by hand: what changes, changes by an operation.
     """
     app, _, name = django_permission.partition(".")
     action, _, model = name.partition("_")
-    needed: Permission | None = None
-    if action == "view":
-        needed = _MODEL_VIEW.get(f"{app}.{model}", _APP_VIEW.get(app))
-    elif action in _CHANGES:
-        needed = _MODEL_CHANGE.get(f"{app}.{model}")
+    if action != "view":
+        return False
+    needed = _MODEL_VIEW.get(f"{app}.{model}", _APP_VIEW.get(app))
     return needed is not None and role_permits(role, needed)
 
 

@@ -11,6 +11,7 @@ from django.contrib import admin
 from django.db.models import Model
 from unfold.decorators import display
 
+from accounts.back_office import OperationsMixin
 from common.back_office import ReadOnlyAdmin, shown_time
 from exchange.core.rejects import Code
 from exchange.models import Batch, ClientKey, LogPosition, OperatorCommand, Quarantine
@@ -92,9 +93,10 @@ class OperatorCommandAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Quarantine)
-class QuarantineAdmin(ReadOnlyAdmin):
+class QuarantineAdmin(OperationsMixin, ReadOnlyAdmin):
     """Commands set aside because the core raised at them."""
 
+    target_kind = "quarantine"
     list_display = ["command_id", "type", "market_id", "attempts", "set_aside", "error"]
     fields = [*_all_fields_but(Quarantine, "payload"), "set_aside"]
     readonly_fields = ["set_aside"]

@@ -11,6 +11,7 @@ import re
 import secrets
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
@@ -27,6 +28,8 @@ from accounts.operations import (
     Target,
     all_operations,
     call_of,
+    operation_url,
+    operations_for,
 )
 from accounts.permissions import role_permits
 from accounts.two_factor import code_take
@@ -40,6 +43,36 @@ FORM_KEPT_S = 86_400
 # Results that a browser session remembers.
 RESULTS_MAX = 20
 _RESULTS = "operation_results"
+
+
+def operations_page(request: HttpRequest) -> HttpResponse:
+    """List what the user may do to the exchange as a whole and to each price source."""
+    actor: Any = request.user
+    groups = [_group("exchange", "", actor.role)]
+    groups += [_group("price-source", name, actor.role) for name in settings.PRICE_SOURCES]
+    context = {
+        **admin.site.each_context(request),
+        "title": "Operations",
+        "groups": [group for group in groups if group["items"]],
+    }
+    return TemplateResponse(request, "adminpanel/operations.html", context)
+
+
+def _group(kind: str, key: str, role: str) -> dict[str, Any]:
+    permitted = operations_for(kind, role)
+    target = permitted[0].target.find(key) if permitted else None
+    return {
+        "title": target.label if target is not None else "",
+        "items": [
+            {
+                "title": operation.title,
+                "description": operation.description,
+                "url": operation_url(operation.name, key),
+            }
+            for operation in permitted
+            if target is not None and (operation.applies is None or operation.applies(target))
+        ],
+    }
 
 
 def operation_page(request: HttpRequest, name: str, target: str = "") -> HttpResponse:

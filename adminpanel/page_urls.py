@@ -10,6 +10,7 @@ _page = admin.site.admin_view
 urlpatterns = [
     path("dashboard/live", _page(dashboard.live_view), name="dashboard-live"),
     path("dashboard/charts", _page(dashboard.charts_view), name="dashboard-charts"),
+    path("operations/", _page(operation_pages.operations_page), name="operations"),
     path(
         "operations/result/<slug:key>", _page(operation_pages.result_page), name="operation-result"
     ),

@@ -108,6 +108,7 @@ GROUPS: tuple[tuple[str, tuple[ListLink | PageLink, ...]], ...] = (
     (
         "System",
         (
+            PageLink("Operations", "construction", "operations", _P.BACK_OFFICE),
             ListLink("Audit log", "policy", "accounts.auditevent"),
             ListLink("Operator commands", "terminal", "exchange.operatorcommand"),
             ListLink("Leader", "flag", "exchange.logposition"),

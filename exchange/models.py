@@ -141,3 +141,15 @@ class Quarantine(models.Model):
     def __str__(self) -> str:
         """Return which command is set aside."""
         return f"{self.type} {self.command_id}"
+
+
+class QuarantineDecision(models.Model):
+    """What an operator decided about a command in quarantine; the key is that command's."""
+
+    id = RowKeyField()
+    decision = models.CharField(max_length=16)
+    decided_ms = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        """Return what was decided."""
+        return f"{self.decision} {self.id}"

@@ -9,6 +9,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from unfold.decorators import display
 
+from accounts.back_office import OperationsMixin
 from common.back_office import ReadOnlyAdmin, shown_time
 from common.ids import parse_id
 from common.keyset import before_key
@@ -70,9 +71,10 @@ class OpenFilter(admin.SimpleListFilter):
 
 
 @admin.register(Order)
-class OrderAdmin(ReadOnlyAdmin):
+class OrderAdmin(OperationsMixin, ReadOnlyAdmin):
     """Orders, found by number or account."""
 
+    target_kind = "order"
     list_display = [
         "id",
         "account_id",

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.decorators import display
 
+from accounts.back_office import OperationsMixin
 from common.back_office import ReadOnlyAdmin, shown_time
 from exchange.core.enums import CloseReason, MarginMode
 from exchange.core.units import RATE_ONE, format_atoms
@@ -44,9 +45,10 @@ class _Slots(ReadOnlyAdmin):
 
 
 @admin.register(Position)
-class PositionAdmin(_Slots):
+class PositionAdmin(OperationsMixin, _Slots):
     """Open positions with how near they are to liquidation, at the last committed mark."""
 
+    target_kind = "position"
     list_per_page = 20
     list_display = [
         "position_id",

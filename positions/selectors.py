@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from heapq import nlargest
 
 from exchange.core.enums import CloseReason, LedgerKind, MarginMode
 from exchange.core.events import FundingPaid, PositionClosed
@@ -72,6 +73,22 @@ def held_by(account_ids: Collection[int]) -> list[tuple[int, int, int]]:
     """Return market, signed quantity and cost of the open positions of accounts."""
     rows = Position.objects.filter(account_id__in=account_ids, is_open=1).order_by("market_id")
     return list(rows.values_list("market_id", "quantity_atoms", "cost_atoms"))
+
+
+def largest_accounts_in(market_id: int, *, limit: int) -> tuple[list[int], int]:
+    """Return the accounts of a market's largest positions, and how many are open."""
+    rows = Position.objects.filter(is_open=1, market_id=market_id)
+    found = rows.values_list("quantity_atoms", "account_id").iterator(chunk_size=ROWS_CHUNK)
+    total = 0
+
+    def counted() -> Iterator[tuple[int, int]]:
+        nonlocal total
+        for quantity, account_id in found:
+            total += 1
+            yield abs(quantity), account_id
+
+    largest = nlargest(limit, counted())
+    return [account_id for _, account_id in largest], total
 
 
 def setting_of(account_id: int, market_id: int) -> MarketSetting | None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from django.contrib import admin
 from unfold.decorators import display
 
+from accounts.back_office import OperationsMixin
 from common.back_office import ReadOnlyAdmin, shown_time
 from exchange.core.enums import PriceQuality, Side
 from exchange.core.units import format_atoms
@@ -28,10 +29,15 @@ class _OfMarket(ReadOnlyAdmin):
 
 
 @admin.register(Contract)
-class ContractAdmin(_OfMarket):
+class ContractAdmin(OperationsMixin, _OfMarket):
     """Terms of perpetual markets; operators change them by command."""
 
+    target_kind = "market"
     list_display = ["symbol", "insurance_group", "fee", "leverage_default", "liquidations_paused"]
+
+    def target_key(self, row: Contract) -> str:
+        """Return the symbol of the market."""
+        return symbol_of(row.id)
 
     @display(description="liquidation fee")
     def fee(self, row: Contract) -> str:
@@ -40,9 +46,10 @@ class ContractAdmin(_OfMarket):
 
 
 @admin.register(Insurance)
-class InsuranceAdmin(ReadOnlyAdmin):
+class InsuranceAdmin(OperationsMixin, ReadOnlyAdmin):
     """Insurance groups with what their funds hold."""
 
+    target_kind = "insurance"
     list_display = ["id", "held", "cap", "stopped"]
 
     @display(description="fund")

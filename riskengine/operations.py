@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
+from django.conf import settings
+
+from accounts.operation_fields import whole
+from accounts.operation_targets import EXCHANGE
 from accounts.operations import Call, Done, Operation, Target, TargetKind
 from accounts.operators import operator_submit
 from accounts.permissions import Permission
+from accounts.user_operations import nothing_to_change
 from common.decimals import parse_atoms
-from common.errors import raise_for_code
-from common.openapi import DECIMAL, TEXT, list_of, object_of
+from common.errors import invalid_fields, raise_for_code
+from common.openapi import BOOLEAN, DECIMAL, TEXT, list_of, object_of
 from exchange.core.commands import MoveInsurance, SettleMarket
+from exchange.core.enums import MarketKind
 from exchange.core.events import ContractConfigured, InsuranceChanged
 from exchange.core.rejects import Code
 from exchange.core.units import format_atoms
-from markets.operations import MARKET
-from markets.selectors import cache_clear
+from markets.configure_operations import LISTING_FIELDS, list_market
+from markets.operations import MARKET, market_target
+from markets.perpetual_seed import INTEREST_RATE_E8
+from markets.selectors import cache_clear, market_by_symbol
 from markets.types import MarketInfo
 from riskengine import schema, selectors
+from riskengine.affected import contract_of, terms_preview
 from riskengine.render import render_balances, render_group, render_terms
 from riskengine.requests import (
     CONTRACT_FIELDS,
@@ -61,20 +72,6 @@ def is_perpetual(target: Target) -> bool:
     return bool(selectors.contracts_by_id([market.market_id]))
 
 
-def contract_of(call_target: Target) -> ContractConfigured:
-    """
-    Return the terms of the market that is a target.
-
-    Raises:
-        ApiError: ``NOT_A_PERPETUAL`` (422).
-    """
-    market: MarketInfo = call_target.subject
-    found = selectors.contracts_by_id([market.market_id]).get(market.market_id)
-    if found is None:
-        raise_for_code(Code.NOT_A_PERPETUAL)
-    return found
-
-
 def _terms_check(call: Call) -> None:
     contract_of(call.target)
 
@@ -85,6 +82,24 @@ def _terms(call: Call) -> Done:
         contract_command(call.values, current, reason=call.reason, actor=call.signed_by)
     )
     return Done(answer=render_terms(contract_of(call.target)), before=render_terms(current))
+
+
+def _pause(is_paused: bool, call: Call) -> Done:
+    current = contract_of(call.target)
+    if current.liquidations_paused is is_paused:
+        raise nothing_to_change()
+    values = {"liquidations_paused": is_paused}
+    operator_submit(contract_command(values, current, reason=call.reason, actor=call.signed_by))
+    market: MarketInfo = call.target.subject
+    return Done(
+        answer={"symbol": market.symbol, **values},
+        before={"liquidations_paused": not is_paused},
+        after=values,
+    )
+
+
+def _pauses(is_paused: bool, target: Target) -> bool:
+    return is_perpetual(target) and contract_of(target).liquidations_paused is not is_paused
 
 
 def _terms_now(target: Target) -> dict[str, Any]:
@@ -140,6 +155,35 @@ def _fund_move(call: Call) -> Done:
     )
 
 
+def _listing_shape(values: Mapping[str, Any]) -> None:
+    missing = [name for name in _LISTING_TERMS if name not in values]
+    if missing:
+        raise invalid_fields(dict.fromkeys(missing, "REQUIRED"))
+
+
+def _list_perpetual(call: Call) -> Done:
+    values = call.values
+    symbol = list_market(values, kind=MarketKind.PERPETUAL)
+    cache_clear()
+    market = market_by_symbol(symbol)
+    terms = ContractConfigured(
+        market_id=market.market_id,
+        insurance_group=values["insurance_group"],
+        funding_interval_ms=settings.FUNDING_INTERVAL_MS,
+        interest_rate_e8=INTEREST_RATE_E8,
+        funding_cap_e8=0,
+        impact_notional_atoms=0,
+        liquidation_fee_e8=settings.LIQUIDATION_FEE_E8,
+        position_notional_max_atoms=0,
+        open_interest_max_atoms=0,
+        brackets=(),
+        leverage_default=settings.DEFAULT_LEVERAGE,
+        liquidations_paused=False,
+    )
+    operator_submit(contract_command(values, terms, reason=call.reason, actor=call.signed_by))
+    return Done(answer=render_terms(contract_of(market_target(symbol))))
+
+
 def _settle(call: Call) -> Done:
     market: MarketInfo = call.target.subject
     price_atoms = call.values.get("price", 0)
@@ -164,7 +208,35 @@ _REFUSALS = {
     422: ("NOT_A_PERPETUAL", "INVALID_CONFIGURATION", "INVALID_BRACKETS", "MARKET_SETTLED"),
 }
 
+_LISTING_TERMS = ("impact_notional", "brackets")
+
 OPERATIONS = (
+    Operation(
+        name="exchange-list-perpetual",
+        title="List a perpetual market",
+        description="Make a market with margin. tick_size x lot_size must be a whole number of"
+        " 10^-8. It begins halted: open it when it has prices and an insurance fund.",
+        target=EXCHANGE,
+        permission=Permission.RISK_MANAGE,
+        perform=_list_perpetual,
+        answer=schema.TERMS_PROPERTIES,
+        fields=(
+            *LISTING_FIELDS,
+            whole("insurance_group", "Whose fund stands behind it.", example=1),
+            *CONTRACT_FIELDS,
+        ),
+        refusals={
+            404: ("ASSET_NOT_FOUND",),
+            409: ("MARKET_EXISTS",),
+            422: (
+                "TICK_LOT_RULE",
+                "INVALID_CONFIGURATION",
+                "INVALID_BRACKETS",
+                "CONFIGURATION_IN_USE",
+            ),
+        },
+        shape=_listing_shape,
+    ),
     Operation(
         name="market-terms",
         title="Change terms and margin tiers",
@@ -178,8 +250,40 @@ OPERATIONS = (
         refusals=_REFUSALS,
         check=_terms_check,
         shape=lambda values: require_change(CONTRACT_FIELDS, values),
+        preview=terms_preview,
         initial=_terms_now,
         applies=is_perpetual,
+    ),
+    *(
+        Operation(
+            name=f"market-{action}",
+            title=title,
+            description=description,
+            target=MARKET,
+            permission=Permission.RISK_MANAGE,
+            perform=partial(_pause, is_paused),
+            answer={
+                "symbol": {**TEXT, "example": "BTC-USDT-PERP"},
+                "liquidations_paused": BOOLEAN,
+            },
+            refusals={**_REFUSALS, 409: ("NOTHING_TO_CHANGE",)},
+            danger=is_paused,
+            applies=partial(_pauses, is_paused),
+        )
+        for action, title, description, is_paused in (
+            (
+                "pause-liquidations",
+                "Pause liquidations",
+                "Nobody is liquidated in this market until they are resumed.",
+                True,
+            ),
+            (
+                "resume-liquidations",
+                "Resume liquidations",
+                "Whoever is below maintenance is liquidated at the next mark.",
+                False,
+            ),
+        )
     ),
     Operation(
         name="market-settle",

@@ -7,8 +7,17 @@ from typing import Any
 
 from rest_framework import serializers
 
-from accounts.operation_fields import OperationField, choice, decimal, flag, rows, text, whole
-from common.errors import invalid_fields
+from accounts.operation_fields import (
+    REASON,
+    OperationField,
+    choice,
+    decimal,
+    flag,
+    rows,
+    text,
+    whole,
+)
+from common.errors import invalid_fields, unknown_fields
 from common.pagination import PageQuery
 from common.query import QuerySerializer
 from exchange.core.commands import ConfigureContract, ConfigureInsurance
@@ -138,6 +147,23 @@ def insurance_command(
     return ConfigureInsurance(group_id=current.group_id, reason=reason, actor=actor, **settings)
 
 
+# Exactly one of symbol and insurance_group says whose terms change.
+PARAM_FIELDS = (
+    text(
+        "symbol",
+        "Perpetual market whose terms change; or insurance_group.",
+        required=False,
+        length_max=64,
+        example="BTC-USDT-PERP",
+    ),
+    whole("insurance_group", "Or the group whose terms change.", required=False),
+    REASON,
+    *CONTRACT_FIELDS,
+    *INSURANCE_FIELDS,
+)
+PARAM_NAMES = frozenset(field.name for field in PARAM_FIELDS)
+
+
 def split_params(body: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
     """
     Return the operation, its target and its body that a change of risk parameters means.
@@ -145,6 +171,9 @@ def split_params(body: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
     Raises:
         ApiError: 400 unless exactly one of ``symbol`` and ``insurance_group`` is given.
     """
+    unknown = [name for name in body if name not in PARAM_NAMES]
+    if unknown:
+        raise unknown_fields(unknown)
     rest = dict(body)
     symbol, group = rest.pop("symbol", None), rest.pop("insurance_group", None)
     if (symbol is None) is (group is None):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from accounts.operation_fields import REASON, schema_of, text, whole
+from accounts.operation_fields import schema_of
 from common.openapi import (
     BOOLEAN,
     DECIMAL,
@@ -16,7 +16,7 @@ from common.openapi import (
     object_of,
 )
 from riskengine.render import LIQUIDATION_KIND_NAMES, SIDE_NAMES
-from riskengine.requests import CONTRACT_FIELDS, INSURANCE_FIELDS
+from riskengine.requests import PARAM_FIELDS
 
 _SYMBOL: dict[str, Any] = {**TEXT, "example": "BTC-USDT-PERP"}
 _WHOLE: dict[str, Any] = {"type": "integer"}
@@ -102,15 +102,4 @@ ALL_PARAMS = object_of(
     }
 )
 
-# Exactly one of symbol and insurance_group says whose terms change.
-_CONTRACT_BODY = schema_of(
-    [
-        text("symbol", "Perpetual market whose terms change.", example="BTC-USDT-PERP"),
-        *CONTRACT_FIELDS,
-        REASON,
-    ]
-)
-_GROUP_BODY = schema_of(
-    [whole("insurance_group", "Group whose terms change."), *INSURANCE_FIELDS, REASON]
-)
-PARAM_REQUEST = {"oneOf": [_CONTRACT_BODY, _GROUP_BODY]}
+PARAM_REQUEST = schema_of(PARAM_FIELDS)

@@ -156,9 +156,15 @@ PRIVATE_SNAPSHOTS = {
 
 # What operators may do, declared by each app.
 OPERATIONS = [
+    "accounts.user_operations.OPERATIONS",
     "markets.operations.OPERATIONS",
+    "markets.configure_operations.OPERATIONS",
+    "markets.source_operations.OPERATIONS",
     "wallets.operations.OPERATIONS",
+    "orders.operations.OPERATIONS",
+    "positions.operations.OPERATIONS",
     "riskengine.operations.OPERATIONS",
+    "adminpanel.operations.OPERATIONS",
 ]
 # What one operator moves within a day without a second person, in atoms of USDT.
 APPROVAL_LIMIT_ATOMS = env.integer("APPROVAL_LIMIT_USDT") * 10**8

@@ -11,6 +11,7 @@ from accounts.operation_targets import ACCOUNT, refuse_own_account
 from accounts.operations import Call, Done, Operation
 from accounts.operators import operator_submit
 from accounts.permissions import Permission
+from accounts.switches import check_withdrawals
 from common.decimals import parse_atoms
 from common.openapi import DECIMAL, IDENTIFIER, TEXT
 from exchange.core.commands import Credit, Debit
@@ -74,6 +75,11 @@ def _move(command_type: type[Credit] | type[Debit], call: Call) -> Done:
     )
 
 
+def _check_debit(call: Call) -> None:
+    refuse_own_account(call)
+    check_withdrawals(call.target.account_id)
+
+
 def _operation(
     action: str, title: str, description: str, command_type: type[Credit] | type[Debit]
 ) -> Operation:
@@ -94,11 +100,17 @@ def _operation(
         fields=FIELDS,
         refusals={
             404: ("NOT_FOUND", "ASSET_NOT_FOUND", "ACCOUNT_NOT_FOUND"),
-            422: ("OWN_ACCOUNT", "INVALID_AMOUNT", "INSUFFICIENT_BALANCE", "BALANCE_LIMIT"),
+            422: (
+                "OWN_ACCOUNT",
+                "INVALID_AMOUNT",
+                "INSUFFICIENT_BALANCE",
+                "BALANCE_LIMIT",
+                "WITHDRAWALS_FROZEN",
+            ),
         },
         step_up=True,
         danger=True,
-        check=refuse_own_account,
+        check=_check_debit if command_type is Debit else refuse_own_account,
         weigh=_weigh,
     )
 

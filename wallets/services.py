@@ -6,6 +6,7 @@ import hashlib
 
 from accounts.opening import account_open
 from accounts.selectors import account_id_by_username
+from accounts.switches import check_withdrawals
 from common.deadline import deadline_left_ms
 from common.decimals import parse_atoms
 from common.errors import ApiError, FieldError, raise_for_outcome
@@ -34,8 +35,8 @@ def transfer_make(
     Move an available amount to another wallet of the user, or to another user.
 
     Raises:
-        ApiError: ``ASSET_NOT_FOUND`` or ``RECIPIENT_NOT_FOUND`` (404), or the exchange's
-            refusal.
+        ApiError: ``ASSET_NOT_FOUND`` or ``RECIPIENT_NOT_FOUND`` (404), ``WITHDRAWALS_FROZEN``
+            (422), or the exchange's refusal.
         FieldError: if the amount is not a positive decimal in the currency's decimals.
         ExchangeError: if the exchange cannot take or has not answered it.
     """
@@ -44,6 +45,8 @@ def transfer_make(
     if amount_atoms == 0:
         raise FieldError(field="amount", code="OUT_OF_RANGE")
     target_account_id = _account_of(username) if username else account_id
+    if target_account_id != account_id:
+        check_withdrawals(account_id)
     command = Transfer(
         account_id=account_id,
         wallet=wallet,

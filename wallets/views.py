@@ -108,6 +108,7 @@ class TransferView(APIView):
                         "INVALID_AMOUNT",
                         "INSUFFICIENT_BALANCE",
                         "SAME_WALLET",
+                        "WITHDRAWALS_FROZEN",
                     ),
                     503: ("ENGINE_BUSY", "ENGINE_UNAVAILABLE", "EXPIRED_IN_QUEUE"),
                     504: ("STATUS_UNKNOWN",),

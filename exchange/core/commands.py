@@ -227,7 +227,8 @@ class ConfigureMarket(Command, frozen=True, gc=False):
 
     Needs ``tick_atoms * lot_atoms % 10^8 == 0``. A bound of 0 is not enforced. Bands are
     rates of 10^-8 against the reference price. Assets and kind never change; tick and lot
-    only while no order is open, conditional ones included.
+    only while no order is open, conditional ones included. With ``keeps_status`` a market that
+    exists stays as it is, also where a clock will open it.
     """
 
     market_id: int
@@ -246,6 +247,7 @@ class ConfigureMarket(Command, frozen=True, gc=False):
     market_band_e8: int
     status: MarketStatus = MarketStatus.TRADING
     safety: MarketSafety = NO_SAFETY
+    keeps_status: bool = False
 
 
 class SetMarketStatus(Command, frozen=True, gc=False):

@@ -99,7 +99,7 @@ def plan_market(memory: Memory, command: ConfigureMarket) -> MarketConfigured | 
             and any(order.market_id == command.market_id for order in memory.orders.values())
         ):
             return Code.CONFIGURATION_IN_USE
-    return MarketConfigured(
+    plan = MarketConfigured(
         command.market_id,
         command.symbol,
         command.kind,
@@ -117,6 +117,14 @@ def plan_market(memory: Memory, command: ConfigureMarket) -> MarketConfigured | 
         command.status,
         command.safety,
         _cause(command.status, StatusCause.OPERATOR),
+    )
+    if known is None or not command.keeps_status:
+        return plan
+    return msgspec.structs.replace(
+        plan,
+        status=known.config.status,
+        status_cause=known.config.status_cause,
+        status_until_ms=known.config.status_until_ms,
     )
 
 

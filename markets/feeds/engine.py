@@ -72,6 +72,11 @@ class IndexEngine:
         for pair in self.pairs_of(source):
             self._tracks[source, pair].fail(reason)
 
+    def forget(self, source: str, reason: str) -> None:
+        """Let a source count for nothing, with what it said before."""
+        for pair in self.pairs_of(source):
+            self._tracks[source, pair].forget(reason)
+
     def tether(self, now_ms: int) -> IndexView:
         """Return the USDT-USD index, which has a quorum of its own."""
         return self._view(TETHER_USD, now_ms, None)

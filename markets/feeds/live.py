@@ -1,6 +1,7 @@
 """Asks the venues, each in a thread of its own, and keeps the index engine up to date."""
 
 import time
+from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import structlog
@@ -23,6 +24,8 @@ log = structlog.get_logger(__name__)
 # After failures a source is left alone for 1, 2, 4, 8 seconds: long enough not to hammer a
 # venue that is down, short enough to notice its return within one freshness period.
 REST_S_MAX = 8.0
+# Why a source says nothing, in the feed's health.
+SWITCHED_OFF = "SWITCHED_OFF"
 
 
 def configured_sources() -> list[PriceSource]:
@@ -45,8 +48,10 @@ class LiveFeed:
         self,
         sources: list[PriceSource],
         instruments: tuple[Instrument, ...] = LIVE_INSTRUMENTS,
+        switched_off: Callable[[], Collection[str]] = frozenset,
     ) -> None:
-        """Prepare; nothing is asked before ``poll``."""
+        """Prepare; nothing is asked before ``poll``. ``switched_off`` names sources to ignore."""
+        self._switched_off = switched_off
         self.engine = IndexEngine(instruments)
         self._sources = {source.name: source for source in sources}
         self._pool = ThreadPoolExecutor(
@@ -62,12 +67,21 @@ class LiveFeed:
 
         Answers that come later count in the next poll.
         """
+        off = self._switched_off()
+        for name in off:
+            if name in self._sources:
+                self.engine.forget(name, SWITCHED_OFF)
         for name, source in self._sources.items():
+            if name in off:
+                continue
             if name not in self._running and time.monotonic() >= self._rest_until[name]:
                 self._running[name] = self._pool.submit(source.fetch, self.engine.pairs_of(name))
         finished, _ = wait(self._running.values(), timeout=wait_s)
         for name in [name for name, task in self._running.items() if task in finished]:
-            self._take(name, self._running.pop(name))
+            task = self._running.pop(name)
+            # An answer that was under way when the source was switched off.
+            if name not in off:
+                self._take(name, task)
         return self.engine.prices(wall_clock_ms())
 
     def is_live(self, symbol: str) -> bool:

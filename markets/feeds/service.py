@@ -28,6 +28,7 @@ from markets.feeds.live import LiveFeed, configured_sources
 from markets.feeds.mode import ChosenFeed
 from markets.feeds.recorded import REPLAY_NOTE, ReplayFeed, replay_from_settings
 from markets.feeds.sources import wall_clock_ms
+from markets.feeds.switching import sources_switched_off
 from markets.live_bytes import live_marks
 from markets.types import MarketInfo
 
@@ -75,7 +76,7 @@ class PolledFeed:
         sources = configured_sources()
         for source in sources:
             source.connect()
-        self.live = LiveFeed(sources)
+        self.live = LiveFeed(sources, switched_off=sources_switched_off)
 
     def views(self, now_ms: int) -> list[IndexView]:
         """Ask the venues and return every index."""

@@ -170,6 +170,13 @@ class Track:
         """Note that the source gave no answer."""
         self.status, self.reason = SourceStatus.UNAVAILABLE, reason
 
+    def forget(self, reason: str) -> None:
+        """Know nothing any more: the source is not to be listened to."""
+        self.accepted = self.pending = None
+        self.pending_count = 0
+        self.is_confirmed = self.is_apart = False
+        self.fail(reason)
+
     def fresh_price_atoms(self, now_ms: int) -> int | None:
         """Return the last good price unless it is older than ``FRESH_MS``."""
         if self.accepted is None or now_ms - self.accepted.time_ms > FRESH_MS:

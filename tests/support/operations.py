@@ -17,9 +17,13 @@ UNUSED: dict[str, str] = {
     "position_id": "999999999999999999",
     "session_id": "999999999999999999",
     "key_id": "999999999999999999",
+    "slot_id": "999999999999999999",
+    "user_id": "999999999999999999",
     "account_id": "999999999999999999",
     "approval_id": "999999999999999999",
     "insurance_group": "999",
+    "source": "kraken",
+    "quarantine_id": "999999999999999999",
 }
 
 

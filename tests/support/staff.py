@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from dataclasses import dataclass
@@ -26,16 +27,17 @@ class Staff:
     api: ApiClient
     browser: Client
 
-    def fill_in(self, name: str, target: str, **fields: str) -> Any:
+    def fill_in(self, name: str, target: str, /, **fields: str) -> Any:
         """Send the form of an operation; return the page that asks to confirm, or the form."""
         return self.browser.post(self.form_url(name, target), {"reason": "drill", **fields})
 
-    def confirm(self, page: Any, **more: str) -> Any:
+    def confirm(self, page: Any, *, follow: bool = True, **more: str) -> Any:
         """Confirm on a page, as a browser would, and follow to the result."""
-        hidden = dict(
+        found = dict(
             re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page.content.decode())
         )
-        return self.browser.post(page.request["PATH_INFO"], {**hidden, **more}, follow=True)
+        hidden = {name: html.unescape(value) for name, value in found.items()}
+        return self.browser.post(page.request["PATH_INFO"], {**hidden, **more}, follow=follow)
 
     @staticmethod
     def form_url(name: str, target: str) -> str:

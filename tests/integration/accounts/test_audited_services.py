@@ -4,8 +4,6 @@ import json
 from typing import Any
 
 import pytest
-from django.test import Client
-from django.urls import reverse
 
 from accounts import profile, services
 from accounts.enums import Role
@@ -112,19 +110,6 @@ class TestUsers:
         services.user_set_access(user=alice, role=Role.TRADER, is_active=True, actor=operator)
 
         assert events("user.access_change") == []
-
-    def test_the_back_office_names_who_is_logged_in_there(self, inline_exchange, alice, operator):
-        browser = Client(REMOTE_ADDR="203.0.113.5")
-        browser.force_login(operator)
-        browser.post(
-            reverse("admin:accounts_user_change", args=[alice.pk]),
-            {"role": "trader", "limit_tier": "trader"},
-        )
-
-        (event,) = events("user.access_change")
-        assert event["actor"] == "olga"
-        assert event["after"]["active"] is False
-        assert event["ip"] == "203.0.113.5"
 
 
 class TestSessions:

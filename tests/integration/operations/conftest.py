@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from accounts.enums import Role
+from accounts.switches import forget_switches
 from tests.support.margin import exchange
 from tests.support.redis_server import redis_client, redis_url
 from tests.support.staff import Staff, staff_member
@@ -29,3 +31,11 @@ def operator(exchange: Any) -> Staff:
 def second(exchange: Any) -> Staff:
     """Another operator."""
     return staff_member(Role.OPERATOR, "olga")
+
+
+@pytest.fixture(autouse=True)
+def _fresh_switches(exchange: Any) -> Iterator[None]:
+    """Forget what a test before turned on."""
+    forget_switches()
+    yield
+    forget_switches()

@@ -31,11 +31,18 @@ ANYBODY, LOGGED_IN = "anybody", "logged in"
 VIEW, TRADE, TRANSFER, AUDIT = "account_view", "trade", "transfer", "audit_view"
 MARKETS, RISK, MONEY = "markets_view", "risk_manage", "money_manage"
 MARKETS_MANAGE, MONEY_VIEW, OFFICE = "markets_manage", "money_view", "back_office"
-STAFF_ONLY = {AUDIT, MARKETS, RISK, MONEY, MARKETS_MANAGE, MONEY_VIEW, OFFICE}
+TRADING, USERS, USERS_SUPPORT = "trading_manage", "users_manage", "users_support"
+ROLE_CHANGE = "roles_manage"
+STAFF_ONLY = {
+    AUDIT, MARKETS, RISK, MONEY, MARKETS_MANAGE, MONEY_VIEW, TRADING, USERS, USERS_SUPPORT,
+    ROLE_CHANGE, OFFICE,
+}  # fmt: skip
 
 ACCESS: dict[str, tuple[str, int]] = {
     "account": (VIEW, 200),
     "account_limits": (VIEW, 200),
+    "admin_account_cancel_orders": (TRADING, 400),
+    "admin_account_close_positions": (TRADING, 400),
     "admin_account_credit": (MONEY, 400),
     "admin_account_debit": (MONEY, 400),
     "admin_approval": (MONEY_VIEW, 404),
@@ -43,17 +50,44 @@ ACCESS: dict[str, tuple[str, int]] = {
     "admin_approval_reject": (MONEY, 400),
     "admin_approvals": (MONEY_VIEW, 200),
     "admin_audit_logs": (AUDIT, 200),
+    "admin_exchange_fee_tier": (MARKETS_MANAGE, 400),
+    "admin_exchange_list_asset": (MARKETS_MANAGE, 400),
+    "admin_exchange_list_market": (MARKETS_MANAGE, 400),
+    "admin_exchange_list_perpetual": (RISK, 400),
+    "admin_exchange_freeze_withdrawals": (MONEY, 400),
+    "admin_exchange_release_withdrawals": (MONEY, 400),
     "admin_insurance_move": (MONEY, 400),
     "admin_insurance_terms": (RISK, 400),
     "admin_market_cancel_only": (MARKETS_MANAGE, 400),
+    "admin_market_configure": (MARKETS_MANAGE, 400),
     "admin_market_halt": (MARKETS_MANAGE, 400),
+    "admin_market_pause_liquidations": (RISK, 400),
     "admin_market_post_only": (MARKETS_MANAGE, 400),
     "admin_market_resume": (MARKETS_MANAGE, 400),
+    "admin_market_resume_liquidations": (RISK, 400),
     "admin_market_settle": (RISK, 400),
     "admin_market_terms": (RISK, 400),
+    "admin_market_terms_preview": (RISK, 400),
+    "admin_order_cancel": (TRADING, 400),
+    "admin_position_close": (TRADING, 400),
+    "admin_price_source_off": (MARKETS_MANAGE, 400),
+    "admin_price_source_on": (MARKETS_MANAGE, 400),
+    "admin_quarantine_discard": (TRADING, 400),
+    "admin_quarantine_discard_preview": (TRADING, 400),
+    "admin_quarantine_release": (TRADING, 400),
+    "admin_quarantine_release_preview": (TRADING, 400),
     "admin_risk_params": (MARKETS, 200),
     "admin_risk_params_change": (RISK, 400),
     "admin_stats": (OFFICE, 200),
+    "admin_user_disable": (USERS, 400),
+    "admin_user_enable": (USERS, 400),
+    "admin_user_end_api_keys": (USERS, 400),
+    "admin_user_freeze_withdrawals": (USERS_SUPPORT, 400),
+    "admin_user_log_out": (USERS_SUPPORT, 400),
+    "admin_user_release_withdrawals": (USERS, 400),
+    "admin_user_reset_2fa": (USERS, 400),
+    "admin_user_role": (ROLE_CHANGE, 400),
+    "admin_user_tier": (USERS, 400),
     "auth_2fa": (LOGGED_IN, 200),
     "auth_2fa_confirm": (LOGGED_IN, 400),
     "auth_2fa_disable": (LOGGED_IN, 400),
@@ -136,9 +170,9 @@ ACCESS: dict[str, tuple[str, int]] = {
 # Written down a second time on purpose: a role that gains something here fails this test.
 ROLES: dict[Role, set[str]] = {
     Role.TRADER: {VIEW, TRADE, TRANSFER},
-    Role.SUPPORT: {OFFICE, MARKETS, MONEY_VIEW},
-    Role.RISK_MANAGER: {OFFICE, MARKETS, MONEY_VIEW, MARKETS_MANAGE, RISK},
-    Role.OPERATOR: {VIEW, TRADE, TRANSFER, OFFICE, MARKETS, MONEY_VIEW, MARKETS_MANAGE, MONEY},
+    Role.SUPPORT: {OFFICE, MARKETS, MONEY_VIEW, USERS_SUPPORT},
+    Role.RISK_MANAGER: {OFFICE, MARKETS, MONEY_VIEW, MARKETS_MANAGE, TRADING, RISK},
+    Role.OPERATOR: {VIEW, TRADE, TRANSFER} | (STAFF_ONLY - {AUDIT, RISK, ROLE_CHANGE}),
     Role.AUDITOR: {OFFICE, AUDIT, MARKETS, MONEY_VIEW},
     Role.ADMIN: {VIEW, TRADE, TRANSFER} | STAFF_ONLY,
 }

@@ -16,7 +16,7 @@ import pytest
 
 from common import limits
 from common.testing import ApiClient, error_code
-from tests.support.operations import Operation, operations, resolved
+from tests.support.operations import UNUSED, Operation, operations, resolved
 from tests.support.trading import Trader, money_of
 
 # Whoever watches over the platform may add what keeps caches away.
@@ -175,9 +175,7 @@ def test_t7_an_id_that_is_none_is_an_unknown_address(api: ApiClient, others: Oth
         if "_id}" not in operation.path or "client" in operation.path:
             continue
         for value in ("abc", "nan", "0", "-1", "1.0", "9" * 5_000, "%D9%A1", "1%00"):
-            path = operation.path.format(
-                order_id=value, session_id=value, key_id=value, position_id=value
-            )
+            path = operation.path.format(**dict.fromkeys(UNUSED, value))
             answer = api._send(operation.method, path, None, None)
             others.check(operation, value[:9], answer, 404, "NOT_FOUND")
 

@@ -73,7 +73,7 @@ class TestDjangoPermissions:
             (Role.SUPPORT, "accounts.view_user", True),
             (Role.SUPPORT, "accounts.change_user", False),
             (Role.SUPPORT, "exchange.view_lease", False),
-            (Role.OPERATOR, "accounts.change_user", True),
+            (Role.OPERATOR, "accounts.change_user", False),
             (Role.OPERATOR, "orders.change_order", False),
             (Role.ADMIN, "wallets.change_balance", False),
             (Role.ADMIN, "wallets.delete_ledgerentry", False),
