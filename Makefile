@@ -7,6 +7,12 @@ MANAGE := $(BOOT) manage.py
 PYTEST_WORKERS ?= 2
 EXCHANGE_URL ?= http://localhost:$(or $(PORT),3000)
 PYTEST := $(BOOT) --dev --redis python -m pytest -n $(PYTEST_WORKERS)
+# What must hold on every database beside what is written for that.
+CONTRACT := tests/db_contract tests/integration/accounts/test_admin.py \
+	tests/integration/accounts/test_sessions.py tests/integration/adminpanel/test_exchange_rows.py \
+	tests/integration/exchange/test_failures.py tests/integration/markets/test_candle_store.py \
+	tests/integration/orders/test_retention.py tests/integration/positions/test_rows.py \
+	tests/integration/wallets/test_verify.py
 CODE := accounts adminpanel common exchange markets orders positions riskengine wallets tradingplatform
 
 .DEFAULT_GOAL := help
@@ -54,7 +60,7 @@ validate-env: ## Check the environment variables
 
 test: ## Run the tests, what a database must do on each database
 	$(PYTEST)
-	$(PYTEST) --ds=tests.settings_postgres tests/db_contract
+	$(PYTEST) --ds=tests.settings_postgres $(CONTRACT)
 	$(PYTEST) --ds=tests.settings_mongo tests/db_contract
 
 test-postgres: ## Run the whole suite on PostgreSQL (starts one, or uses DATABASE_URL)

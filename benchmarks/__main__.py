@@ -23,6 +23,7 @@ NAMES = (
     "triggers",
     "marks",
     "store",
+    "store_postgres",
     "gateway",
     "rest",
     "ws_entry",

@@ -2,17 +2,17 @@
 Core and store together: durable commands per second, on an empty and on a grown database.
 
 The reference writes the very same rows to a copy of the same database with nothing around
-it: ``executemany`` upserts, one transaction per batch, no checks, no pauses, no core.
+it: no checks, no pauses, no core; see ``benchmarks.store_databases`` for each database.
 Each measurement runs in a process of its own.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
 import shutil
-import sqlite3
 import subprocess
 import sys
 import time
@@ -24,11 +24,12 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.report import ROOT, Options, Section, median, percentile, say
 
 if TYPE_CHECKING:
-    from exchange.store.base import Fence, Group
+    from exchange.store.base import Fence, Group, Store
 
 COMMANDS = 60_000
 DEPTH = 10_000
 GROWN_ORDERS = 1_000_000
+GROWN_ROWS_PER_WRITE = 20_000
 BOUND_EMPTY_PER_S = 20_000
 BOUND_GROWN_PER_S = 10_000
 BOUND_OF_RAW = 0.60
@@ -44,6 +45,7 @@ class Task:
     client_ids: bool
     seed: int
     directory: str
+    database: str = "sqlite"
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,24 @@ class Result:
 
 
 def measure(options: Options) -> Section:
-    """Return the table; the quick run shows only that everything works."""
+    """Return the table for SQLite; the quick run shows only that everything works."""
+    section = measure_database(
+        options, key="store", title="Core and store on SQLite, synchronous=FULL"
+    )
+    section.notes.append(
+        f"60 % rest, 25 % cancel, 15 % cross; batches of {BATCH}; fsync at every commit; the write"
+        " lock is left free 2 ms after each commit and a fifth of the time."
+    )
+    return section
+
+
+def measure_database(
+    options: Options, *, key: str, title: str, database: str = "sqlite", url: str = ""
+) -> Section:
+    """Return the table for one database, a server's at ``url``."""
     section = Section(
-        key="store",
-        title="Core and store on SQLite, synchronous=FULL",
+        key=key,
+        title=title,
         header=(
             "database before",
             "orders carry",
@@ -90,17 +106,15 @@ def measure(options: Options) -> Section:
                     commands=5_000 if options.quick else COMMANDS,
                     client_ids=client_ids,
                     seed=seed,
-                    directory=str(options.work_dir / "store"),
-                )
+                    directory=str(options.work_dir / key),
+                    database=database,
+                ),
+                url,
             )
             for seed in range(1, options.rounds + 1)
         ]
         section.rows.append(_row(section, orders, client_ids, bound, results))
         say("  " + " | ".join(section.rows[-1]))
-    section.notes.append(
-        f"60 % rest, 25 % cancel, 15 % cross; batches of {BATCH}; fsync at every commit; the write"
-        " lock is left free 2 ms after each commit and a fifth of the time."
-    )
     return section
 
 
@@ -123,7 +137,7 @@ def _row(
     )
 
 
-def _measure_in_process(task: Task) -> Result:
+def _measure_in_process(task: Task, url: str) -> Result:
     directory = Path(task.directory)
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
@@ -131,7 +145,7 @@ def _measure_in_process(task: Task) -> Result:
         **os.environ,
         "ENV_FILE": os.devnull,
         "VAR_DIR": str(directory),
-        "DATABASE_URL": f"sqlite:///{directory / 'exchange.sqlite3'}",
+        "DATABASE_URL": url or f"sqlite:///{directory / 'exchange.sqlite3'}",
         "DJANGO_SETTINGS_MODULE": "tradingplatform.settings",
     }
     output = subprocess.run(
@@ -148,6 +162,27 @@ def _measure_in_process(task: Task) -> Result:
 # --- in the process of its own --------------------------------------------------------------
 
 
+class RecordingStore:
+    """Keeps what it wrote, and how long that took."""
+
+    def __init__(self, store: Store) -> None:
+        """Write to a store."""
+        self._store = store
+        self.snapshot, self.find = self._store.snapshot, self._store.find
+        self.close = self._store.close
+        self.writes: list[tuple[Fence, Sequence[Group]]] = []
+        self.seconds: list[float] = []
+        self.recording = False
+
+    def write(self, fence: Fence, groups: Sequence[Group]) -> None:
+        """Write, take the time, and keep both if told to."""
+        if self.recording:
+            self.writes.append((fence, groups))
+        started = time.perf_counter()
+        self._store.write(fence, groups)
+        self.seconds.append(time.perf_counter() - started)
+
+
 def _run(task: Task) -> Result:
     import gc
     import logging
@@ -161,28 +196,18 @@ def _run(task: Task) -> Result:
 
     from benchmarks.core import command_of, setup_commands
     from benchmarks.flow import SPOT, make_flow
+    from benchmarks.store_databases import DATABASES
     from exchange import lease
     from exchange.batch import Item, Offsets
     from exchange.core.commands import PlaceOrder, StartLeadership
     from exchange.core.enums import Lane
     from exchange.processor import Processor
-    from exchange.store.sqlite import SqliteStore
+    from exchange.store.factory import open_store
     from exchange.wire import Submission
 
-    class RecordingStore(SqliteStore):
-        """Keeps what it wrote, and how long that took."""
+    database = DATABASES[task.database](Path(task.directory))
 
-        writes: list[tuple[Fence, Sequence[Group]]] = []
-        seconds: list[float] = []
-        recording = False
-
-        def write(self, fence: Fence, groups: Sequence[Group]) -> None:
-            if self.recording:
-                self.writes.append((fence, groups))
-            started = time.perf_counter()
-            super().write(fence, groups)
-            self.seconds.append(time.perf_counter() - started)
-
+    database.prepare()
     call_command("migrate", verbosity=0)
     preload, timed = make_flow(
         SPOT, depth=DEPTH, messages=task.commands, seed=task.seed, hold_depth=False
@@ -212,19 +237,20 @@ def _run(task: Task) -> Result:
                 refused += answer.outcome.code != 0
             items = items[committed.consumed :]
 
-    processor = Processor(SqliteStore(paced=False), epoch=taken.epoch)
+    first_store = open_store(paced=False)
+    processor = Processor(first_store, epoch=taken.epoch)
     feed(processor, items_of([StartLeadership(taken.epoch, 0), *setup_commands()]))
     feed(processor, items_of([command_of(message, owners) for message in preload]))
     if task.grown_orders:
         grow(task.grown_orders, random.Random(task.seed))
+    first_store.close()
+    database.copy()
     started = time.perf_counter()
-    store = RecordingStore()
+    store = RecordingStore(open_store(paced=database.paced))
     processor = Processor(store, epoch=taken.epoch)
     load_s = time.perf_counter() - started
     base = processor.position.last_order - DEPTH
     items = items_of([_shift(command_of(message, owners), base) for message in timed])
-    database = Path(task.directory) / "exchange.sqlite3"
-    _copy(database, Path(task.directory) / "raw.sqlite3")
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -234,7 +260,8 @@ def _run(task: Task) -> Result:
     feed(processor, items)
     seconds = time.perf_counter() - started
     writes = [groups for _, groups in store.writes]
-    raw_seconds = _write_raw(Path(task.directory) / "raw.sqlite3", store.writes)
+    store.close()
+    raw_seconds = database.write_raw(store.writes)
     rows = sum(len(rows) for groups in writes for _, rows in groups)
     return Result(
         commands_per_s=task.commands / seconds,
@@ -242,7 +269,7 @@ def _run(task: Task) -> Result:
         rows_per_command=rows / task.commands,
         write_ms_p50=percentile(store.seconds, 0.5) * 1_000,
         write_ms_p99=percentile(store.seconds, 0.99) * 1_000,
-        database_mb=database.stat().st_size / 2**20,
+        database_mb=database.size_bytes() / 2**20,
         load_s=load_s,
         refused=refused,
     )
@@ -267,17 +294,15 @@ def _shift(command: Any, base: int) -> Any:
 
 def grow(orders: int, chance: random.Random) -> None:
     """Add closed orders with their trades and ledger entries, as a long flow leaves them."""
-    from django.db import connection
-
     from benchmarks.core import ACCOUNTS, FIRST_ACCOUNT
     from exchange.models import LogPosition
+    from exchange.store.base import Fence
+    from exchange.store.factory import open_store
     from orders.projection import ORDERS, TRADES
     from wallets.projection import ENTRIES
 
     position = LogPosition.objects.get()
     trades, entries = orders // 4, orders // 2
-    raw = connection.connection
-    raw.execute("PRAGMA synchronous = OFF")
     accounts = range(FIRST_ACCOUNT, FIRST_ACCOUNT + ACCOUNTS)
     now_ms = position.time_ms
 
@@ -303,44 +328,18 @@ def grow(orders: int, chance: random.Random) -> None:
                 *(10**6, now_ms, ""),
             )
 
+    store = open_store(paced=False)
+    heartbeat = {"heartbeat": position.heartbeat}
     for table, rows in ((ORDERS, order_rows()), (TRADES, trade_rows()), (ENTRIES, entry_rows())):
-        marks = ", ".join("?" * len(table.columns))
-        names = ", ".join(table.columns)
-        raw.execute("BEGIN")
-        sql = f"INSERT INTO {table.name} ({names}) VALUES ({marks})"  # noqa: S608  # nosec B608
-        raw.executemany(sql, rows)
-        raw.execute("COMMIT")
-    raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    raw.execute("PRAGMA synchronous = FULL")
-    LogPosition.objects.update(
-        last_order=position.last_order + orders,
-        last_trade=position.last_trade + trades,
-        last_entry=position.last_entry + entries,
-    )
-
-
-def _copy(source: Path, target: Path) -> None:
-    with sqlite3.connect(source) as database, sqlite3.connect(target) as copy:
-        database.backup(copy)
-        copy.execute("PRAGMA journal_mode = WAL")
-
-
-def _write_raw(path: Path, writes: list[tuple[Any, Any]]) -> float:
-    """Return the seconds that the recorded rows take with nothing around them."""
-    from exchange.store.sqlite import CACHE_KIB, CHECKPOINT_PAGES, _fence_sql, _write_sql
-
-    raw = sqlite3.connect(path, isolation_level=None)
-    raw.execute("PRAGMA synchronous = FULL")
-    raw.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-    raw.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-    started = time.perf_counter()
-    for fence, groups in writes:
-        raw.execute("BEGIN IMMEDIATE")
-        raw.execute(_fence_sql(tuple(fence.values)), (*fence.values.values(), fence.epoch))
-        for table, rows in groups:
-            raw.executemany(_write_sql(table), rows)
-        raw.execute("COMMIT")
-    return time.perf_counter() - started
+        while step := list(itertools.islice(rows, GROWN_ROWS_PER_WRITE)):
+            store.write(Fence(position.epoch, heartbeat), [(table, step)])
+    numbers = {
+        "last_order": position.last_order + orders,
+        "last_trade": position.last_trade + trades,
+        "last_entry": position.last_entry + entries,
+    }
+    store.write(Fence(position.epoch, numbers), [])
+    store.close()
 
 
 if __name__ == "__main__":
