@@ -1,10 +1,20 @@
 """The one way to a transaction, whatever the database."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, cast
 
-from django.db import connections, transaction
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    connections,
+    transaction,
+)
+
+# What MongoDB's driver says of errors that pass.
+_PASSING = ("TransientTransactionError", "RetryableWriteError")
 
 
 def atomic(using: str = "default") -> AbstractContextManager[Any]:
@@ -43,6 +53,41 @@ def read_snapshot(using: str = "default") -> Iterator[None]:
     with atomic(using), connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         yield
+
+
+def ping(using: str = "default") -> str:
+    """
+    Ask the database for an answer and return which one it is.
+
+    Raises:
+        django.db.DatabaseError: if none comes.
+    """
+    connection = connections[using]
+    if connection.vendor == "mongodb":
+        cast("Any", connection).ping()
+    else:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+            cursor.fetchone()
+    return connection.vendor
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """
+    Tell whether an error means that the database is away or cannot do its work now.
+
+    MongoDB's backend makes one kind of error of all that its driver raises.
+    """
+    if isinstance(error, OperationalError | InterfaceError):
+        return True
+    driver = sys.modules.get("pymongo.errors")
+    if driver is None:
+        return False
+    cause = error.__cause__ if type(error) is DatabaseError else error
+    return isinstance(cause, driver.PyMongoError) and (
+        isinstance(cause, driver.ConnectionFailure | driver.ExecutionTimeout)
+        or any(map(cause.has_error_label, _PASSING))
+    )
 
 
 def _in_raw_transaction(connection: Any) -> bool:

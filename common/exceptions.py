@@ -9,12 +9,12 @@ from django.core.exceptions import (
     RequestDataTooBig,
     SuspiciousOperation,
 )
-from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from redis.exceptions import RedisError
 from rest_framework import exceptions
 from rest_framework.response import Response
 
+from common.db import is_unavailable
 from common.errors import ApiError, error_body, not_found
 from common.parsers import body_too_large
 from common.request_id import current_request_id
@@ -107,7 +107,7 @@ def to_api_error(error: BaseException) -> ApiError | None:
 
 def _from_dependency(error: BaseException) -> ApiError | None:
     """Answer for a database or Redis that is away, locked or full; whoever asks may try again."""
-    if not isinstance(error, OperationalError | InterfaceError | RedisError):
+    if not (is_unavailable(error) or isinstance(error, RedisError)):
         return None
     log.error("dependency_failed", error=type(error).__name__, detail=str(error))
     return ApiError("SERVICE_UNAVAILABLE", "The service is not available at the moment.", 503)

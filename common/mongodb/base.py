@@ -62,6 +62,17 @@ class DatabaseWrapper(BackendWrapper):
     validation_class = DatabaseValidation
     SchemaEditorClass = DatabaseSchemaEditor
 
+    data_types = BackendWrapper.data_types | {
+        "PositiveSmallIntegerField": "long",
+        "SmallIntegerField": "long",
+    }
+    # The backend also asks that the value is not null, in three more conditions. A comparison
+    # with a number is one of numbers alone, and the server can do it by an index.
+    mongo_operators = BackendWrapper.mongo_operators | {
+        "lt": lambda column, value: {column: {"$lt": value}},
+        "lte": lambda column, value: {column: {"$lte": value}},
+    }
+
     # Of the transaction that is open.
     session: ClientSession | None
 
@@ -72,6 +83,19 @@ class DatabaseWrapper(BackendWrapper):
     def is_usable(self) -> bool:
         """Return true: the driver itself replaces connections that break."""
         return True
+
+    def ping(self) -> None:
+        """
+        Ask the server for an answer.
+
+        Raises:
+            OperationalError: if none comes.
+        """
+        try:
+            self.ensure_connection()
+            self.database.command("ping")
+        except PyMongoError as error:
+            raise OperationalError(str(error)) from error
 
     @contextmanager
     def read_snapshot(self) -> Iterator[None]:
