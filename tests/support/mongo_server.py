@@ -21,7 +21,8 @@ import sys
 from secantus import SecantusDBServer
 server = SecantusDBServer(
     host="127.0.0.1", port=int(sys.argv[2]), storage_path=sys.argv[1], cache_size="512M",
-    sync_on_commit=sys.argv[3] == "sync", transaction_lifetime_seconds=30.0,
+    sync_on_commit="sync" in sys.argv[3:], transaction_lifetime_seconds=30.0,
+    replica_set_name=None if "alone" in sys.argv[3:] else "rs0",
 )
 server.start()
 print(server.address[1], flush=True)
@@ -36,9 +37,11 @@ class NoMongoError(Exception):
 class MongoServer:
     """One server that a test may stop, kill and start again; removed by ``remove``."""
 
-    def __init__(self, *, sync: bool = False) -> None:
+    def __init__(self, *, sync: bool = False, alone: bool = False) -> None:
         """
-        Choose a directory; ``sync`` makes each commit wait for the disk.
+        Choose a directory.
+
+        ``sync`` makes each commit wait for the disk; ``alone`` is a server of no replica set.
 
         Raises:
             NoMongoError: if SecantusDB is not installed.
@@ -46,7 +49,7 @@ class MongoServer:
         if importlib.util.find_spec("secantus") is None:
             raise NoMongoError("no MongoDB: SecantusDB has no wheel for this platform")
         self.directory = Path(tempfile.mkdtemp(prefix="exmongo-"))
-        self._sync = "sync" if sync else "no-sync"
+        self._options = ["sync"] * sync + ["alone"] * alone
         self._port = 0
         self._process: subprocess.Popen[str] | None = None
 
@@ -57,7 +60,7 @@ class MongoServer:
 
     def start(self) -> None:
         """Start and wait until it listens."""
-        words = [str(self.directory / "data"), str(self._port), self._sync]
+        words = [str(self.directory / "data"), str(self._port), *self._options]
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _PROGRAM, *words],
