@@ -15,6 +15,7 @@ from accounts.back_office import OperationsMixin
 from accounts.enums import Role
 from accounts.models import Account, ApiKey, AuditEvent, FeeTier, Session, User
 from accounts.permissions import Permission, role_permits
+from accounts.selectors import LAST_CHARACTER, SEARCHED_USERS_MAX
 from accounts.tab_views import tab_view
 from common.back_office import ReadOnlyAdmin, shown_time
 from common.decimals import format_rate
@@ -22,12 +23,6 @@ from common.decimals import format_rate
 admin.site.login_template = "accounts/login.html"
 # Roles come from a table in code, so the framework's groups are not shown.
 admin.site.unregister(Group)
-
-
-# Users whose names begin as typed, of whom a search shows the first so many.
-SEARCHED_USERS_MAX = 500
-# Sorts after every character that a user name may have.
-LAST_CHARACTER = "\uffff"
 
 
 class ActiveFilter(admin.SimpleListFilter):

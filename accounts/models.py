@@ -377,6 +377,23 @@ class OperationRequest(models.Model):
         return f"request {self.pk}: {self.operation} {self.target}"
 
 
+class Notice(models.Model):
+    """What operators told one account, or (0) everybody; never changed."""
+
+    id = KeyField(default=make_id, editable=False)
+    account_id = models.BigIntegerField()
+    text = models.CharField(max_length=500)
+    actor = models.CharField(max_length=64)
+    created_ms = models.BigIntegerField()
+
+    class Meta:
+        indexes = [models.Index(fields=["account_id", "id"], name="notice_account")]
+
+    def __str__(self) -> str:
+        """Return the beginning of the text."""
+        return self.text[:40]
+
+
 class Switch(models.Model):
     """Something of the whole platform that operators turn on and off; absent is off."""
 

@@ -3,11 +3,17 @@
 from collections.abc import Collection
 
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import Account, FeeTier, Session, User
 from accounts.names import normalise_email, normalise_username
+from common.ids import parse_id
+
+# Users whose names begin as typed, of whom a search finds the first so many.
+SEARCHED_USERS_MAX = 500
+# Sorts after every character that a user name may have.
+LAST_CHARACTER = "\uffff"
 
 
 def user_by_login(login: str) -> User | None:
@@ -58,6 +64,46 @@ def sessions_alive(user_id: int) -> QuerySet[Session]:
     return Session.objects.filter(
         user_id=user_id, revoked_at__isnull=True, expires_at__gt=timezone.now()
     ).order_by("-id")
+
+
+def users_page(
+    *,
+    limit: int,
+    below_id: int | None = None,
+    search: str = "",
+    role: str | None = None,
+    is_active: bool | None = None,
+) -> list[User]:
+    """
+    Return one more than ``limit`` users if there are, the newest first.
+
+    ``search`` is a whole e-mail address, user or account id, or the start of a user name; of
+    names that begin so the first ``SEARCHED_USERS_MAX`` are looked at.
+    """
+    users = User.objects.select_related("two_factor").order_by("-id")
+    if search:
+        users = users.filter(id__in=_searched_ids(search.strip().lower()))
+    if role is not None:
+        users = users.filter(role=role)
+    if is_active is not None:
+        # In a form in which SQLite sees that the index serves it.
+        users = users.filter(is_active__in=[is_active])
+    if below_id is not None:
+        users = users.filter(id__lt=below_id)
+    return list(users[: limit + 1])
+
+
+def _searched_ids(search: str) -> list[int]:
+    number = parse_id(search)
+    whole = Q(email=search)
+    if number is not None:
+        whole |= Q(id=number) | Q(account_id=number)
+    ids = list(User.objects.filter(whole).values_list("id", flat=True)[:SEARCHED_USERS_MAX])
+    if ids or not search:
+        return ids
+    # A range of the index of names; LIKE would look at every user.
+    names = User.objects.filter(username__gte=search, username__lt=search + LAST_CHARACTER)
+    return list(names.order_by("username").values_list("id", flat=True)[:SEARCHED_USERS_MAX])
 
 
 def account_by_id(account_id: int) -> Account | None:

@@ -2,7 +2,16 @@
 
 from django.urls import path, register_converter
 
-from accounts import audit_views, key_views, limit_views, reset_views, two_factor_views, views
+from accounts import (
+    audit_views,
+    key_views,
+    limit_views,
+    notice_views,
+    reset_views,
+    two_factor_views,
+    user_views,
+    views,
+)
 from accounts import schema as schema  # Importing it registers our authentication.
 from common.ids import IdConverter
 
@@ -45,6 +54,8 @@ urlpatterns = [
     path("auth/api-keys", key_views.ApiKeysView.as_view(), name="auth-api-keys"),
     path("auth/api-keys/<id:key_id>", key_views.ApiKeyView.as_view(), name="auth-api-key"),
     path("auth/ws-ticket", views.TicketView.as_view(), name="auth-ws-ticket"),
+    path("admin/users", user_views.UsersView.as_view(), name="admin-users"),
+    path("account/notices", notice_views.NoticesView.as_view(), name="account-notices"),
     path("admin/audit-logs", audit_views.AuditLogView.as_view(), name="admin-audit-logs"),
     path("account/limits", limit_views.AccountLimitsView.as_view(), name="account-limits"),
     path("account", views.AccountView.as_view(), name="account"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import redis as redis_module
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -19,6 +18,7 @@ from common.ws.frames import (
     encode_private,
     to_json,
 )
+from common.ws.notices import decode_notice
 from common.ws.projecting import Output
 from exchange.core.events import (
     AnyEvent,
@@ -44,11 +44,6 @@ REFRESH_MS = 5_000
 REQUESTS_MAX = 1_000
 # Notices of one flush.
 NOTICES_MAX = 1_000
-
-# (account, channel, data) of what a process that commits no events tells an account.
-Notice = tuple[int, str, dict[str, Any]]
-encode_notice = msgspec.json.Encoder().encode
-decode_notice = msgspec.json.Decoder(Notice).decode
 
 
 @dataclass(slots=True)
@@ -166,8 +161,10 @@ class PrivateProjector:
         found: Any = self._redis.lpop(topics.notices_key(), NOTICES_MAX)
         for raw in found or ():
             account_id, channel, data = decode_notice(raw)
-            if account_id in self._watched:
-                self._frames.append((account_id, channel, data, time_ms))
+            told = [account_id] if account_id else sorted(self._watched)
+            self._frames.extend(
+                (account, channel, data, time_ms) for account in told if account in self._watched
+            )
 
     def _requests(self) -> list[int]:
         found: Any = self._redis.lpop(topics.watch_requests_key(), REQUESTS_MAX)

@@ -8,15 +8,13 @@ from typing import Any
 import redis
 
 from common.ws import topics
-from orders.live import encode_notice
+from common.ws.notices import notices_push
 from riskengine import selectors
 from riskengine.render import render_call
 from riskengine.types import MarginCallInfo
 
 # Calls that a subscription begins with.
 SNAPSHOT_CALLS = 10
-# Notices that nobody takes are forgotten: the calls themselves are rows.
-KEPT_MS = 60_000
 
 
 def notices_send(client: redis.Redis, calls: Sequence[tuple[int, MarginCallInfo]]) -> None:
@@ -26,16 +24,9 @@ def notices_send(client: redis.Redis, calls: Sequence[tuple[int, MarginCallInfo]
     Raises:
         redis.RedisError: if they cannot be handed over; they can be read over REST then.
     """
-    if not calls:
-        return
-    key = topics.notices_key()
-    notices = [
-        encode_notice((account_id, topics.MARGIN, render_call(call))) for account_id, call in calls
-    ]
-    pipeline = client.pipeline(transaction=False)
-    pipeline.rpush(key, *notices)
-    pipeline.pexpire(key, KEPT_MS)
-    pipeline.execute()
+    notices_push(
+        client, [(account_id, topics.MARGIN, render_call(call)) for account_id, call in calls]
+    )
 
 
 def margin_snapshot(account_id: int) -> dict[str, Any]:

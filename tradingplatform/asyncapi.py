@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from accounts.notice_views import NOTICE
 from adminpanel import ws_shapes as admin
 from adminpanel.consumers import AdminConsumer
 from common.openapi import list_of, object_of
@@ -73,11 +74,13 @@ _PRIVATE_STATES = {
     **orders.STATES,
     "positions": object_of({"positions": list_of(positions.POSITION)}),
     "margin": object_of({"calls": list_of(MARGIN_CALL)}),
+    "notices": object_of({"notices": list_of(NOTICE)}),
 }
 _PRIVATE_CHANGES = {
     **orders.CHANGES,
     "positions": positions.POSITION,
     "margin": MARGIN_CALL,
+    "notices": NOTICE,
 }
 NAMESPACES = (
     Namespace(
@@ -102,7 +105,8 @@ NAMESPACES = (
     ),
     Namespace(
         UserConsumer,
-        "A trader's own orders, fills, balances, positions and margin calls, and order entry.",
+        "A trader's own orders, fills, balances, positions, margin calls and notices, and order"
+        " entry.",
         tuple(
             frame
             for channel in _PRIVATE_STATES

@@ -152,11 +152,13 @@ PRIVATE_FRAMES = ["positions.live.position_frames"]
 PRIVATE_SNAPSHOTS = {
     "positions": "positions.live.positions_snapshot",
     "margin": "riskengine.notices.margin_snapshot",
+    "notices": "accounts.notices.notices_snapshot",
 }
 
 # What operators may do, declared by each app.
 OPERATIONS = [
     "accounts.user_operations.OPERATIONS",
+    "accounts.notice_operations.OPERATIONS",
     "markets.operations.OPERATIONS",
     "markets.configure_operations.OPERATIONS",
     "markets.source_operations.OPERATIONS",

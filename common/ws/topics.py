@@ -28,6 +28,7 @@ FILLS = "fills"
 BALANCES = "balances"
 POSITIONS = "positions"
 MARGIN = "margin"
+NOTICES = "notices"
 
 # Spellings that clients of other exchanges and of the product sheet use.
 ALIASES = {
@@ -53,7 +54,7 @@ EVENTS = {
 # What only perpetual markets have.
 PERPETUAL_KINDS = frozenset({MARK, FUNDING, LIQUIDATIONS})
 PUBLIC_KINDS = frozenset({PRICE, TICKER, TRADE, BOOK, KLINE}) | PERPETUAL_KINDS
-PRIVATE_KINDS = frozenset({ORDERS, FILLS, BALANCES, POSITIONS, MARGIN})
+PRIVATE_KINDS = frozenset({ORDERS, FILLS, BALANCES, POSITIONS, MARGIN, NOTICES})
 
 # Kinds whose frames build on each other; the others are whole states, the latest wins.
 DELTA_KINDS = frozenset({BOOK, TRADE, LIQUIDATIONS})

@@ -310,3 +310,30 @@ class TestLiveFeed:
             assert bitcoin(feed.poll(wait_s=0.05)) == USUAL
 
         assert time.monotonic() - started < 1.0
+
+    def test_one_that_is_switched_off_counts_for_nothing_at_once(
+        self, venues: FakeExchanges, sources: dict[str, CcxtSource]
+    ) -> None:
+        off: set[str] = set()
+        feed = LiveFeed(
+            [sources[name] for name in VENUES], LIVE_INSTRUMENTS[:1], switched_off=lambda: off
+        )
+
+        def kraken() -> tuple[str, int | None]:
+            (view,) = feed.poll(wait_s=5)
+            (found,) = (source for source in view.sources if source.source == "kraken")
+            return found.reason, found.price_atoms
+
+        heard = kraken()
+        off.add("kraken")
+        asked = venues.venues["kraken"].requests
+        ignored = kraken()
+        still_asked = venues.venues["kraken"].requests
+        off.clear()
+        again = kraken()
+        feed.close()
+
+        assert heard[1] is not None
+        assert ignored == ("SWITCHED_OFF", None)
+        assert still_asked == asked
+        assert again[1] is not None

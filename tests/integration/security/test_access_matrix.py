@@ -32,15 +32,16 @@ VIEW, TRADE, TRANSFER, AUDIT = "account_view", "trade", "transfer", "audit_view"
 MARKETS, RISK, MONEY = "markets_view", "risk_manage", "money_manage"
 MARKETS_MANAGE, MONEY_VIEW, OFFICE = "markets_manage", "money_view", "back_office"
 TRADING, USERS, USERS_SUPPORT = "trading_manage", "users_manage", "users_support"
-ROLE_CHANGE = "roles_manage"
+ROLE_CHANGE, USERS_VIEW = "roles_manage", "users_view"
 STAFF_ONLY = {
     AUDIT, MARKETS, RISK, MONEY, MARKETS_MANAGE, MONEY_VIEW, TRADING, USERS, USERS_SUPPORT,
-    ROLE_CHANGE, OFFICE,
+    ROLE_CHANGE, OFFICE, USERS_VIEW,
 }  # fmt: skip
 
 ACCESS: dict[str, tuple[str, int]] = {
     "account": (VIEW, 200),
     "account_limits": (VIEW, 200),
+    "account_notices": (VIEW, 200),
     "admin_account_cancel_orders": (TRADING, 400),
     "admin_account_close_positions": (TRADING, 400),
     "admin_account_credit": (MONEY, 400),
@@ -50,6 +51,7 @@ ACCESS: dict[str, tuple[str, int]] = {
     "admin_approval_reject": (MONEY, 400),
     "admin_approvals": (MONEY_VIEW, 200),
     "admin_audit_logs": (AUDIT, 200),
+    "admin_exchange_announce": (USERS_SUPPORT, 400),
     "admin_exchange_fee_tier": (MARKETS_MANAGE, 400),
     "admin_exchange_list_asset": (MARKETS_MANAGE, 400),
     "admin_exchange_list_market": (MARKETS_MANAGE, 400),
@@ -83,6 +85,8 @@ ACCESS: dict[str, tuple[str, int]] = {
     "admin_user_enable": (USERS, 400),
     "admin_user_end_api_keys": (USERS, 400),
     "admin_user_freeze_withdrawals": (USERS_SUPPORT, 400),
+    "admin_user_notify": (USERS_SUPPORT, 400),
+    "admin_users": (USERS_VIEW, 200),
     "admin_user_log_out": (USERS_SUPPORT, 400),
     "admin_user_release_withdrawals": (USERS, 400),
     "admin_user_reset_2fa": (USERS, 400),
@@ -170,10 +174,10 @@ ACCESS: dict[str, tuple[str, int]] = {
 # Written down a second time on purpose: a role that gains something here fails this test.
 ROLES: dict[Role, set[str]] = {
     Role.TRADER: {VIEW, TRADE, TRANSFER},
-    Role.SUPPORT: {OFFICE, MARKETS, MONEY_VIEW, USERS_SUPPORT},
-    Role.RISK_MANAGER: {OFFICE, MARKETS, MONEY_VIEW, MARKETS_MANAGE, TRADING, RISK},
+    Role.SUPPORT: {OFFICE, MARKETS, MONEY_VIEW, USERS_VIEW, USERS_SUPPORT},
+    Role.RISK_MANAGER: {OFFICE, MARKETS, MONEY_VIEW, USERS_VIEW, MARKETS_MANAGE, TRADING, RISK},
     Role.OPERATOR: {VIEW, TRADE, TRANSFER} | (STAFF_ONLY - {AUDIT, RISK, ROLE_CHANGE}),
-    Role.AUDITOR: {OFFICE, AUDIT, MARKETS, MONEY_VIEW},
+    Role.AUDITOR: {OFFICE, AUDIT, MARKETS, MONEY_VIEW, USERS_VIEW},
     Role.ADMIN: {VIEW, TRADE, TRANSFER} | STAFF_ONLY,
 }
 SCOPES = {"read": VIEW, "trade": TRADE, "transfer": TRANSFER}
