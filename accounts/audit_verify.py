@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import hmac
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
+
+import msgspec
 
 from accounts.audit import GENESIS, HEAD_ID, keys, seal_of
 from accounts.models import AuditEvent, AuditHead
+from common import redis as redis_clients
+from common.db import read_snapshot
 
 # Events fetched at once.
 CHUNK_ROWS = 1_000
@@ -24,6 +30,15 @@ class AuditReport:
     number: int
     seal: str
     fault: str = ""
+
+
+class AuditCheck(msgspec.Struct, frozen=True):
+    """What a check found and when: the last good event, and what breaks the chain after it."""
+
+    time_ms: int
+    duration_ms: int
+    number: int
+    fault: str
 
 
 def audit_verify(*, anchor: tuple[int, str] | None = None) -> AuditReport:
@@ -48,6 +63,37 @@ def audit_verify(*, anchor: tuple[int, str] | None = None) -> AuditReport:
                 fault=f"event {number} was replaced: its seal is not the one noted",
             )
     return AuditReport(number=number, seal=seal, fault=_fault_of_end(number, seal, anchor))
+
+
+def audit_check_keep() -> AuditCheck:
+    """Verify the chain in a snapshot of its own and keep the result for operators."""
+    started = time.monotonic()
+    time_ms = time.time_ns() // 1_000_000
+    with read_snapshot():
+        report = audit_verify()
+    check = AuditCheck(
+        time_ms=time_ms,
+        duration_ms=round((time.monotonic() - started) * 1_000),
+        number=report.number,
+        fault=report.fault,
+    )
+    redis_clients.client().set(_check_key(), msgspec.json.encode(check))
+    return check
+
+
+def audit_check_kept() -> AuditCheck | None:
+    """
+    Return what the last check found, None before the first.
+
+    Raises:
+        redis.RedisError: if Redis cannot be asked.
+    """
+    raw: Any = redis_clients.client().get(_check_key())
+    return None if raw is None else msgspec.json.decode(raw, type=AuditCheck)
+
+
+def _check_key() -> str:
+    return redis_clients.key("audit-check")
 
 
 def _events() -> Iterator[AuditEvent]:

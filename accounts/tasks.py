@@ -5,6 +5,7 @@ from typing import Any
 import structlog
 from celery import shared_task
 
+from accounts.audit_verify import audit_check_keep
 from accounts.operation_requests import requests_expire
 from accounts.password_reset import password_reset_mail, verification_mail
 from accounts.services import sessions_purge
@@ -13,6 +14,8 @@ log = structlog.get_logger(__name__)
 
 # Steps of one run; what is left over waits for the next.
 STEPS_MAX = 100
+# A chain of millions of events takes its minutes.
+VERIFY_LIMIT_S = 1_800
 
 
 @shared_task(name="accounts.purge_sessions")
@@ -27,6 +30,15 @@ def expire_requests(**_options: Any) -> None:
     ended = requests_expire()
     if ended:
         log.info("requests_expired", ended=ended)
+
+
+@shared_task(name="accounts.verify_audit_log", time_limit=VERIFY_LIMIT_S)
+def verify_audit_log(**_options: Any) -> str:
+    """Check the chain of the audit log and keep the result; a broken one is an alarm."""
+    check = audit_check_keep()
+    if check.fault:
+        log.critical("audit_log_broken", fault=check.fault)
+    return check.fault or f"whole, {check.number} events"
 
 
 # A mail that its worker's death left unsent is sent by another worker; twice beats never.

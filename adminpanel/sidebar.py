@@ -70,7 +70,8 @@ GROUPS: tuple[tuple[str, tuple[ListLink | PageLink, ...]], ...] = (
         (
             ListLink("Markets", "candlestick_chart", "markets.market"),
             ListLink("Assets", "toll", "markets.asset"),
-            ListLink("Price sources", "sensors", "markets.indexprice"),
+            PageLink("Price sources", "sensors", "section-price-sources", _P.MARKETS_VIEW),
+            ListLink("Index prices", "show_chart", "markets.indexprice"),
             ListLink("Candles", "bar_chart", "markets.candle"),
             ListLink("Price feed", "rss_feed", "markets.feedstate"),
         ),
@@ -91,7 +92,8 @@ GROUPS: tuple[tuple[str, tuple[ListLink | PageLink, ...]], ...] = (
             ListLink("Risk parameters", "tune", "riskengine.contract"),
             ListLink("Liquidations and ADL", "local_fire_department", "riskengine.liquidation"),
             ListLink("Margin calls", "notification_important", "riskengine.margincall"),
-            ListLink("Insurance fund", "shield", "riskengine.insurance"),
+            PageLink("Insurance fund", "shield", "section-insurance", _P.MARKETS_VIEW),
+            ListLink("Insurance groups", "workspaces", "riskengine.insurance"),
             ListLink("Marks", "straighten", "riskengine.price"),
             ListLink("Funding", "schedule", "riskengine.funding"),
             ListLink("Funding payments", "payments", "positions.fundingpayment"),
@@ -100,6 +102,10 @@ GROUPS: tuple[tuple[str, tuple[ListLink | PageLink, ...]], ...] = (
     (
         "Money",
         (
+            PageLink("Trial balance", "balance", "section-trial-balance", _P.MONEY_VIEW),
+            PageLink(
+                "Deposits and withdrawals", "import_export", "section-deposits", _P.MONEY_VIEW
+            ),
             ListLink("Wallets", "account_balance_wallet", "wallets.balance"),
             ListLink("Ledger", "receipt_long", "wallets.ledgerentry"),
             PageLink("Approvals", "how_to_reg", "approvals", _P.MONEY_VIEW),
@@ -109,6 +115,8 @@ GROUPS: tuple[tuple[str, tuple[ListLink | PageLink, ...]], ...] = (
         "System",
         (
             PageLink("Operations", "construction", "operations", _P.BACK_OFFICE),
+            PageLink("System status", "monitor_heart", "section-status", _P.SYSTEM_VIEW),
+            PageLink("Jobs", "event_repeat", "section-jobs", _P.SYSTEM_VIEW),
             ListLink("Audit log", "policy", "accounts.auditevent"),
             ListLink("Operator commands", "terminal", "exchange.operatorcommand"),
             ListLink("Leader", "flag", "exchange.logposition"),

@@ -120,7 +120,8 @@ class KeysetChangeList(ChangeList):
         self.result_list = shown
         self.result_count = len(shown)
         self.show_full_result_count = False
-        self.full_result_count = None
+        # The same as what is shown, or the theme offers to count the rest.
+        self.full_result_count = len(shown)
         self.show_admin_actions = True
         self.can_show_all = False
         self.multi_page = False

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+from urllib.parse import urlencode
 
 from common.back_office import shown_time
 
@@ -63,6 +64,8 @@ class Table:
     """
     A titled table; ``next_from`` is where the next page begins, "" at the end.
 
+    ``address`` is the query of the table's first page, if the page has a choice of tables.
+
     Each row maps the columns' keys to a cell, a text, None for nothing, or milliseconds where
     the column is one of times.
     """
@@ -73,7 +76,14 @@ class Table:
     note: str = ""
     empty: str = "Nothing here."
     next_from: str = ""
+    address: str = "?"
     form: TableForm | None = None
+
+    @property
+    def next_address(self) -> str:
+        """Return the query of the next page."""
+        joint = "" if self.address.endswith("?") else "&"
+        return f"{self.address}{joint}{urlencode({FROM_VAR: self.next_from})}"
 
     @property
     def cells(self) -> list[list[tuple[Column, Cell]]]:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from exchange.core.enums import MarginMode, clearing_account
 from markets.selectors import market_by_id
 from positions.models import Position
-from wallets.selectors import asset_sums
 from wallets.verify import Standing
 
 # Rows fetched at once.
@@ -38,18 +37,6 @@ def standing_all() -> Standing:
             text = f"positions of {market.symbol} sum to {quantity} atoms, expected 0"
             standing.problems.append((market.quote_asset_id, text))
     return standing
-
-
-def asset_drifts() -> dict[int, int]:
-    """
-    Return what all balances of each asset sum to, isolated wallets included: 0 for each.
-
-    Call it inside one read snapshot; it reads every balance once.
-    """
-    sums = asset_sums()
-    for (_, asset_id), isolated_atoms in standing_all().isolated.items():
-        sums[asset_id] = sums.get(asset_id, 0) + isolated_atoms
-    return sums
 
 
 def _open_positions() -> Iterator[tuple[int, int, int, int, int, int]]:

@@ -27,7 +27,9 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "adminpanel.sample": every("adminpanel.sample", seconds=30),
     "adminpanel.prune-samples": every("adminpanel.prune_samples", seconds=3_600),
     "orders.prune": every("orders.prune", seconds=3_600),
-    "positions.check-sums": every("positions.check_sums", seconds=600),
+    "positions.trial-balance": every("positions.trial_balance", seconds=60),
+    "positions.verify-ledger": every("positions.verify_ledger", seconds=3_600),
+    "accounts.verify-audit-log": every("accounts.verify_audit_log", seconds=3_600),
     # Feeds prices only while no run_feed process holds the source.
     "prices-ingest": every("markets.tasks.prices_ingest", seconds=1.0),
     "riskengine.prune-margin-calls": every("riskengine.prune_margin_calls", seconds=3_600),

@@ -453,6 +453,8 @@ ACCOUNT_TABS = [
     "riskengine.account_tabs.TABS",
     "accounts.user_tabs.LAST_TABS",
 ]
+# Who logs in without having asked for a page gets the first one.
+LOGIN_REDIRECT_URL = f"/{ADMIN_PATH}/"
 UNFOLD = {
     "SITE_TITLE": "Exchange back-office",
     "SITE_HEADER": "Exchange back-office",

@@ -44,6 +44,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path(f"{settings.ADMIN_PATH}/", include("adminpanel.page_urls")),
+    path(f"{settings.ADMIN_PATH}/", include("adminpanel.section_urls")),
     path(f"{settings.ADMIN_PATH}/", admin.site.urls),
 ]
 

@@ -1,6 +1,6 @@
 """Reads of balances and ledger entries, always scoped by account."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -87,13 +87,11 @@ def margin_totals() -> Iterator[tuple[int, int, int]]:
     )
 
 
-def asset_sums() -> dict[int, int]:
-    """Return the sum of all wallets of each asset, in atoms; reads every balance once."""
-    sums: dict[int, int] = {}
-    rows = Balance.objects.values_list("asset_id", "total_atoms")
-    for asset_id, total_atoms in rows.iterator(chunk_size=ROWS_CHUNK):
-        sums[asset_id] = sums.get(asset_id, 0) + total_atoms
-    return sums
+def balance_rows() -> Iterator[tuple[int, int, int, int, int]]:
+    """Yield every balance, of everybody: account, wallet, asset, total and held."""
+    rows = Balance.objects.order_by("id")
+    columns = ("account_id", "wallet", "asset_id", "total_atoms", "held_atoms")
+    yield from rows.values_list(*columns).iterator(chunk_size=ROWS_CHUNK)
 
 
 def chain_heads(account_id: int) -> ChainHeads:
@@ -124,6 +122,25 @@ def entries_page(
         )
 
     return _page(account_id, limit=limit, from_id=from_id, matches=matches)
+
+
+def contra_accounts(entries: Sequence[LedgerPosted]) -> dict[int, int]:
+    """
+    Return the other account of deposits, withdrawals and transfers, by number of the entry.
+
+    Both entries of one are written side by side and name the same reference.
+    """
+    wanted = {entry.entry_id: (entry.kind, entry.reference_id) for entry in entries}
+    beside = {number + step for number in wanted for step in (-1, 1)}
+    rows = LedgerEntry.objects.filter(id__in=beside).values_list(
+        "id", "kind", "reference_id", "account_id"
+    )
+    found: dict[int, int] = {}
+    for number, kind, reference_id, account_id in rows:
+        for own in (number - 1, number + 1):
+            if wanted.get(own) == (kind, reference_id):
+                found[own] = account_id
+    return found
 
 
 def trade_entries_page(

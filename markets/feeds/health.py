@@ -12,21 +12,23 @@ HEALTH_TTL_MS = 10_000
 
 
 class SourceHealth(msgspec.Struct, frozen=True):
-    """One source's part in one index; divergence from the median in 10^-8."""
+    """One source's part in one index: its price, and how far that is from the median, 10^-8."""
 
     source: str
     status: str
     reason: str = ""
     age_ms: int | None = None
     divergence_e8: int | None = None
+    price_atoms: int | None = None
 
 
 class IndexHealth(msgspec.Struct, frozen=True):
-    """One index: its state and its sources."""
+    """One index: its state, its sources and its price."""
 
     symbol: str
     state: str
     sources: list[SourceHealth]
+    price_atoms: int | None = None
 
 
 class FeedHealth(msgspec.Struct, frozen=True):
@@ -81,9 +83,11 @@ def encode_health(
                             reason=source.reason,
                             age_ms=source.age_ms,
                             divergence_e8=source.divergence_e8,
+                            price_atoms=source.price_atoms,
                         )
                         for source in view.sources
                     ],
+                    price_atoms=view.price_atoms,
                 )
                 for view in views
             ],

@@ -56,7 +56,7 @@ class TestTabs:
         finished = office.get(address(bob, "orders")).content.decode()
         fills = office.get(address(bob, "fills")).content.decode()
         wallets = office.get(address(bob, "wallets")).content.decode()
-        ledger = office.get(address(bob, "ledger")).content.decode()
+        (ledger,) = office.get(address(bob, "ledger")).context["tables"]
 
         assert "12345.67" in opened
         assert "50000.00" not in opened
@@ -65,7 +65,7 @@ class TestTabs:
         assert "5000.00" in fills
         assert "taker" in fills
         assert "2471.60" in wallets
-        assert ledger.count("deposit") == 3
+        assert sum(row.get("kind") == "deposit" for row in ledger.rows) == 3
 
     def test_the_profile_has_them_too(self, office: Client, bob: Trader) -> None:
         user = User.objects.get(username="bob")

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 
 from accounts.models import User
 from common.jobs import take_period
+from exchange.core.commands import MoveInsurance
 from exchange.core.enums import MarginMode
+from exchange.core.units import ATOMS
 from riskengine import schema
 from riskengine.models import Price
 from riskengine.sweep import Sweep
+from tests.support.exchange import USDT
 from tests.support.margin import SYMBOL, MarginHarness
 from tests.support.redis_server import redis_client, redis_url
 from tests.support.trading import Trader
@@ -71,6 +75,24 @@ class TestBackOffice:
         assert "isolated 100x" in page
         assert "0.8" in page
         assert " %" in page
+
+    def test_the_insurance_fund_and_its_history_are_shown(
+        self, near: MarginHarness, alice: Trader
+    ) -> None:
+        User.objects.filter(username="alice").update(role="auditor")
+        client = Client()
+        client.force_login(User.objects.get(username="alice"))
+        before = client.get(reverse("section-insurance")).context["tables"]
+        (group,) = before[0].rows
+
+        near.apply(MoveInsurance(1, USDT, 5 * ATOMS, "seed", "olivia"))
+
+        groups, history = client.get(reverse("section-insurance")).context["tables"]
+        assert groups.rows[0]["balance"] != group["balance"]
+        assert len(history.rows) == len(before[1].rows) + 1
+        assert history.rows[0]["amount"] == "5.00000000"
+        for query in ({"group": "9"}, {"group": "x"}, {"from": "x"}):
+            assert client.get(reverse("section-insurance"), query).status_code == 404
 
 
 class TestMarginCalls:

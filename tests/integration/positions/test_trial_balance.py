@@ -6,13 +6,16 @@ import pytest
 from prometheus_client import REGISTRY
 
 from exchange.core.enums import MarginMode
-from positions.ledger_standing import asset_drifts
-from positions.tasks import check_sums
+from positions.tasks import trial_balance_count
+from positions.trial_balance import trial_balance
 from tests.support.engine import units
 from tests.support.margin import MarginHarness
+from tests.support.redis_server import redis_client, redis_url
 from wallets.models import Balance
 
-pytestmark = pytest.mark.integration
+__all__ = ["redis_client", "redis_url"]
+
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("redis_client")]
 
 ALICE, BOB = 1_000_001, 1_000_002
 
@@ -28,10 +31,10 @@ def margin(exchange: MarginHarness) -> MarginHarness:
 
 
 def test_all_balances_of_an_asset_sum_to_zero(margin: MarginHarness) -> None:
-    drifts = asset_drifts()
+    trial = trial_balance(time_ms=1)
 
-    assert drifts
-    assert set(drifts.values()) == {0}
+    assert {asset.sum_atoms for asset in trial.assets} == {0}
+    assert any(asset.isolated_atoms for asset in trial.assets)
 
 
 def test_a_balance_that_came_from_nowhere_is_shown(margin: MarginHarness) -> None:
@@ -39,7 +42,7 @@ def test_a_balance_that_came_from_nowhere_is_shown(margin: MarginHarness) -> Non
     assert balance is not None
     Balance.objects.filter(id=balance.id).update(total_atoms=balance.total_atoms + units("1"))
 
-    check_sums()
+    trial_balance_count()
 
     labels = {"asset_id": str(balance.asset_id)}
     assert REGISTRY.get_sample_value("ledger_drift_atoms", labels) == units("1")
