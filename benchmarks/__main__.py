@@ -31,6 +31,7 @@ NAMES = (
     "login",
     "restart",
     "risk",
+    "admin",
 )
 
 

@@ -293,38 +293,58 @@ def _shift(command: Any, base: int) -> Any:
 
 
 def grow(orders: int, chance: random.Random) -> None:
-    """Add closed orders with their trades and ledger entries, as a long flow leaves them."""
+    """
+    Add closed orders with their trades and ledger entries, as a long flow leaves them.
+
+    The rows of an account are linked newest to oldest, and its balances know the newest.
+    """
     from benchmarks.core import ACCOUNTS, FIRST_ACCOUNT
     from exchange.models import LogPosition
     from exchange.store.base import Fence
     from exchange.store.factory import open_store
     from orders.projection import ORDERS, TRADES
+    from wallets.models import Balance
     from wallets.projection import ENTRIES
 
     position = LogPosition.objects.get()
-    trades, entries = orders // 4, orders // 2
+    trades = orders // 4
     accounts = range(FIRST_ACCOUNT, FIRST_ACCOUNT + ACCOUNTS)
     now_ms = position.time_ms
+    last_order: dict[int, int] = {}
+    last_entry: dict[int, int] = {}
+    heads = Balance.objects.values_list("account_id", "last_order_id", "last_entry_id")
+    for account, order_id, entry_id in heads:
+        last_order[account] = max(order_id, last_order.get(account, 0))
+        last_entry[account] = max(entry_id, last_entry.get(account, 0))
+    # Taker and maker of each trade.
+    pairs = [(chance.choice(accounts), chance.choice(accounts)) for _ in range(trades)]
+
+    def link(heads_by_account: dict[int, int], account: int, key: int) -> int:
+        previous = heads_by_account.get(account, 0)
+        heads_by_account[account] = key
+        return previous
 
     def order_rows() -> Iterator[tuple[Any, ...]]:
         for key in range(position.last_order + 1, position.last_order + orders + 1):
+            account = chance.choice(accounts)
             yield (
-                *(key, chance.choice(accounts), 1, "", 0, 1 + key % 2, 1, 1, 0, 1),
+                *(key, account, 1, "", 0, 1 + key % 2, 1, 1, 0, 1),
                 *(10**14, 10**8, 0, 10**8, 0, 0, 0, 0, 20_000, 40_000, 4, 1, 0, key * 4096),
-                *(key - 1, now_ms, now_ms),
+                *(link(last_order, account, key), now_ms, now_ms),
             )
 
     def trade_rows() -> Iterator[tuple[Any, ...]]:
-        for key in range(position.last_trade + 1, position.last_trade + trades + 1):
-            account = chance.choice(accounts)
+        for key, (taker, maker) in enumerate(pairs, position.last_trade + 1):
             prices = (1, 10**14, 10**8, 10**14, 1)
-            yield (key, *prices, key, key, account, account, 0, 0, now_ms, 1)
+            yield (key, *prices, key, key, taker, maker, 0, 0, now_ms, 1)
 
     def entry_rows() -> Iterator[tuple[Any, ...]]:
-        for key in range(position.last_entry + 1, position.last_entry + entries + 1):
-            account = chance.choice(accounts)
+        for number in range(2 * trades):
+            key, account = position.last_entry + 1 + number, pairs[number // 2][number % 2]
+            trade = position.last_trade + 1 + number // 2
+            previous = link(last_entry, account, key)
             yield (
-                *(key, key - 1, account, 4, key, 1, 1, 10**8, 10**8, 2, -(10**14), 10**14),
+                *(key, previous, account, 4, trade, 1, 1, 10**8, 10**8, 2, -(10**14), 10**14),
                 *(10**6, now_ms, ""),
             )
 
@@ -336,10 +356,14 @@ def grow(orders: int, chance: random.Random) -> None:
     numbers = {
         "last_order": position.last_order + orders,
         "last_trade": position.last_trade + trades,
-        "last_entry": position.last_entry + entries,
+        "last_entry": position.last_entry + 2 * trades,
     }
     store.write(Fence(position.epoch, numbers), [])
     store.close()
+    for account in last_order:
+        Balance.objects.filter(account_id=account).update(
+            last_order_id=last_order[account], last_entry_id=last_entry.get(account, 0)
+        )
 
 
 if __name__ == "__main__":
