@@ -18,7 +18,7 @@ from common import redis as redis_clients
 from common.tables import Cell, Column, Kind, Table, Tone
 from exchange import gateway
 from exchange import keys as exchange_keys
-from exchange.overview import lease_holder, set_aside_count
+from exchange.selectors import leader_info, quarantined_count
 from exchange.wire import decode_status
 
 _CHECK_COLUMNS = (
@@ -54,7 +54,7 @@ def status_page(_request: HttpRequest) -> Section:
         if failed
         else Banner("Ready: everything that trading needs works.", Tone.GOOD)
     ]
-    quarantined = set_aside_count()
+    quarantined = quarantined_count()
     if quarantined:
         banners.append(
             Banner(f"{quarantined} commands are set aside; their markets are halted.", Tone.BAD)
@@ -99,13 +99,12 @@ def _engine_rows(quarantined: int) -> list[dict[str, Any]]:
             ("Rows of a batch", f"{message.rows_per_batch:,d}"),
             ("Client ids not in their table yet", f"{message.client_ids_waiting:,d}"),
         ]
-    leader = lease_holder()
+    leader = leader_info()
     if leader is not None:
         age = time.time_ns() // 1_000_000 - leader.renewed_ms
         rows += [
             ("Leader", leader.owner),
             ("Lease renewed", f"{age_text(age)} ago"),
-            ("Last batch", f"{leader.batch:,d}"),
             ("Last order", f"{leader.last_order:,d}"),
             ("Last trade", f"{leader.last_trade:,d}"),
         ]
