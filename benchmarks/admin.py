@@ -183,13 +183,13 @@ def _trade(orders: int) -> None:
     from exchange.core.commands import StartLeadership
     from exchange.core.enums import Lane
     from exchange.processor import Processor
-    from exchange.store.sqlite import SqliteStore
+    from exchange.store.factory import open_store
     from exchange.wire import Submission
 
     taken = lease.acquire()
     if taken is None:
         raise SystemExit("somebody else leads this database")
-    processor = Processor(SqliteStore(paced=False), epoch=taken.epoch)
+    processor = Processor(open_store(paced=False), epoch=taken.epoch)
     preload, _ = make_flow(SPOT, depth=DEPTH, messages=1, seed=1, hold_depth=False)
     owners: dict[int, int] = {}
     commands = [

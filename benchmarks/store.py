@@ -303,26 +303,15 @@ def grow(orders: int, chance: random.Random) -> None:
     from exchange.store.base import Fence
     from exchange.store.factory import open_store
     from orders.projection import ORDERS, TRADES
-    from wallets.models import Balance
     from wallets.projection import ENTRIES
 
     position = LogPosition.objects.get()
     trades = orders // 4
     accounts = range(FIRST_ACCOUNT, FIRST_ACCOUNT + ACCOUNTS)
     now_ms = position.time_ms
-    last_order: dict[int, int] = {}
-    last_entry: dict[int, int] = {}
-    heads = Balance.objects.values_list("account_id", "last_order_id", "last_entry_id")
-    for account, order_id, entry_id in heads:
-        last_order[account] = max(order_id, last_order.get(account, 0))
-        last_entry[account] = max(entry_id, last_entry.get(account, 0))
+    orders_before, entries_before = _Heads("last_order_id"), _Heads("last_entry_id")
     # Taker and maker of each trade.
     pairs = [(chance.choice(accounts), chance.choice(accounts)) for _ in range(trades)]
-
-    def link(heads_by_account: dict[int, int], account: int, key: int) -> int:
-        previous = heads_by_account.get(account, 0)
-        heads_by_account[account] = key
-        return previous
 
     def order_rows() -> Iterator[tuple[Any, ...]]:
         for key in range(position.last_order + 1, position.last_order + orders + 1):
@@ -330,7 +319,7 @@ def grow(orders: int, chance: random.Random) -> None:
             yield (
                 *(key, account, 1, "", 0, 1 + key % 2, 1, 1, 0, 1),
                 *(10**14, 10**8, 0, 10**8, 0, 0, 0, 0, 20_000, 40_000, 4, 1, 0, key * 4096),
-                *(link(last_order, account, key), now_ms, now_ms),
+                *(orders_before.link(account, key), now_ms, now_ms),
             )
 
     def trade_rows() -> Iterator[tuple[Any, ...]]:
@@ -342,7 +331,7 @@ def grow(orders: int, chance: random.Random) -> None:
         for number in range(2 * trades):
             key, account = position.last_entry + 1 + number, pairs[number // 2][number % 2]
             trade = position.last_trade + 1 + number // 2
-            previous = link(last_entry, account, key)
+            previous = entries_before.link(account, key)
             yield (
                 *(key, previous, account, 4, trade, 1, 1, 10**8, 10**8, 2, -(10**14), 10**14),
                 *(10**6, now_ms, ""),
@@ -360,10 +349,32 @@ def grow(orders: int, chance: random.Random) -> None:
     }
     store.write(Fence(position.epoch, numbers), [])
     store.close()
-    for account in last_order:
-        Balance.objects.filter(account_id=account).update(
-            last_order_id=last_order[account], last_entry_id=last_entry.get(account, 0)
-        )
+    orders_before.keep()
+    entries_before.keep()
+
+
+class _Heads:
+    """The newest row of each account, as its balances know it under a column."""
+
+    def __init__(self, column: str) -> None:
+        from wallets.models import Balance
+
+        self._balances = Balance.objects
+        self._column = column
+        self._newest: dict[int, int] = {}
+        for account, key in self._balances.values_list("account_id", column):
+            self._newest[account] = max(key, self._newest.get(account, 0))
+
+    def link(self, account: int, key: int) -> int:
+        """Make a row the newest of an account; return the one before."""
+        previous = self._newest.get(account, 0)
+        self._newest[account] = key
+        return previous
+
+    def keep(self) -> None:
+        """Let the balances know."""
+        for account, key in self._newest.items():
+            self._balances.filter(account_id=account).update(**{self._column: key})
 
 
 if __name__ == "__main__":
