@@ -31,6 +31,8 @@ class Permission(StrEnum):
     RISK_MANAGE = "risk_manage"
     # Figures of the exchange as a business: fees, exposure, who is near liquidation.
     EXPOSURE_VIEW = "exposure_view"
+    # Taking rows out of the house as files; each kind needs what looking at it needs, too.
+    EXPORT = "export"
     SYSTEM_VIEW = "system_view"
     AUDIT_VIEW = "audit_view"
 
@@ -44,6 +46,7 @@ _LOOK = frozenset(
         _P.MONEY_VIEW,
         _P.MARKETS_VIEW,
         _P.EXPOSURE_VIEW,
+        _P.EXPORT,
         _P.SYSTEM_VIEW,
     }
 )

@@ -1,8 +1,10 @@
-"""Figures over time, for the charts of the back-office; written by the worker alone."""
+"""Figures over time, written by the worker alone, and exports that operators asked for."""
 
 from django.db import models
 
+from adminpanel.enums import ExportStatus
 from common.fields import KeyField
+from common.ids import make_id
 
 
 class Series(models.Model):
@@ -61,3 +63,43 @@ class SampleCursor(models.Model):
     def __str__(self) -> str:
         """Return the source and its position."""
         return f"source {self.id} at {self.position}"
+
+
+class Export(models.Model):
+    """
+    One export: what was asked for, by whom and why, and how far a worker is.
+
+    ``filters`` are JSON (``adminpanel.exports.filters``). ``attempt`` counts the workers that
+    took it, so that one that was given up writes nothing more. The user is a number alone: the
+    history outlives users.
+    """
+
+    id = KeyField(default=make_id, editable=False)
+    kind = models.CharField(max_length=16)
+    filters = models.TextField()
+    reason = models.CharField(max_length=200)
+    requested_by_id = models.BigIntegerField()
+    requested_by = models.CharField(max_length=32)
+    status = models.CharField(
+        max_length=8, choices=ExportStatus.choices, default=ExportStatus.PENDING
+    )
+    attempt = models.IntegerField(default=0)
+    percent = models.SmallIntegerField(default=0)
+    rows = models.BigIntegerField(default=0)
+    size_bytes = models.BigIntegerField(default=0)
+    file_name = models.CharField(max_length=40, blank=True, default="")
+    error = models.CharField(max_length=200, blank=True, default="")
+    created_ms = models.BigIntegerField()
+    heartbeat_ms = models.BigIntegerField(default=0)
+    finished_ms = models.BigIntegerField(default=0)
+    expires_ms = models.BigIntegerField(default=0)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["status", "id"], name="export_status"),
+            models.Index(fields=["requested_by_id", "id"], name="export_requester"),
+        ]
+
+    def __str__(self) -> str:
+        """Return what it is an export of."""
+        return f"export {self.pk} of {self.kind}"

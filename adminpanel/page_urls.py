@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import path
 
-from adminpanel import approval_pages, dashboard, operation_pages
+from adminpanel import approval_pages, dashboard, export_pages, operation_pages
 
 _page = admin.site.admin_view
 
@@ -11,6 +11,10 @@ urlpatterns = [
     path("dashboard/live", _page(dashboard.live_view), name="dashboard-live"),
     path("dashboard/charts", _page(dashboard.charts_view), name="dashboard-charts"),
     path("operations/", _page(operation_pages.operations_page), name="operations"),
+    path("exports/", _page(export_pages.exports_view), name="exports"),
+    path("exports/status", _page(export_pages.exports_status), name="exports-status"),
+    path("exports/<id:export_id>/file", _page(export_pages.export_download), name="export-file"),
+    path("exports/<id:export_id>/retry", _page(export_pages.export_again), name="export-retry"),
     path(
         "operations/result/<slug:key>", _page(operation_pages.result_page), name="operation-result"
     ),

@@ -109,6 +109,7 @@ GROUPS: tuple[tuple[str, tuple[ListLink | PageLink, ...]], ...] = (
             ListLink("Wallets", "account_balance_wallet", "wallets.balance"),
             ListLink("Ledger", "receipt_long", "wallets.ledgerentry"),
             PageLink("Approvals", "how_to_reg", "approvals", _P.MONEY_VIEW),
+            PageLink("Exports", "download", "exports", _P.EXPORT),
         ),
     ),
     (

@@ -8,6 +8,7 @@ from heapq import nlargest
 from exchange.core.enums import CloseReason, LedgerKind, MarginMode
 from exchange.core.events import FundingPaid, PositionClosed
 from markets.perpetuals import contracts_by_id
+from markets.selectors import markets_all
 from positions.models import ClosedPosition, FundingPayment, Position
 from positions.projection import CLOSED, PAYMENTS
 from positions.types import MarketSetting
@@ -89,6 +90,17 @@ def largest_accounts_in(market_id: int, *, limit: int) -> tuple[list[int], int]:
 
     largest = nlargest(limit, counted())
     return [account_id for _, account_id in largest], total
+
+
+def isolated_totals(account_id: int) -> dict[int, int]:
+    """Return what an account's isolated wallets hold together, in atoms by asset."""
+    assets = {market.market_id: market.quote_asset_id for market in markets_all()}
+    rows = Position.objects.filter(account_id=account_id, mode=MarginMode.ISOLATED.value)
+    found: dict[int, int] = {}
+    for market_id, atoms in rows.values_list("market_id", "isolated_atoms"):
+        if atoms:
+            found[assets[market_id]] = found.get(assets[market_id], 0) + atoms
+    return found
 
 
 def setting_of(account_id: int, market_id: int) -> MarketSetting | None:

@@ -26,6 +26,7 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     # Twice a minute, of which one run works: beat's drift skips no minute.
     "adminpanel.sample": every("adminpanel.sample", seconds=30),
     "adminpanel.prune-samples": every("adminpanel.prune_samples", seconds=3_600),
+    "adminpanel.tend-exports": every("adminpanel.tend_exports", seconds=15),
     "orders.prune": every("orders.prune", seconds=3_600),
     "positions.trial-balance": every("positions.trial_balance", seconds=60),
     "positions.verify-ledger": every("positions.verify_ledger", seconds=3_600),

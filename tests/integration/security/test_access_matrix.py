@@ -32,10 +32,10 @@ VIEW, TRADE, TRANSFER, AUDIT = "account_view", "trade", "transfer", "audit_view"
 MARKETS, RISK, MONEY = "markets_view", "risk_manage", "money_manage"
 MARKETS_MANAGE, MONEY_VIEW, OFFICE = "markets_manage", "money_view", "back_office"
 TRADING, USERS, USERS_SUPPORT = "trading_manage", "users_manage", "users_support"
-ROLE_CHANGE, USERS_VIEW = "roles_manage", "users_view"
+ROLE_CHANGE, USERS_VIEW, EXPORT = "roles_manage", "users_view", "export"
 STAFF_ONLY = {
     AUDIT, MARKETS, RISK, MONEY, MARKETS_MANAGE, MONEY_VIEW, TRADING, USERS, USERS_SUPPORT,
-    ROLE_CHANGE, OFFICE, USERS_VIEW,
+    ROLE_CHANGE, OFFICE, USERS_VIEW, EXPORT,
 }  # fmt: skip
 
 ACCESS: dict[str, tuple[str, int]] = {
@@ -58,6 +58,11 @@ ACCESS: dict[str, tuple[str, int]] = {
     "admin_exchange_list_perpetual": (RISK, 400),
     "admin_exchange_freeze_withdrawals": (MONEY, 400),
     "admin_exchange_release_withdrawals": (MONEY, 400),
+    "admin_export": (EXPORT, 404),
+    "admin_export_create": (EXPORT, 400),
+    "admin_export_file": (EXPORT, 404),
+    "admin_export_retry": (EXPORT, 404),
+    "admin_exports": (EXPORT, 200),
     "admin_insurance_move": (MONEY, 400),
     "admin_insurance_terms": (RISK, 400),
     "admin_market_cancel_only": (MARKETS_MANAGE, 400),
