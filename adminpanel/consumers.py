@@ -15,6 +15,9 @@ CHANNELS: dict[str, Permission] = {
     "engine": Permission.SYSTEM_VIEW,
     "feeds": Permission.MARKETS_VIEW,
     "users": Permission.USERS_VIEW,
+    # Who sees the system sees everything that alerts are about; a test holds the roles to it.
+    "alerts": Permission.SYSTEM_VIEW,
+    "liquidations": Permission.EXPOSURE_VIEW,
 }
 
 

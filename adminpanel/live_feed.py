@@ -1,4 +1,9 @@
-"""The sampler behind ``/ws/admin``: reads Redis once a second while somebody listens."""
+"""
+The sampler behind ``/ws/admin``: once a second, while somebody listens.
+
+What processes do it reads from Redis; what is wrong and who was liquidated from the board that the
+dashboard shows, too, in a thread that may use the database.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import redis as redis_module
+from django.db import DatabaseError
 
 from adminpanel.live_samples import (
     Figures,
@@ -19,6 +25,7 @@ from adminpanel.live_samples import (
     users_data,
 )
 from adminpanel.readings import REDIS_SECTIONS, figure_keys, figures_from
+from adminpanel.stats.channels import alerts_channel, liquidations_channel
 from common import metrics
 from common import redis as redis_clients
 from common.ws.clock import now_ms
@@ -41,6 +48,11 @@ MAKERS: dict[str, Callable[[Figures, Rates], dict[str, Any]]] = {
     "engine": lambda figures, _rates: engine_data(figures),
     "feeds": lambda figures, _rates: feeds_data(figures),
     "users": users_data,
+}
+# Channels made of the dashboard's board, which asks the database.
+BOARD_MAKERS: dict[str, Callable[[], dict[str, Any]]] = {
+    "alerts": alerts_channel,
+    "liquidations": liquidations_channel,
 }
 
 
@@ -86,7 +98,7 @@ class AdminFeed:
         """Let an operator hear a channel from a snapshot on, which follows at once."""
         listener = Listener(channel, outbox)
         self._listeners.add(listener)
-        if now_ms() - self._seq <= FRESH_MS:
+        if now_ms() - self._seq <= FRESH_MS and channel in self._texts:
             listener.offer(self._seq, self._texts[channel])
         if self._running is None or self._running.done():
             self._running = self._hub.spawn(self._run())
@@ -100,19 +112,30 @@ class AdminFeed:
     async def _run(self) -> None:
         while self._listeners:
             try:
-                self._publish(await self._read())
-            except (redis_module.RedisError, OSError) as error:
+                self._publish(await self._read(), await self._read_board())
+            except (redis_module.RedisError, DatabaseError, OSError) as error:
                 log.warning("admin_figures_not_read", extra={"error": str(error)})
             await asyncio.sleep(SAMPLE_EVERY_S)
 
-    def _publish(self, figures: Figures) -> None:
+    def _publish(self, figures: Figures, board: dict[str, str]) -> None:
         self._seq = figures.time_ms
+        self._texts = board
         for channel, make in MAKERS.items():
             rates = self._rates[channel]
             self._texts[channel] = to_json(make(figures, rates))
             rates.keep_only(figures.time_ms)
         for listener in tuple(self._listeners):
-            listener.offer(self._seq, self._texts[listener.channel])
+            # Who joined while the board was being made waits for the next one.
+            if listener.channel in self._texts:
+                listener.offer(self._seq, self._texts[listener.channel])
+
+    async def _read_board(self) -> dict[str, str]:
+        """Return the texts of the board's channels that somebody listens to."""
+        wanted = {listener.channel for listener in self._listeners} & BOARD_MAKERS.keys()
+        return {
+            channel: to_json(await self._hub.database(BOARD_MAKERS[channel]))
+            for channel in sorted(wanted)
+        }
 
     async def _read(self) -> Figures:
         names = metrics.members_of(await self._redis.smembers(metrics.index_key()))

@@ -116,3 +116,40 @@ class Users(Shape, forbid_unknown_fields=True, kw_only=True):
     refusals_per_second: float | None
     orders_per_second: float | None
     cancels_per_second: float | None
+
+
+class Alert(Shape, forbid_unknown_fields=True, kw_only=True):
+    """Something to look at now; ``subject`` is what it concerns, "" for all."""
+
+    code: str
+    severity: str
+    subject: str
+    text: str
+
+
+class Alerts(Shape, forbid_unknown_fields=True, kw_only=True):
+    """Everything that is wrong just now, critical ones first."""
+
+    phase: str
+    alerts: list[Alert]
+
+
+class LiquidationStep(Shape, forbid_unknown_fields=True, kw_only=True):
+    """One step of the liquidation ladder."""
+
+    id: str
+    symbol: str
+    kind: str
+    side: str
+    quantity: str
+    price: str
+    notional: str
+    mark_price: str
+    time: int
+    account_id: str
+
+
+class Liquidations(Shape, forbid_unknown_fields=True, kw_only=True):
+    """The last steps of the liquidation ladder, newest first."""
+
+    liquidations: list[LiquidationStep]

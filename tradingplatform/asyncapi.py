@@ -127,6 +127,8 @@ NAMESPACES = (
                 ("engine", admin.Engine),
                 ("feeds", admin.Feeds),
                 ("users", admin.Users),
+                ("alerts", admin.Alerts),
+                ("liquidations", admin.Liquidations),
             )
         ),
         shapes.ANSWERS + shapes.AUTH_ANSWERS,

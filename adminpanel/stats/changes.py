@@ -12,9 +12,9 @@ from riskengine.selectors import liquidations_page
 SHOWN_MAX = 10
 
 
-def liquidations_data() -> list[dict[str, Any]]:
+def liquidations_data(limit: int = SHOWN_MAX) -> list[dict[str, Any]]:
     """Return the last steps of the liquidation ladder, newest first, with whom they concerned."""
-    steps = liquidations_page(limit=SHOWN_MAX)[:SHOWN_MAX]
+    steps = liquidations_page(limit=limit)[:limit]
     return [{**render_liquidation(step), "account_id": str(step.account_id)} for step in steps]
 
 

@@ -6,16 +6,17 @@ Amounts, prices and fractions are decimal strings, times are milliseconds UTC.
 
 from __future__ import annotations
 
-from adminpanel.ws_shapes import Engine, Feeds, Process, Redis, Shape, Sockets, Users
-
-
-class Alert(Shape, forbid_unknown_fields=True, kw_only=True):
-    """Something to look at now; ``subject`` is what it concerns, "" for all."""
-
-    code: str
-    severity: str
-    subject: str
-    text: str
+from adminpanel.ws_shapes import (
+    Alert,
+    Engine,
+    Feeds,
+    LiquidationStep,
+    Process,
+    Redis,
+    Shape,
+    Sockets,
+    Users,
+)
 
 
 class Leader(Engine, forbid_unknown_fields=True, kw_only=True):
@@ -119,21 +120,6 @@ class Near(Shape, forbid_unknown_fields=True, kw_only=True):
     mark_price: str
     liquidation_price: str | None
     distance: str | None
-
-
-class LiquidationStep(Shape, forbid_unknown_fields=True, kw_only=True):
-    """One step of the liquidation ladder."""
-
-    id: str
-    symbol: str
-    kind: str
-    side: str
-    quantity: str
-    price: str
-    notional: str
-    mark_price: str
-    time: int
-    account_id: str
 
 
 class RegisteredUsers(Users, forbid_unknown_fields=True, kw_only=True):

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 import redis as redis_module
 from prometheus_client import CollectorRegistry
@@ -13,6 +14,10 @@ from prometheus_client.registry import REGISTRY
 
 from accounts import authentication, sessions
 from accounts.enums import Role
+from accounts.permissions import ROLE_PERMISSIONS, Permission
+from adminpanel import ws_shapes
+from adminpanel.consumers import CHANNELS as CHANNELS_OF_STAFF
+from adminpanel.stats import board
 from common import metrics
 from common.ws.counts import COUNTS
 from exchange import keys
@@ -30,7 +35,9 @@ def fresh_process() -> Iterator[None]:
     """Begin like a process that has just started."""
     sessions.reset()
     authentication.forget_checked()
+    board.forget()
     yield
+    board.forget()
     sessions.reset()
 
 
@@ -153,6 +160,51 @@ async def test_lets_in_staff_only_and_to_what_their_role_sees(
     assert no_orders["error"]["code"] == "UNKNOWN_TYPE"
     assert allowed["type"] == "subscribed"
     assert (await client.receive())["channel"] == "users"
+
+
+async def test_alerts_come_and_go(
+    pipeline: LivePipeline, server: LiveServer, redis_client: redis_module.Redis
+) -> None:
+    boss = await asyncio.to_thread(Person, "boss", pipeline.exchange, role=Role.RISK_MANAGER)
+    client = await login(server, boss, "/ws/admin")
+
+    await client.send(op="subscribe", channels=["alerts", "liquidations"])
+    first = await client.snapshots("alerts", "liquidations")
+    redis_client.set(keys.status(), _status())
+    codes = {"NO_LEADER"}
+    async with asyncio.timeout(20):
+        while "NO_LEADER" in codes:
+            update = await client.until(channel="alerts", type="update")
+            codes = {alert["code"] for alert in update["data"]["alerts"]}
+
+    alerts = msgspec.convert(first["alerts"]["data"], type=ws_shapes.Alerts)
+    assert (alerts.phase, alerts.alerts[0].code) == ("down", "NO_LEADER")
+    assert first["liquidations"]["data"] == {"liquidations": []}
+    assert update["data"]["phase"] == "trading"
+    # Nobody feeds prices in this test.
+    assert "NOT_READY" in codes
+
+
+async def test_support_hears_neither_alerts_nor_liquidations(
+    pipeline: LivePipeline, server: LiveServer
+) -> None:
+    support = await asyncio.to_thread(Person, "support", pipeline.exchange, role=Role.SUPPORT)
+    client = await login(server, support, "/ws/admin")
+
+    codes = []
+    for channel in ("alerts", "liquidations"):
+        await client.send(op="subscribe", channels=[channel])
+        codes.append((await client.receive())["error"]["code"])
+
+    assert codes == ["PERMISSION_DENIED"] * 2
+
+
+def test_who_hears_alerts_may_see_all_that_they_are_about() -> None:
+    about = {Permission.BACK_OFFICE, Permission.MARKETS_VIEW, Permission.EXPOSURE_VIEW}
+    hearing = [own for own in ROLE_PERMISSIONS.values() if CHANNELS_OF_STAFF["alerts"] in own]
+
+    assert len(hearing) == 4
+    assert all(about <= own for own in hearing)
 
 
 async def test_hears_no_more_after_unsubscribing(
