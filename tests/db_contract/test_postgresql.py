@@ -12,6 +12,10 @@ from pathlib import Path
 import pytest
 from django.db import connection, connections
 
+from exchange import gateway
+from exchange.core.commands import ContinueTask
+from exchange.dispatch import threads as dispatch_threads
+from exchange.models import LogPosition
 from exchange.store import postgres
 from exchange.store.base import (
     DataError,
@@ -25,6 +29,7 @@ from exchange.store.factory import open_store
 from exchange.store.loader import read_position
 from exchange.store.postgres import LIMITS_MS
 from exchange.store.tables import CLIENT_KEYS
+from exchange.wire import Submission
 from orders.projection import ORDERS
 from tests.db_contract.conftest import EPOCH
 from tests.db_contract.test_store import FENCE, key_row, order_row, rows_of
@@ -184,6 +189,44 @@ class TestLeaderThatStandsStill:
         assert rows_of(store, CLIENT_KEYS) == []
         with pytest.raises(LeaseLostError):
             store.write(FENCE, [])
+
+
+class TestPool:
+    THREADS = 4
+
+    def test_who_waits_for_a_commit_holds_no_connection(
+        self, own_database: OwnDatabase, monkeypatch: pytest.MonkeyPatch, settings: object
+    ) -> None:
+        settings.EXCHANGE_TRANSPORT = "redis"  # type: ignore[attr-defined]
+        together = threading.Barrier(self.THREADS)
+
+        class Waiting:
+            """A dispatcher that answers when all threads wait for it at once."""
+
+            def submit(self, submissions: list[Submission], *_: object) -> list[int]:
+                together.wait(WAIT_S)
+                return [len(submissions)]
+
+        def request() -> tuple[int, int]:
+            try:
+                before = LogPosition.objects.count()
+                gateway.submit(ContinueTask())
+                return before, LogPosition.objects.count()
+            finally:
+                connections.close_all()
+
+        monkeypatch.setattr(dispatch_threads, "dispatcher", Waiting)
+        connections["default"].close()
+        pool = {"min_size": 1, "max_size": 1, "timeout": 2.0}
+        monkeypatch.setitem(connection.settings_dict["OPTIONS"], "pool", pool)
+        try:
+            with ThreadPoolExecutor(self.THREADS) as threads:
+                futures = [threads.submit(request) for _ in range(self.THREADS)]
+                answers = [future.result(WAIT_S) for future in futures]
+        finally:
+            connections["default"].close_pool()
+
+        assert answers == [(0, 0)] * self.THREADS
 
 
 class TestServer:
