@@ -21,6 +21,7 @@ UNUSED: dict[str, str] = {
     "user_id": "999999999999999999",
     "account_id": "999999999999999999",
     "approval_id": "999999999999999999",
+    "export_id": "999999999999999999",
     "insurance_group": "999",
     "source": "kraken",
     "quarantine_id": "999999999999999999",
