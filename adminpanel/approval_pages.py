@@ -30,6 +30,7 @@ from common.exceptions import to_api_error
 from common.ids import parse_id
 
 PAGE_ROWS = 50
+TIME = "%Y-%m-%d %H:%M:%S"
 _DECIDABLE = (RequestStatus.PENDING, RequestStatus.EXECUTING)
 HEADINGS = ("Asked at (UTC)", "What", "For", "Worth", "Asked by", "Reason", "State")
 
@@ -94,6 +95,7 @@ def approval_page(request: HttpRequest, approval_id: int) -> HttpResponse:
         **admin.site.each_context(request),
         "title": f"Request {info.request_id}",
         "request_info": _shown(info),
+        "about": _about(info),
         "given": list(info.given.items()),
         "result": list((info.result or {}).items()),
         "form": form,
@@ -122,6 +124,24 @@ def _decide(request: HttpRequest, info: RequestInfo, form: DecisionForm) -> Code
     request_approve(request_id=info.request_id, actor=actor, reason=reason)
     messages.success(request, "The request was carried out.")
     return None
+
+
+def _about(info: RequestInfo) -> list[tuple[str, str]]:
+    """Return what a request is, as pairs of name and text; times in UTC."""
+    shown = _shown(info)
+    pairs = [
+        ("What", shown["title"]),
+        ("For", shown["label"]),
+        ("Worth", shown["value"]),
+        ("Asked by", f"{shown['requested_by']}, {shown['created']:{TIME}} UTC"),
+        ("Reason", shown["reason"]),
+    ]
+    if info.decided_by:
+        when = f"{shown['decided']:{TIME}} UTC"
+        pairs.append(("Decided by", f"{info.decided_by}, {when}: {info.decision_reason}"))
+    elif info.status == RequestStatus.PENDING:
+        pairs.append(("Waits until", f"{shown['expires']:{TIME}} UTC"))
+    return pairs
 
 
 def _shown(info: RequestInfo) -> dict[str, Any]:

@@ -66,17 +66,14 @@ class FieldsForm(forms.Form):
             for name, value in (initial or {}).items()
             if name in self._declared
         }
+        self._before = shown
         super().__init__(data, initial=shown)
         for field in fields:
             self.fields[field.name] = _form_field(field)
 
     def body(self) -> dict[str, Any]:
-        """Return what was entered as a body of JSON; what is empty is left out."""
-        return {
-            name: value_of_text(field, self.cleaned_data[name])
-            for name, field in self._declared.items()
-            if self.cleaned_data.get(name)
-        }
+        """Return what was entered as a body of JSON; what is empty or stays is left out."""
+        return {name: value_of_text(self._declared[name], text) for name, _, text in self.entered()}
 
     def refuse(self, error: ApiError) -> None:
         """Show a refusal at the fields that it names, else above the form."""
@@ -87,12 +84,27 @@ class FieldsForm(forms.Form):
             self.add_error(None, f"{error.message} ({error.code})")
 
     def entered(self) -> list[tuple[str, str, str]]:
-        """Return name, label and text of everything that was entered."""
+        """
+        Return name, label and text of everything that was entered.
+
+        A value that stays as it was is left out where it may be: it may have been changed by
+        somebody else since the form was shown.
+        """
         return [
-            (name, str(self.fields[name].label), self.cleaned_data[name])
-            for name in self._declared
-            if self.cleaned_data.get(name)
+            (name, field.label, self.cleaned_data[name])
+            for name, field in self._declared.items()
+            if self.cleaned_data.get(name) and (field.required or not self._stays(name))
         ]
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Return whether a form that was filled in came back as it was."""
+        given = {name for name, _, _ in self.entered()}
+        return bool(self._before) and given <= {REASON.name}
+
+    def _stays(self, name: str) -> bool:
+        now = "\n".join(str(self.cleaned_data[name]).splitlines()).strip()
+        return now == self._before.get(name, "").strip()
 
 
 class CodeForm(forms.Form):

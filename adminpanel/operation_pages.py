@@ -33,6 +33,7 @@ from accounts.operations import (
 )
 from accounts.permissions import role_permits
 from accounts.two_factor import code_take
+from accounts.user_operations import nothing_to_change
 from adminpanel.operation_forms import CodeForm, FieldsForm
 from common.errors import ApiError
 from common.exceptions import to_api_error
@@ -77,27 +78,26 @@ def _group(kind: str, key: str, role: str) -> dict[str, Any]:
 
 def operation_page(request: HttpRequest, name: str, target: str = "") -> HttpResponse:
     """Show an operation's form, what it would do, and carry it out when that is confirmed."""
-    operation = all_operations().get(name)
-    if operation is None:
-        raise Http404
+    operation, found = _asked_for(request, name, target)
     actor: Any = request.user
-    if not role_permits(actor.role, operation.permission):
-        raise PermissionDenied
-    try:
-        found = operation.target.find(target)
-    except ApiError as error:
-        raise Http404(error.message) from error
-    if request.method != "POST":
-        initial = operation.initial(found) if operation.initial is not None else {}
-        form = FieldsForm(operation.body_fields, initial=initial)
-        return _form_page(request, operation, found, form)
-    form = FieldsForm(operation.body_fields, request.POST)
-    if not form.is_valid():
-        return _form_page(request, operation, found, form)
     key = request.POST.get("form_key", "")
     if not re.fullmatch(CLIENT_REQUEST_ID, key):
         key = ""
     try:
+        # What is confirmed is carried out as it was shown, whatever is so by now.
+        is_filled = operation.initial is not None and not key
+        initial = operation.initial(found) if operation.initial and is_filled else {}
+    except ApiError as error:
+        raise Http404(error.message) from error
+    if request.method != "POST":
+        form = FieldsForm(operation.body_fields, initial=initial)
+        return _form_page(request, operation, found, form)
+    form = FieldsForm(operation.body_fields, request.POST, initial)
+    if not form.is_valid():
+        return _form_page(request, operation, found, form)
+    try:
+        if form.changes_nothing:
+            raise nothing_to_change()
         call = call_of(operation, target, form.body(), actor, client_request_id=key)
         if key:
             return _confirmed(request, call, form, key)
@@ -105,6 +105,26 @@ def operation_page(request: HttpRequest, name: str, target: str = "") -> HttpRes
     except ApiError as error:
         form.refuse(error)
         return _form_page(request, operation, found, form)
+
+
+def _asked_for(request: HttpRequest, name: str, target: str) -> tuple[Operation, Target]:
+    """
+    Return the operation and the target that an address names.
+
+    Raises:
+        Http404: if there is no such operation or target.
+        PermissionDenied: if the role may not.
+    """
+    operation = all_operations().get(name)
+    if operation is None:
+        raise Http404
+    actor: Any = request.user
+    if not role_permits(actor.role, operation.permission):
+        raise PermissionDenied
+    try:
+        return operation, operation.target.find(target)
+    except ApiError as error:
+        raise Http404(error.message) from error
 
 
 def result_page(request: HttpRequest, key: str) -> HttpResponse:
@@ -206,7 +226,6 @@ def _confirm_page(
         "target": call.target.label,
         "entered": form.entered(),
         "preview": preview,
-        "preview_table": {"headers": preview.headers, "rows": preview.rows} if preview else None,
         "code_form": code_form,
         "form_key": secrets.token_urlsafe(24),
     }

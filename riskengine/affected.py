@@ -71,7 +71,7 @@ def terms_preview(call: Call) -> Preview:
     if not found:
         return Preview(summary=f"Nobody would be affected; {looked}.")
     return Preview(
-        summary=f"{len(found)} positions would be affected; {looked}.",
+        summary=f"Positions that would be affected: {len(found)}; {looked}.",
         headers=HEADERS,
         rows=tuple(found[:SHOWN_MAX]),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.urls import reverse
 
@@ -53,6 +55,27 @@ class TestMarket:
 
         assert "The field is missing." in page.content.decode()
         assert audited("market.halt") == []
+
+    def test_a_form_that_changes_nothing_is_refused(self, operator: Staff) -> None:
+        page = operator.browser.get(operator.form_url("market-configure", "BTC-USDT"))
+        shown = dict(re.findall(r'name="(\w+)" value="([^"]*)"', page.content.decode()))
+        shown.pop("csrfmiddlewaretoken", None)
+
+        same = operator.fill_in("market-configure", "BTC-USDT", **shown)
+        asked = operator.fill_in("market-configure", "BTC-USDT", **{**shown, "min_notional": "9"})
+
+        assert "NOTHING_TO_CHANGE" in same.content.decode()
+        # What stays is not sent: somebody else may have changed it meanwhile.
+        hidden = dict(
+            re.findall(
+                r'<input type="hidden" name="(\w+)" value="([^"]*)">', asked.content.decode()
+            )
+        )
+        assert {name for name in hidden if name not in ("csrfmiddlewaretoken", "form_key")} == {
+            "min_notional",
+            "reason",
+        }
+        assert audited("market.configure") == []
 
     def test_sent_twice_it_is_done_once(self, operator: Staff) -> None:
         asked = operator.fill_in("market-halt", "BTC-USDT")
