@@ -11,7 +11,9 @@ ARG NGINX_IMAGE=nginxinc/nginx-unprivileged:1.28.0-alpine3.21-slim
 FROM ${PYTHON_IMAGE} AS dependencies
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
 RUN python -m venv /opt/venv
-COPY requirements.txt /tmp/requirements.txt
+# requirements-mongodb.txt for an image that speaks to MongoDB too.
+ARG REQUIREMENTS=requirements.txt
+COPY ${REQUIREMENTS} /tmp/requirements.txt
 # The pinned list is complete: nothing that it does not name may come along.
 RUN /opt/venv/bin/pip install --no-deps --only-binary :all: -r /tmp/requirements.txt \
     && /opt/venv/bin/pip check \

@@ -124,6 +124,10 @@ class OrderDesk:
             else:
                 reply = job.reply(outcomes)
             self.answer(message, reply)
+            if log.isEnabledFor(logging.DEBUG):
+                log.debug(
+                    "order_entry_answered", extra={"op": message.op, "request_id": request_id}
+                )
         except Exception as error:
             self.answer_error(message, error, request_id)
         finally:

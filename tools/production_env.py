@@ -43,6 +43,7 @@ def variables(host: str, database: str) -> dict[str, str]:
     }
     if database == "mongo":
         found["COMPOSE_PROFILES"] = "mongo"
+        found["REQUIREMENTS"] = "requirements-mongodb.txt"
         found["MONGODB_URI"] = "mongodb://mongo:27017/exchange?replicaSet=exchange"
     else:
         found["COMPOSE_PROFILES"] = "postgres"

@@ -81,6 +81,11 @@ def _of_database() -> Iterator[Figure]:
             "Written to the log since the server was made.",
             _number("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')"),
         )
+    elif connection.vendor == "mongodb":
+        server: Any = connection
+        with server.wrap_database_errors:
+            size = server.database.command("dbStats")["storageSize"]
+        yield "database_bytes", "Size of the database.", float(size)
 
 
 def _of_redis() -> Iterator[Figure]:

@@ -90,6 +90,7 @@ class TestPlatform:
 
         assert (found["database_up"], found["redis_up"], found["disk_up"]) == (1, 1, 1)
         assert found["exchange_quarantined"] == 0
+        assert "database_bytes" in found
         assert found["redis_memory_bytes"] > 0
         assert found["disk_free_bytes"] > 0
         assert found["backup_last_success_timestamp_seconds"] == 1_700_000_000

@@ -13,6 +13,8 @@ import yaml
 
 from tests.support.deployment import procfile, words_of
 from tests.support.platform import ROOT
+from tools import production_env
+from tradingplatform.configuration import Environment
 
 # What runs another one's command: service or unit -> process of the Procfile.
 OTHER_NAMES = {"standby": "exchange", "migrate": "release", "exchange-core@": "exchange"}
@@ -175,6 +177,19 @@ def test_postgresql_syncs_what_it_acknowledges() -> None:
     assert {"fsync=on", "synchronous_commit=on", "full_page_writes=on"} <= set(command)
 
 
+@pytest.mark.parametrize("database", ["postgres", "mongo"])
+def test_variables_of_a_new_installation_are_accepted(database: str) -> None:
+    found = production_env.variables("exchange.example", database)
+
+    Environment(found).validate()
+
+    assert found["COMPOSE_PROFILES"] in compose()["services"][database]["profiles"]
+    assert (ROOT / found.get("REQUIREMENTS", "requirements.txt")).exists()
+    again = production_env.variables("exchange.example", database)
+    for name in ("SESSION_SECRET", "SECRETS_KEYS", "METRICS_TOKEN", "ADMIN_PASSWORD"):
+        assert found[name] != again[name], name
+
+
 class TestDockerfile:
     """The rules of a linter that matter here."""
 
@@ -200,8 +215,11 @@ class TestDockerfile:
     def test_every_base_image_is_pinned_to_a_version(
         self, instructions: list[tuple[str, str]]
     ) -> None:
-        images = [rest.split("=", 1)[1] for name, rest in instructions if name == "ARG"]
+        arguments = dict(rest.split("=", 1) for name, rest in instructions if name == "ARG")
+        requirements = arguments.pop("REQUIREMENTS")
+        images = list(arguments.values())
 
+        assert (ROOT / requirements).exists()
         assert len(images) == 2
         for image in images:
             tag = image.rpartition(":")[2]
