@@ -113,8 +113,8 @@
         return [ratio === null ? "nothing left" : percent(ratio), meter(ratio === null ? 1 : ratio, ratioTone(ratio))];
       }, "number"],
       ["Mark", (row) => price(row.mark_price), "number"],
-      ["Liquidation at", (row) => money(row.liquidation_price), "number"],
-      ["Distance", (row) => percent(row.distance, 2), "number"],
+      ["Liquidation at", (row) => price(row.liquidation_price), "number"],
+      ["Distance", (row) => (Number(row.distance) > 10 ? "> 1,000 %" : percent(row.distance, 2)), "number"],
     ], board.near_liquidation, "No open positions.");
     table("funds", [
       ["Group", (row) => `${row.insurance_group} ${row.currency}`],

@@ -37,13 +37,13 @@
     table("exports", [
       ["Asked at (UTC)", (row) => utc(row.created)],
       ["What", (row) => row.title],
+      ["", offer],
       ["Of", limited],
       ["Period (UTC)", period],
       ["By", (row) => row.requested_by],
       ["State", (row) => [badge(row.status, tones[row.status]), row.error ? ` ${row.error}` : ""], "long"],
       ["Rows", (row) => number(row.rows), "number"],
       ["MiB", (row) => (row.bytes ? (row.bytes / 2 ** 20).toFixed(1) : "–"), "number"],
-      ["", offer],
     ], rows, "Nothing was exported yet.");
 
   const isWaiting = (rows) => rows.some((row) => row.status === "pending" || row.status === "running");
