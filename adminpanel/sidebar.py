@@ -83,6 +83,9 @@ GROUPS: tuple[tuple[str, tuple[ListLink | PageLink, ...]], ...] = (
             ListLink("Order terms", "rule", "orders.orderterms"),
             ListLink("Fills", "swap_horiz", "orders.trade"),
             ListLink("Positions", "trending_up", "positions.position"),
+            PageLink(
+                "Near liquidation", "crisis_alert", "section-near-liquidation", _P.EXPOSURE_VIEW
+            ),
             ListLink("Closed positions", "history", "positions.closedposition"),
         ),
     ),

@@ -31,6 +31,7 @@ class KeysetAdmin(ModelAdmin):
 
     paginator = KeysetPaginator
     list_per_page = 50
+    list_fullwidth = True
     show_full_result_count = False
     sortable_by: Sequence[str] = ()
     keyset_columns: Sequence[str] = ("id",)

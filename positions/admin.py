@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 from unfold.decorators import display
 
 from accounts.back_office import OperationsMixin
 from common.back_office import ReadOnlyAdmin, shown_time
 from exchange.core.enums import CloseReason, MarginMode
-from exchange.core.units import RATE_ONE, format_atoms
+from exchange.core.units import format_atoms
 from markets.admin import symbol_of
+from positions.danger import Danger, dangers_of
 from positions.models import ClosedPosition, FundingPayment, Position
-from positions.render import average_atoms, ratio_text
-from positions.standing import standing_of
-from positions.types import PositionView
+from positions.render import average_atoms
+from positions.tables import distance_text, ratio_cell
 
 # Where a row of a page keeps what follows from it.
-_VIEW = "shown_view"
+_DANGER = "shown_danger"
 
 
 def _money(atoms: int) -> str:
@@ -49,7 +51,6 @@ class PositionAdmin(OperationsMixin, _Slots):
     """Open positions with how near they are to liquidation, at the last committed mark."""
 
     target_kind = "position"
-    list_per_page = 20
     list_display = [
         "position_id",
         "account_id",
@@ -71,16 +72,24 @@ class PositionAdmin(OperationsMixin, _Slots):
         """Return open positions only: flat slots are settings."""
         return super().get_queryset(request).filter(is_open=1)
 
-    def _view(self, row: Position) -> PositionView | None:
-        # Once per row of a page: several columns ask for it.
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Return the list, its rows with what they stand on: read at once for all accounts."""
+        shown = super().get_changelist_instance(request)
+        dangers = {
+            danger.position_id: danger
+            for danger in dangers_of({row.account_id for row in shown.result_list})
+        }
+        for row in shown.result_list:
+            setattr(row, _DANGER, dangers.get(row.position_id))
+        return shown
+
+    def _danger(self, row: Position) -> Danger | None:
         kept = vars(row)
-        if _VIEW not in kept:
-            standing = standing_of(row.account_id)
-            slot = standing.position(row.market_id)
-            is_same = slot is not None and slot.position_id == row.position_id
-            kept[_VIEW] = standing.view(slot) if slot is not None and is_same else None
-        view: PositionView | None = kept[_VIEW]
-        return view
+        if _DANGER not in kept:
+            found = (d for d in dangers_of([row.account_id]) if d.position_id == row.position_id)
+            kept[_DANGER] = next(found, None)
+        danger: Danger | None = kept[_DANGER]
+        return danger
 
     @display(description="quantity")
     def quantity(self, row: Position) -> str:
@@ -95,31 +104,29 @@ class PositionAdmin(OperationsMixin, _Slots):
     @display(description="unrealised")
     def profit(self, row: Position) -> str:
         """Return the unrealised profit."""
-        view = self._view(row)
-        return _money(view.profit_atoms) if view else ""
+        danger = self._danger(row)
+        return _money(danger.profit_atoms) if danger else ""
 
     @display(description="margin ratio")
     def margin_ratio(self, row: Position) -> str:
-        """Return maintenance margin / balance; liquidation begins at 1."""
-        view = self._view(row)
-        if view is None:
+        """Return maintenance margin / balance as a bar; liquidation begins at 100 %."""
+        danger = self._danger(row)
+        if danger is None:
             return ""
-        return ratio_text(view.backed_atoms, view.balance_atoms) or "nothing left"
+        cell = ratio_cell(danger.needed_atoms, danger.balance_atoms)
+        return render_to_string("back_office/bar.html", {"cell": cell})
 
     @display(description="liquidation price")
     def liquidation(self, row: Position) -> str:
         """Return the mark at which it is liquidated."""
-        view = self._view(row)
-        return _money(view.liquidation_atoms) if view and view.liquidation_atoms else "none"
+        danger = self._danger(row)
+        return _money(danger.liquidation_atoms) if danger and danger.liquidation_atoms else "none"
 
     @display(description="distance")
     def distance(self, row: Position) -> str:
         """Return how far the mark is from there, in per cent of the mark."""
-        view = self._view(row)
-        if view is None or not view.liquidation_atoms or not view.mark_atoms:
-            return ""
-        away = abs(view.mark_atoms - view.liquidation_atoms) * 100 * RATE_ONE // view.mark_atoms
-        return f"{format_atoms(away // 10**6 * 10**6, 2)} %"
+        danger = self._danger(row)
+        return distance_text(danger.mark_atoms, danger.liquidation_atoms) if danger else ""
 
 
 @admin.register(ClosedPosition)

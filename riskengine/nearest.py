@@ -15,7 +15,7 @@ import redis
 from common import redis as redis_clients
 from riskengine.screen import Found, Screen
 
-NEAREST_MAX = 10
+NEAREST_MAX = 50
 # While fewer are near than are told, all scopes are looked at for the rest: 0.1 s with a million.
 FULL_LOOK_EVERY_MS = 5_000
 # Without a sweep nobody knows.

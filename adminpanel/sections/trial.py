@@ -20,6 +20,8 @@ STALE_MS = 180_000
 
 _COLUMNS = (
     Column("asset", "Asset"),
+    Column("result", "Result", Kind.BADGE),
+    Column("sum", "Sum", Kind.FIGURE),
     Column("users", "Users", Kind.FIGURE),
     Column("spot", "Spot", Kind.FIGURE),
     Column("margin", "Margin", Kind.FIGURE),
@@ -27,8 +29,6 @@ _COLUMNS = (
     Column("held", "Held by orders", Kind.FIGURE),
     Column("exchange", "Exchange", Kind.FIGURE),
     Column("external", "External", Kind.FIGURE),
-    Column("sum", "Sum", Kind.FIGURE),
-    Column("result", "", Kind.BADGE),
 )
 _ACCOUNT_COLUMNS = (
     Column("asset", "Asset"),

@@ -45,6 +45,9 @@ SECTIONS: dict[str, Permission] = {
 
 Permits = Callable[[Permission], bool]
 
+# Of those nearest to liquidation; all of them have a page of their own.
+NEAR_SHOWN = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Board:
@@ -103,7 +106,7 @@ def _make(memory: health.HealthMemory) -> Board:
             "feeds": health.feed_section(figures),
             "markets": exposure.markets_data(terms, tickers),
             "funds": exposure.funds_data(terms),
-            "near_liquidation": exposure.near_data(nearest),
+            "near_liquidation": exposure.near_data(nearest, limit=NEAR_SHOWN),
             "liquidations": changes.liquidations_data(),
             "users": health.users_section(figures, memory, users=users.total if users else 0),
             "commands": changes.commands_data(),

@@ -145,7 +145,7 @@ def _group_sums(terms: Terms, market_ids: Sequence[int]) -> tuple[int, int, int,
     return interest, inherited, profit, net
 
 
-def near_data(nearest: NearestScopes | None) -> list[dict[str, Any]]:
+def near_data(nearest: NearestScopes | None, *, limit: int | None = None) -> list[dict[str, Any]]:
     """
     Return who is nearest to liquidation, by margin ratio at the last committed mark.
 
@@ -154,7 +154,8 @@ def near_data(nearest: NearestScopes | None) -> list[dict[str, Any]]:
     """
     if nearest is None or not nearest.scopes:
         return []
-    accounts = list(dict.fromkeys(scope.account_id for scope in nearest.scopes))
+    scopes = nearest.scopes[:limit]
+    accounts = list(dict.fromkeys(scope.account_id for scope in scopes))
     names = usernames_of(accounts)
     dangers: dict[tuple[int, int], list[Danger]] = {}
     for danger in dangers_of(accounts):
@@ -162,7 +163,7 @@ def near_data(nearest: NearestScopes | None) -> list[dict[str, Any]]:
         dangers.setdefault((danger.account_id, scope), []).append(danger)
     rows = [
         _near(dangers[scope.account_id, scope.market_id], names)
-        for scope in nearest.scopes
+        for scope in scopes
         if (scope.account_id, scope.market_id) in dangers
     ]
     return sorted(rows, key=_nearness)

@@ -73,7 +73,7 @@ class TestBackOffice:
         assert SYMBOL in page
         # Its margin ratio, and how far it is to liquidation.
         assert "isolated 100x" in page
-        assert "0.8" in page
+        assert "80." in page
         assert " %" in page
 
     def test_the_insurance_fund_and_its_history_are_shown(
