@@ -24,6 +24,7 @@ NAMES = (
     "marks",
     "store",
     "store_postgres",
+    "store_mongo",
     "gateway",
     "rest",
     "ws_entry",

@@ -74,8 +74,31 @@ def measure(options: Options) -> Section:
     return section
 
 
+@dataclass(frozen=True)
+class Case:
+    """A row of the table; ``bound_per_s`` 0 is none."""
+
+    grown_orders: int
+    client_ids: bool
+    bound_per_s: int
+
+
+CASES = (
+    Case(0, False, BOUND_EMPTY_PER_S),
+    Case(GROWN_ORDERS, False, BOUND_GROWN_PER_S),
+    Case(GROWN_ORDERS, True, BOUND_GROWN_PER_S),
+)
+
+
 def measure_database(
-    options: Options, *, key: str, title: str, database: str = "sqlite", url: str = ""
+    options: Options,
+    *,
+    key: str,
+    title: str,
+    database: str = "sqlite",
+    url: str = "",
+    cases: Sequence[Case] = CASES,
+    commands: int = COMMANDS,
 ) -> Section:
     """Return the table for one database, a server's at ``url``."""
     section = Section(
@@ -93,18 +116,14 @@ def measure_database(
             "bound",
         ),
     )
-    grown = 20_000 if options.quick else GROWN_ORDERS
-    for orders, client_ids, bound in (
-        (0, False, BOUND_EMPTY_PER_S),
-        (grown, False, BOUND_GROWN_PER_S),
-        (grown, True, BOUND_GROWN_PER_S),
-    ):
+    for case in cases:
+        orders = min(case.grown_orders, 20_000) if options.quick else case.grown_orders
         results = [
             _measure_in_process(
                 Task(
                     grown_orders=orders,
-                    commands=5_000 if options.quick else COMMANDS,
-                    client_ids=client_ids,
+                    commands=min(commands, 5_000) if options.quick else commands,
+                    client_ids=case.client_ids,
                     seed=seed,
                     directory=str(options.work_dir / key),
                     database=database,
@@ -113,27 +132,29 @@ def measure_database(
             )
             for seed in range(1, options.rounds + 1)
         ]
-        section.rows.append(_row(section, orders, client_ids, bound, results))
+        section.rows.append(_row(section, orders, case, results))
         say("  " + " | ".join(section.rows[-1]))
     return section
 
 
-def _row(
-    section: Section, orders: int, client_ids: bool, bound: int, results: list[Result]
-) -> tuple[str, ...]:
+def _row(section: Section, orders: int, case: Case, results: list[Result]) -> tuple[str, ...]:
     rate = median(result.commands_per_s for result in results)
     share = median(result.commands_per_s / result.raw_commands_per_s for result in results)
     some = results[len(results) // 2]
     return (
         f"{orders:,d} orders" if orders else "empty",
-        "client ids" if client_ids else "none",
+        "client ids" if case.client_ids else "none",
         f"{rate:,.0f}",
         f"{median(result.raw_commands_per_s for result in results):,.0f}",
-        section.bound(share >= BOUND_OF_RAW, f"{share:.2f} of raw, bound {BOUND_OF_RAW:.2f}"),
+        section.bound(share >= BOUND_OF_RAW, f"{share:.2f} of raw, bound {BOUND_OF_RAW:.2f}")
+        if case.bound_per_s
+        else f"{share:.2f} of raw",
         f"{some.rows_per_command:.1f}",
         f"{some.write_ms_p50:.1f} / {some.write_ms_p99:.1f} ms",
         f"{some.database_mb:,.0f} MB",
-        section.bound(rate >= bound, f"{bound:,d}/s"),
+        section.bound(rate >= case.bound_per_s, f"{case.bound_per_s:,d}/s")
+        if case.bound_per_s
+        else "none",
     )
 
 
@@ -145,7 +166,9 @@ def _measure_in_process(task: Task, url: str) -> Result:
         **os.environ,
         "ENV_FILE": os.devnull,
         "VAR_DIR": str(directory),
-        "DATABASE_URL": url or f"sqlite:///{directory / 'exchange.sqlite3'}",
+        "DATABASE_URL": "",
+        "MONGODB_URI": "",
+        **_address(task.database, url or f"sqlite:///{directory / 'exchange.sqlite3'}"),
         "DJANGO_SETTINGS_MODULE": "tradingplatform.settings",
     }
     output = subprocess.run(
@@ -157,6 +180,10 @@ def _measure_in_process(task: Task, url: str) -> Result:
     ).stdout
     shutil.rmtree(directory, ignore_errors=True)
     return Result(**json.loads(output.splitlines()[-1]))
+
+
+def _address(database: str, url: str) -> dict[str, str]:
+    return {"MONGODB_URI" if database == "mongo" else "DATABASE_URL": url}
 
 
 # --- in the process of its own --------------------------------------------------------------

@@ -155,7 +155,76 @@ class PostgresDatabase:
         return found
 
 
+class MongoDatabase:
+    """A server's database; raw is the store alone, a transaction of bulk writes per batch."""
+
+    paced = False
+
+    def __init__(self, directory: Path) -> None:
+        """Measure in the database that the settings name."""
+
+    def prepare(self) -> None:
+        """Drop it."""
+        self._client().drop_database(self._settings()["NAME"])
+
+    def copy(self) -> None:
+        """Make a second database of the first, with its indexes."""
+        client, name = self._client(), self._settings()["NAME"]
+        client.drop_database(f"{name}_raw")
+        source, target = client[name], client[f"{name}_raw"]
+        for collection in source.list_collection_names():
+            target.create_collection(collection)
+            for index, details in source[collection].index_information().items():
+                if index != "_id_":
+                    target[collection].create_index(
+                        details["key"],
+                        name=index,
+                        unique=details.get("unique", False),
+                        partialFilterExpression=details.get("partialFilterExpression", {}),
+                    )
+            rows = list(source[collection].find())
+            if rows:
+                target[collection].insert_many(rows)
+
+    def write_raw(self, writes: Writes) -> float:
+        """Return the seconds that the recorded rows take."""
+        from django.db import connections
+
+        from exchange.store.factory import open_store
+
+        settings = self._settings()
+        name = settings["NAME"]
+        del connections["default"]
+        settings = self._settings()
+        settings["NAME"] = f"{name}_raw"
+        store = open_store()
+        started = time.perf_counter()
+        for fence, groups in writes:
+            store.write(fence, groups)
+        seconds = time.perf_counter() - started
+        store.close()
+        settings["NAME"] = name
+        return seconds
+
+    def size_bytes(self) -> int:
+        """Return what the server says of its documents."""
+        stats = self._client()[self._settings()["NAME"]].command("dbStats")
+        return int(stats["dataSize"])
+
+    def _settings(self) -> dict[str, Any]:
+        from django.db import connections
+
+        return connections["default"].settings_dict
+
+    def _client(self) -> Any:
+        """Return a client that waits as long as it takes: a database is dropped in seconds."""
+        from pymongo import MongoClient
+
+        return MongoClient(self._settings()["HOST"])
+
+
 DATABASES: dict[str, type[MeasuredDatabase]] = {
+    "mongo": MongoDatabase,
     "postgres": PostgresDatabase,
     "sqlite": SqliteDatabase,
 }

@@ -1,4 +1,4 @@
-"""A MongoDB of the tests' own: SecantusDB on a free port, with files of its own."""
+"""A MongoDB for tests and measurements: SecantusDB on a free port, with files of its own."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ class MongoServer:
                 stderr=log,
                 text=True,
             )
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline().strip()
-        assert line.isdigit(), (self.directory / "log").read_text()[-2000:]
+        line = self._process.stdout.readline().strip() if self._process.stdout else ""
+        if not line.isdigit():
+            raise RuntimeError((self.directory / "log").read_text()[-2000:])
         self._port = int(line)
 
     def stop(self, number: signal.Signals = signal.SIGKILL) -> None:

@@ -8,7 +8,7 @@ in which databases called ``test_...`` are made and removed.
 import atexit
 import os
 
-from tests.support.mongo_server import MongoServer, NoMongoError
+from simulation.mongo_server import MongoServer, NoMongoError
 
 _URI = "TEST_MONGODB_URI"  # handed down to the workers
 _given = os.environ.get(_URI) or os.environ.get("MONGODB_URI", "")

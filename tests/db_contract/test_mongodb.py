@@ -34,10 +34,10 @@ from exchange.store.factory import end_left_transaction, open_store
 from exchange.store.loader import read_position
 from exchange.store.tables import BATCHES, CLIENT_KEYS
 from orders.models import Order
+from simulation.mongo_server import MongoServer, NoMongoError
 from tests.db_contract.conftest import EPOCH
 from tests.db_contract.test_store import FENCE, batch_row, key_row, rows_of
 from tests.support.databases import OwnDatabase
-from tests.support.mongo_server import MongoServer, NoMongoError
 from tradingplatform.supervisor.preflight import check_database
 from tradingplatform.supervisor.problems import PreflightError
 
