@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from typing import Protocol
 
 from simulation import crash, margin_compare, margin_soak
 from simulation.compare import OPEN_ORDERS_MOST, Comparison, run, shrink
@@ -28,6 +29,16 @@ COMMANDS_PER_MARGIN_SEED = 10_000
 SOAKED_SHARE = 10
 # Every so many seeds one lets books grow until the limits on work are met.
 CROWDED_EVERY = 5
+
+
+class Reported(Protocol):
+    """A proof that says whether all held, and what it saw."""
+
+    def run(self) -> bool:
+        """Run it."""
+
+    def lines(self) -> list[str]:
+        """Return what to print."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -71,6 +82,10 @@ def _parser() -> argparse.ArgumentParser:
     siege.add_argument("--seed", type=int, default=1)
     for action in (siege, prove):
         action.add_argument("--requests", type=int, default=100_000)
+    actions.add_parser("deleveraging", help="a winner is closed on real processes")
+    backlog = actions.add_parser("backlog", help="very many accounts fall while all send orders")
+    for action in (backlog, prove):
+        action.add_argument("--accounts", type=int, default=1_000)
     prove.add_argument("--stream-seconds", type=float, default=600.0)
     return parser
 
@@ -90,6 +105,8 @@ def main(arguments: list[str] | None = None) -> int:
         "streams": lambda o: _streams(o.seconds, o.seed),
         "crash": lambda o: _crash(o.stops),
         "siege": lambda o: _siege(o.requests, o.seed, o.seconds),
+        "deleveraging": lambda _: _deleveraging(),
+        "backlog": lambda o: _backlog(o.accounts),
         "prove": _prove,
     }
     return run_chosen[options.action](options)
@@ -106,6 +123,8 @@ def _prove(options: argparse.Namespace) -> int:
         or _faults()
         or _apart("streams", "--seconds", str(options.stream_seconds))
         or _apart("siege", "--requests", str(options.requests))
+        or _apart("deleveraging")
+        or _apart("backlog", "--accounts", str(options.accounts))
     )
 
 
@@ -221,22 +240,14 @@ def _kill(kills: int, seed: int, seconds: float = 0) -> int:
     os.environ["LOG_LEVEL"] = "error"
     from simulation.kill.harness import KillRun
 
-    run_of_kills = KillRun(kills, seed=seed, seconds=seconds)
-    held = run_of_kills.run()
-    for line in run_of_kills.lines():
-        _say(line)
-    return 0 if held else 1
+    return _reported(KillRun(kills, seed=seed, seconds=seconds))
 
 
 def _takeovers(takeovers: int, seed: int, seconds: float) -> int:
     os.environ["LOG_LEVEL"] = "error"
     from simulation.takeovers.run import TakeoverRun
 
-    run_of_takeovers = TakeoverRun(takeovers, seed=seed, seconds=seconds)
-    held = run_of_takeovers.run()
-    for line in run_of_takeovers.lines():
-        _say(line)
-    return 0 if held else 1
+    return _reported(TakeoverRun(takeovers, seed=seed, seconds=seconds))
 
 
 def _network(cuts: int, seed: int, seconds: float) -> int:
@@ -272,20 +283,33 @@ def _faults() -> int:
 def _siege(requests: int, seed: int, seconds: float) -> int:
     from simulation.siege.run import SiegeRun
 
-    siege = SiegeRun(requests, seed=seed, seconds=seconds)
-    held = siege.run()
-    for line in siege.lines():
-        _say(line)
-    return 0 if held else 1
+    return _reported(SiegeRun(requests, seed=seed, seconds=seconds))
 
 
 def _streams(seconds: float, seed: int) -> int:
     os.environ["LOG_LEVEL"] = "error"
     from simulation.streams.run import StreamRun
 
-    run_of_streams = StreamRun(seconds, seed=seed)
-    held = run_of_streams.run()
-    for line in run_of_streams.lines():
+    return _reported(StreamRun(seconds, seed=seed))
+
+
+def _deleveraging() -> int:
+    os.environ["LOG_LEVEL"] = "error"
+    from simulation.margin_live.deleveraging import DeleveragingRun
+
+    return _reported(DeleveragingRun())
+
+
+def _backlog(accounts: int) -> int:
+    os.environ["LOG_LEVEL"] = "error"
+    from simulation.margin_live.backlog import BacklogRun
+
+    return _reported(BacklogRun(accounts))
+
+
+def _reported(run_of: Reported) -> int:
+    held = run_of.run()
+    for line in run_of.lines():
         _say(line)
     return 0 if held else 1
 

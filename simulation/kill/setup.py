@@ -49,7 +49,7 @@ def prepare_gateway() -> list[str]:
         SystemExit: if the exchange refuses; names the command.
     """
     for command in configuration():
-        _do(command)
+        do(command)
     for account in GATEWAY_ACCOUNTS:
         _fund(account)
     return [str(account) for account in GATEWAY_ACCOUNTS]
@@ -83,12 +83,19 @@ def prepare_exchange(url: str) -> tuple[list[str], str]:
 def _fund(account: int) -> None:
     from exchange.core.enums import WalletKind
 
-    _do(c.ConfigureAccount(account, open_orders_max=100_000))
+    do(c.ConfigureAccount(account, open_orders_max=100_000))
     for asset in (1, 2):
-        _do(c.Credit(account, WalletKind.SPOT, asset, RICH, "kill harness", "simulation"))
+        do(c.Credit(account, WalletKind.SPOT, asset, RICH, "kill harness", "simulation"))
 
 
-def _do(command: c.AnyCommand) -> None:
+def do(command: c.AnyCommand) -> None:
+    """
+    Submit a command on the system lane; it must be carried out.
+
+    Raises:
+        SystemExit: if the exchange refuses; names the command.
+        ExchangeUnavailable: if nobody leads for ``READY_S``.
+    """
     from exchange import gateway
     from exchange.core.enums import Lane
     from exchange.core.rejects import Code

@@ -304,7 +304,7 @@ class SiegeRun:
             if any(secret in path.read_text(errors="replace") for secret in canaries)
         ]
         for command in ("verify_ledger", "verify_audit_log"):
-            self.left += _verified(command)
+            self.left += verified(command)
 
 
 def faults_of_logs(paths: list[Path], secrets: set[str]) -> list[str]:
@@ -326,7 +326,8 @@ def faults_of_logs(paths: list[Path], secrets: set[str]) -> list[str]:
     return faults[:20]
 
 
-def _verified(command: str) -> list[str]:
+def verified(command: str) -> list[str]:
+    """Return what a management command that verifies the books finds."""
     from django.core.management import call_command
 
     out = StringIO()
