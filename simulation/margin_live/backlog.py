@@ -9,6 +9,7 @@ prices and cancels go on.
 
 from __future__ import annotations
 
+import http.client
 import json
 import threading
 import time
@@ -69,18 +70,26 @@ class User(threading.Thread):
         while not self._ended.is_set():
             began, number = time.monotonic(), number + 1
             body = order_body(Side.BUY, "0.001", PRICE * 7 // 10 - number % 900)
-            status, found = self._client.call("POST", "/api/orders", body, self._token)
+            status, found = self._call("POST", "/api/orders", body)
             self.placed[_named(status, found)] += 1
             if status == 503:
                 self.busy.set()
             if self.busy.is_set() and self.resting:
                 path = f"/api/orders/{self.resting.pop()}"
                 asked = time.monotonic()
-                status, found = self._client.call("DELETE", path, token=self._token)
+                status, found = self._call("DELETE", path)
                 self.cancel_s.append(time.monotonic() - asked)
                 self.cancelled[_named(status, found)] += 1
             self._ended.wait(max(0.0, 1 / CANCELS_PER_S - (time.monotonic() - began)))
         self._client.close()
+
+    def _call(self, method: str, path: str, body: object = None) -> tuple[int, object]:
+        """Send a request; one that is not answered at all has status 0."""
+        try:
+            return self._client.call(method, path, body, self._token)
+        except (OSError, http.client.HTTPException):
+            self._client.close()
+            return 0, None
 
 
 class BacklogRun:
@@ -191,6 +200,8 @@ class BacklogRun:
 
 
 def _named(status: int, found: object) -> str:
+    if not status:
+        return "no answer"
     if status < 400:
         return str(status)
     return f"{status} {found['error']['code']}" if isinstance(found, dict) else str(status)
