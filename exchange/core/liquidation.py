@@ -30,6 +30,7 @@ from exchange.core.margin import notional_atoms
 from exchange.core.margin_ledger import insurance_of, post_entry, post_isolated
 from exchange.core.market import Market
 from exchange.core.memory import Memory
+from exchange.core.perpetual import charge_closed
 from exchange.core.reducing import (
     carry_out,
     fee_rate,
@@ -210,6 +211,8 @@ def _reduce(memory: Memory, account: Account, position: Position, events: list[A
     rate = fee_rate(contract, index)
     fee = ceil_div(order.quote_filled_atoms * rate, RATE_ONE)
     paid = _charge_fee(memory, market, account, position, fee, wallet.total_atoms - had)
+    if paid and not position.quantity_atoms:
+        charge_closed(memory, position_id, paid, events)
     trade = _summary(memory, order)
     tell_step(
         memory,

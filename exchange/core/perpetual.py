@@ -8,6 +8,8 @@ always sum to zero, and so do all quantities.
 
 from __future__ import annotations
 
+import msgspec
+
 from exchange.core.collateral import contract_of, cross_positions
 from exchange.core.contract import Contract
 from exchange.core.enums import (
@@ -218,6 +220,15 @@ def close(memory: Memory, position: Position, reason: CloseReason, events: list[
     events.append(closed)
     position.previous_id = position.position_id
     start_anew(position)
+
+
+def charge_closed(memory: Memory, position_id: int, fee_atoms: int, events: list[AnyEvent]) -> None:
+    """Add a fee that came after the last fill to what history says of a position just closed."""
+    for written in (memory.changes.closed_positions, events):
+        for index, closed in enumerate(written):
+            if isinstance(closed, PositionClosed) and closed.position_id == position_id:
+                fees = closed.fee_atoms + fee_atoms
+                written[index] = msgspec.structs.replace(closed, fee_atoms=fees)
 
 
 def _post_entries(
