@@ -36,10 +36,12 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     find_chromium()
     platform = Platform(tmp_path_factory.mktemp("office"))
     platform.start()
-    made = platform.manage("shell", "-c", MAKE_STAFF.format(roles=ROLES, password=PASSWORD))
-    assert made.returncode == 0, made.stderr
-    yield platform
-    platform.stop(signal.SIGTERM)
+    try:
+        made = platform.manage("shell", "-c", MAKE_STAFF.format(roles=ROLES, password=PASSWORD))
+        assert made.returncode == 0, made.stderr
+        yield platform
+    finally:
+        platform.stop(signal.SIGTERM)
 
 
 def log_in(platform: Platform, browser: Browser, role: str) -> list[str]:
