@@ -313,10 +313,10 @@ class TestRoles:
 def test_the_page_of_the_exchange_offers_what_the_role_may(scene: Scene) -> None:
     pages = {
         role: staff_member(role).browser.get("/admin/operations/").content.decode()
-        for role in (Role.SUPPORT, Role.RISK_MANAGER, Role.OPERATOR)
+        for role in (Role.AUDITOR, Role.RISK_MANAGER, Role.OPERATOR)
     }
 
     assert "/admin/operations/exchange-list-asset/" in pages[Role.RISK_MANAGER]
     assert "/admin/operations/price-source-off/kraken" in pages[Role.OPERATOR]
     assert "exchange-freeze-withdrawals" not in pages[Role.RISK_MANAGER]
-    assert "Your role changes nothing here." in pages[Role.SUPPORT]
+    assert "Your role changes nothing here." in pages[Role.AUDITOR]
