@@ -172,6 +172,7 @@ class ExportRetryView(APIView):
     )
     def post(self, request: Request, export_id: int) -> Response:
         """Let it wait again and answer it. Audited."""
+        read_query(request)
         refuse_body(request)
         return Response(render_export(export_retry(export_id=export_id, actor=caller_of(request))))
 
