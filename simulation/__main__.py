@@ -87,6 +87,10 @@ def _parser() -> argparse.ArgumentParser:
     for action in (backlog, prove):
         action.add_argument("--accounts", type=int, default=1_000)
     prove.add_argument("--stream-seconds", type=float, default=600.0)
+    soak = actions.add_parser("soak", help="modest load for long: memory, files and logs stay")
+    soak.add_argument("--minutes", type=float, default=60.0)
+    soak.add_argument("--seed", type=int, default=1)
+    prove.add_argument("--soak-minutes", type=float, default=60.0)
     return parser
 
 
@@ -104,6 +108,7 @@ def main(arguments: list[str] | None = None) -> int:
         "faults": lambda _: _faults(),
         "streams": lambda o: _streams(o.seconds, o.seed),
         "crash": lambda o: _crash(o.stops),
+        "soak": lambda o: _soak(o.minutes, o.seed),
         "siege": lambda o: _siege(o.requests, o.seed, o.seconds),
         "deleveraging": lambda _: _deleveraging(),
         "backlog": lambda o: _backlog(o.accounts),
@@ -123,6 +128,7 @@ def _prove(options: argparse.Namespace) -> int:
         or _faults()
         or _apart("streams", "--seconds", str(options.stream_seconds))
         or _apart("siege", "--requests", str(options.requests))
+        or _apart("soak", "--minutes", str(options.soak_minutes))
         or _apart("deleveraging")
         or _apart("backlog", "--accounts", str(options.accounts))
     )
@@ -305,6 +311,13 @@ def _backlog(accounts: int) -> int:
     from simulation.margin_live.backlog import BacklogRun
 
     return _reported(BacklogRun(accounts))
+
+
+def _soak(minutes: float, seed: int) -> int:
+    os.environ["LOG_LEVEL"] = "error"
+    from simulation.soak.run import SoakRun
+
+    return _reported(SoakRun(minutes, seed=seed))
 
 
 def _reported(run_of: Reported) -> int:
