@@ -86,6 +86,11 @@ def _parser() -> argparse.ArgumentParser:
     backlog = actions.add_parser("backlog", help="very many accounts fall while all send orders")
     for action in (backlog, prove):
         action.add_argument("--accounts", type=int, default=1_000)
+    degraded = actions.add_parser("degraded", help="each part away once, every action asserted")
+    degraded.add_argument("--fault", action="append", help="only this row; may be repeated")
+    degraded.add_argument("--write", action="store_true", help="the table to docs/RELIABILITY.md")
+    for action in (degraded, prove):
+        action.add_argument("--passes", type=int, default=1, help="over degraded modes")
     prove.add_argument("--stream-seconds", type=float, default=600.0)
     soak = actions.add_parser("soak", help="modest load for long: memory, files and logs stay")
     soak.add_argument("--minutes", type=float, default=60.0)
@@ -109,6 +114,7 @@ def main(arguments: list[str] | None = None) -> int:
         "streams": lambda o: _streams(o.seconds, o.seed),
         "crash": lambda o: _crash(o.stops),
         "soak": lambda o: _soak(o.minutes, o.seed),
+        "degraded": _degraded,
         "siege": lambda o: _siege(o.requests, o.seed, o.seconds),
         "deleveraging": lambda _: _deleveraging(),
         "backlog": lambda o: _backlog(o.accounts),
@@ -129,6 +135,7 @@ def _prove(options: argparse.Namespace) -> int:
         or _apart("streams", "--seconds", str(options.stream_seconds))
         or _apart("siege", "--requests", str(options.requests))
         or _apart("soak", "--minutes", str(options.soak_minutes))
+        or _apart("degraded", "--passes", str(options.passes))
         or _apart("deleveraging")
         or _apart("backlog", "--accounts", str(options.accounts))
     )
@@ -290,6 +297,22 @@ def _siege(requests: int, seed: int, seconds: float) -> int:
     from simulation.siege.run import SiegeRun
 
     return _reported(SiegeRun(requests, seed=seed, seconds=seconds))
+
+
+def _degraded(options: argparse.Namespace) -> int:
+    os.environ["LOG_LEVEL"] = "error"
+    from simulation.degraded.expected import write
+    from simulation.degraded.run import DegradedRun
+    from simulation.kill.world import ROOT
+
+    if options.write:
+        write(ROOT / "docs" / "RELIABILITY.md")
+        return 0
+    run_of_faults = DegradedRun(options.passes, options.fault or ())
+    held = run_of_faults.run()
+    for line in run_of_faults.lines():
+        _say(line)
+    return 0 if held else 1
 
 
 def _streams(seconds: float, seed: int) -> int:

@@ -24,8 +24,8 @@ from exchange.wire import StatusMessage, Submission, decode_answers
 logger = structlog.get_logger(__name__)
 
 RECONNECT_S = 0.2
-# How long a first caller waits for the reply channel.
-LISTEN_S = 2.0
+# How long a caller waits for the reply channel; without one it is refused within two seconds.
+LISTEN_S = 1.5
 CAUGHT_UP_POLL_S = 0.005
 
 

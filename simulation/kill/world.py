@@ -72,6 +72,7 @@ class World:
             "exchange": python("manage.py", "run_exchange"),
             "projector": python("manage.py", "run_projector"),
             "web": python("manage.py", "run_web"),
+            "feed": python("manage.py", "run_feed"),
         }
 
     def use_here(self) -> None:

@@ -125,7 +125,7 @@ def stages(url: str, *, reload: bool = False) -> list[Stage]:
         Stage(_manage("projector", "run_projector")),
         Stage(_manage("web", "run_web", *(["--reload"] if reload else []))),
         Stage(_manage("feed", "run_feed")),
-        Stage(_worker(), after_ready=True),
+        Stage(Child("worker", worker_command()), after_ready=True),
         *([seed] if seeded else []),
     ]
     if settings.MARKET_MAKER and not settings.PRODUCTION:
@@ -135,16 +135,14 @@ def stages(url: str, *, reload: bool = False) -> list[Stage]:
     return found
 
 
-def _worker() -> Child:
-    return Child(
-        "worker",
-        [
-            *(sys.executable, "-W", "ignore", "-m", "celery", "--quiet"),
-            *("-A", "tradingplatform", "worker", "--beat", "--pool", "threads"),
-            *("--concurrency", "4", "--loglevel", settings.LOG_LEVEL),
-            *("--without-gossip", "--without-mingle"),
-        ],
-    )
+def worker_command() -> list[str]:
+    """Return the command line of the one Celery worker, which is beat too."""
+    return [
+        *(sys.executable, "-W", "ignore", "-m", "celery", "--quiet"),
+        *("-A", "tradingplatform", "worker", "--beat", "--pool", "threads"),
+        *("--concurrency", "4", "--loglevel", settings.LOG_LEVEL),
+        *("--without-gossip", "--without-mingle"),
+    ]
 
 
 def _redis_stage(binary: str) -> Stage:

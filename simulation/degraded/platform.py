@@ -1,0 +1,115 @@
+"""The whole platform on a machine of its own, and the ways in which a part of it can fail."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from redis import Redis
+
+from simulation.degraded.probes import Probes
+from simulation.kill.setup import prepare_exchange
+from simulation.kill.world import World
+
+NO_FILE_GROWS = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """How a part fails, when the others must have noticed, and how it is repaired."""
+
+    strike: Callable[[], None]
+    repair: Callable[[], None]
+    noticed: Callable[[], bool]
+
+
+class Platform:
+    """Redis, exchange, projector, web, feed and worker, none of them supervised."""
+
+    def __init__(self, directory: Path) -> None:
+        """Prepare; nothing is started yet."""
+        self.world = World(directory, pauses="")
+        self.faults = {
+            "redis down": Fault(self._kill("redis"), self._start("redis"), self._no_leader),
+            "database read-only": Fault(self._fill_disk, self._empty_disk, self._no_leader),
+            "exchange down": Fault(
+                self._kill("exchange"), self._start("exchange"), self._no_leader
+            ),
+            "feed down": Fault(self._kill("feed"), self._start("feed"), self._dead("feed")),
+            "celery down": Fault(self._kill("worker"), self._start("worker"), self._dead("worker")),
+            "channel layer down": Fault(self._forbid_channels, self._allow_channels, _at_once),
+        }
+
+    def start(self, faults: Sequence[str]) -> Probes:
+        """Start all (the worker only to fail) and return a user's actions once it trades."""
+        world = self.world
+        world.start_all()
+        # Without prices coming in, an exchange has nothing to commit and notices no full disk.
+        for name in ("projector", "feed"):
+            world.start(name)
+        if "celery down" in faults:
+            self._start("worker")()
+        world.wait(lambda: not self._no_leader(), "an exchange leads")
+        _, login = prepare_exchange(world.url)
+        return Probes(world.url, login.partition(":")[2])
+
+    def _kill(self, name: str) -> Callable[[], None]:
+        return lambda: self.world.kill(name)
+
+    def _start(self, name: str) -> Callable[[], None]:
+        if name != "worker":
+            return lambda: self.world.start(name)
+
+        def start_worker() -> None:
+            from tradingplatform.management.commands.run_all import worker_command
+
+            self.world.start_command(name, worker_command())
+
+        return start_worker
+
+    def _dead(self, name: str) -> Callable[[], bool]:
+        return lambda: not self.world.alive(name)
+
+    @staticmethod
+    def _no_leader() -> bool:
+        from exchange import gateway
+
+        status = gateway.status()
+        return status.down or not status.leader
+
+    def _limit_files(self, bytes_max: int) -> None:
+        """Let no file grow beyond a size: what a full disk or a read-only one does to SQLite."""
+        for name, process in self.world.processes.items():
+            if name == "redis":
+                continue
+            pid = process.pid
+            _, hardest = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (bytes_max, hardest))
+
+    def _fill_disk(self) -> None:
+        self._limit_files(NO_FILE_GROWS)
+
+    def _empty_disk(self) -> None:
+        self._limit_files(resource.RLIM_INFINITY)
+
+    def _forbid_channels(self) -> None:
+        """
+        Take publish and subscribe from everyone, and cut off whoever listens.
+
+        Celery listens by pattern, which stays allowed: its absence is a row of its own.
+        """
+        redis = self._redis()
+        redis.execute_command("ACL", "SETUSER", "default", "-subscribe", "-publish")
+        redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+
+    def _allow_channels(self) -> None:
+        self._redis().execute_command("ACL", "SETUSER", "default", "+subscribe", "+publish")
+
+    def _redis(self) -> Redis:
+        return Redis(unix_socket_path=str(self.world.redis_socket))
+
+
+def _at_once() -> bool:
+    return True

@@ -1,0 +1,110 @@
+"""Each part fails once; every action is asserted meanwhile, and again after the repair."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from simulation.degraded.expected import ANSWER_S, EXPECTED, RECOVERY_S, expected_of, healthy
+from simulation.degraded.platform import Platform
+from simulation.degraded.probes import Probes, Seen
+
+POLL_S = 0.1
+# How long a part of the platform may take to notice that another is gone.
+NOTICE_S = 4.0
+# Each pass over a fault cancels one; so do the polls after its repair.
+RESTING_ORDERS = 5
+
+
+class DegradedRun:
+    """Goes through the matrix ``passes`` times; ``faults`` names the rows, none means all."""
+
+    def __init__(self, passes: int, faults: Sequence[str] = ()) -> None:
+        """Prepare a directory; nothing is started yet."""
+        self.passes = passes
+        self.faults = tuple(faults) or tuple(EXPECTED)
+        self.directory = Path(tempfile.mkdtemp(prefix="exd-"))
+        self.platform = Platform(self.directory)
+        self.problems: list[str] = []
+        self.cells = 0
+        self.slowest: dict[str, float] = {}
+        self.recovered: dict[str, float] = {}
+
+    def run(self) -> bool:
+        """Start, break and repair; tell whether all held. The directory stays if not."""
+        try:
+            probes = self.platform.start(self.faults)
+            probes.rest_orders(RESTING_ORDERS)
+            if self._healthy_after(probes, time.monotonic()) is None:
+                self.problems.append("the platform was never healthy")
+            else:
+                for _ in range(self.passes):
+                    for fault in self.faults:
+                        self._go_through(fault, probes)
+        finally:
+            self.platform.world.end()
+        if not self.problems:
+            shutil.rmtree(self.directory, ignore_errors=True)
+        return not self.problems
+
+    def lines(self) -> list[str]:
+        """Return what to print."""
+        lines = [f"{self.cells} cells, {len(self.problems)} problems"]
+        for fault, seconds in self.slowest.items():
+            recovery = f"{self.recovered[fault]:.2f} s" if fault in self.recovered else "never"
+            lines.append(f"{fault:<20} slowest answer {seconds:.2f} s, recovered {recovery}")
+        lines += [f"PROBLEM {problem}" for problem in self.problems]
+        if self.problems:
+            lines.append(f"files are in {self.directory}")
+        return lines
+
+    def _go_through(self, name: str, probes: Probes) -> None:
+        fault = self.platform.faults[name]
+        probes.rest_orders(RESTING_ORDERS)
+        fault.strike()
+        self.platform.world.wait(fault.noticed, f"{name} is noticed", NOTICE_S)
+        with probes.listener() as listener:
+            seen = probes.all_at_once()
+            self.cells += len(seen)
+            self.problems += faults_of(name, seen)
+            slowest = max(one.seconds for one in seen.values())
+            self.slowest[name] = max(slowest, self.slowest.get(name, 0.0))
+            began = time.monotonic()
+            fault.repair()
+            seconds = self._healthy_after(probes, began)
+            if seconds is None:
+                self.problems.append(f"{name}: not healthy {RECOVERY_S} s after the repair")
+            else:
+                self.recovered[name] = max(seconds, self.recovered.get(name, 0.0))
+            left_s = began + RECOVERY_S - time.monotonic()
+            if not listener.gets_snapshot(max(0.0, left_s)):
+                self.problems.append(f"{name}: an open socket got no snapshot after the repair")
+        self.problems += [
+            f"{name}: {process} ended by itself"
+            for process in self.platform.world.processes
+            if not self.platform.world.alive(process)
+        ]
+
+    def _healthy_after(self, probes: Probes, began: float) -> float | None:
+        """Return the seconds since ``began`` until all is well; None if not in time."""
+        while time.monotonic() - began <= RECOVERY_S:
+            outcomes = {name: one.outcome for name, one in probes.all_at_once().items()}
+            if outcomes == healthy():
+                return time.monotonic() - began
+            time.sleep(POLL_S)
+        return None
+
+
+def faults_of(fault: str, seen: dict[str, Seen]) -> list[str]:
+    """Return which actions did not get what the table says, or not in time."""
+    found = []
+    for action, expected in expected_of(fault).items():
+        one = seen[action]
+        if one.outcome != expected:
+            found.append(f"{fault}, {action}: {one.outcome} instead of {expected}")
+        if one.seconds > ANSWER_S:
+            found.append(f"{fault}, {action}: answered after {one.seconds:.2f} s")
+    return found
