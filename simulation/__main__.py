@@ -11,10 +11,12 @@ import argparse
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from typing import Protocol
 
 from simulation import crash, margin_compare, margin_soak
@@ -95,6 +97,10 @@ def _parser() -> argparse.ArgumentParser:
     soak = actions.add_parser("soak", help="modest load for long: memory, files and logs stay")
     soak.add_argument("--minutes", type=float, default=60.0)
     soak.add_argument("--seed", type=int, default=1)
+    corruption = actions.add_parser("corruption", help="a database damaged, then started from")
+    corruption.add_argument("--seed", type=int, default=1)
+    for action in (corruption, prove):
+        action.add_argument("--flips", type=int, default=500)
     prove.add_argument("--soak-minutes", type=float, default=60.0)
     return parser
 
@@ -113,6 +119,7 @@ def main(arguments: list[str] | None = None) -> int:
         "faults": lambda _: _faults(),
         "streams": lambda o: _streams(o.seconds, o.seed),
         "crash": lambda o: _crash(o.stops),
+        "corruption": lambda o: _corruption(o.flips, o.seed),
         "soak": lambda o: _soak(o.minutes, o.seed),
         "degraded": _degraded,
         "siege": lambda o: _siege(o.requests, o.seed, o.seconds),
@@ -134,6 +141,7 @@ def _prove(options: argparse.Namespace) -> int:
         or _faults()
         or _apart("streams", "--seconds", str(options.stream_seconds))
         or _apart("siege", "--requests", str(options.requests))
+        or _apart("corruption", "--flips", str(options.flips))
         or _apart("soak", "--minutes", str(options.soak_minutes))
         or _apart("degraded", "--passes", str(options.passes))
         or _apart("deleveraging")
@@ -334,6 +342,17 @@ def _backlog(accounts: int) -> int:
     from simulation.margin_live.backlog import BacklogRun
 
     return _reported(BacklogRun(accounts))
+
+
+def _corruption(flips: int, seed: int) -> int:
+    os.environ["LOG_LEVEL"] = "error"
+    from simulation.kill.world import World
+
+    with tempfile.TemporaryDirectory(prefix="exd-") as directory:
+        World(Path(directory)).migrate()
+        from simulation.corruption import CorruptionRun
+
+        return _reported(CorruptionRun(flips, seed=seed))
 
 
 def _soak(minutes: float, seed: int) -> int:

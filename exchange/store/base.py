@@ -64,6 +64,14 @@ class Store(Protocol):
         """Return for how many seconds ``write`` would now wait, to let others write."""
         ...
 
+    def newest_batch(self) -> int:
+        """
+        Return the newest batch known, from outside the database, to have been committed.
+
+        A database with fewer has lost its end. 0 where nothing is known.
+        """
+        ...
+
     def write(self, fence: Fence, groups: Sequence[Group]) -> None:
         """
         Commit the fence and all rows in one transaction.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from exchange.applied_ids import KEPT_MS, AppliedIds
 from exchange.client_ids import ClientIds, client_key, request_hash
 from exchange.core.commands import ClientIdFinding
@@ -20,6 +22,17 @@ from exchange.wire import BatchPayload, decode_payload
 
 _BATCH_TIMES = Table(name=BATCHES.name, columns=("id", "last_ms"))
 _BATCH_PAYLOADS = Table(name=BATCHES.name, columns=("id", "last_ms", "payload"))
+
+# What reading damaged rows may raise: their values are of no type, range or name that is known.
+_DAMAGE = (
+    InvariantError,
+    msgspec.MsgspecError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+)
 
 # More batches than any database commits in the time that applied ids are kept.
 _RECENT_BATCHES_MAX = 20_000
@@ -65,12 +78,26 @@ def load_state(store: Store, projections: Sequence[Projection]) -> LoadedState:
     Raises:
         StoreUnusableError: if the rows cannot be read or contradict each other.
     """
+    # Before the snapshot, which may then only be newer.
+    newest_batch = store.newest_batch()
+    try:
+        return _load(store, projections, newest_batch)
+    except _DAMAGE as error:
+        raise StoreUnusableError(
+            f"database rows contradict each other ({error!r}): restore a backup"
+        ) from error
+
+
+def _load(store: Store, projections: Sequence[Projection], newest_batch: int) -> LoadedState:
     with store.snapshot() as reader:
         position, image = load_image(reader, projections)
-        try:
-            exchange = Exchange.load(image)
-        except (InvariantError, KeyError) as error:
-            raise StoreUnusableError(f"database rows contradict each other: {error}") from error
+        if position.batch < newest_batch:
+            raise StoreUnusableError(
+                f"database ends at batch {position.batch}, but batch {newest_batch} was committed:"
+                " its log is damaged, restore a backup, or remove the file that ends in -newest"
+                " to go on without what is lost"
+            )
+        exchange = Exchange.load(image)
         state = LoadedState(
             position=position,
             exchange=exchange,

@@ -21,7 +21,7 @@ def check_schema(using: str = "default") -> None:
     try:
         loader = MigrationLoader(connection)
         applied = set(MigrationRecorder(connection).applied_migrations())
-    except DatabaseError as error:
+    except (DatabaseError, UnicodeDecodeError) as error:
         raise StoreUnusableError(
             f"database {name} cannot be read ({error}): {_remedy(connection.vendor, error)}"
         ) from error
@@ -40,7 +40,7 @@ def check_schema(using: str = "default") -> None:
         )
 
 
-def _remedy(vendor: str, error: DatabaseError) -> str:
+def _remedy(vendor: str, error: Exception) -> str:
     """Return what helps: a file that cannot be opened is damaged, a server may just be away."""
     if vendor != "sqlite" and isinstance(error, OperationalError):
         return "start its server, or correct the address"

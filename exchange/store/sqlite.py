@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 
 from django.db import DatabaseError, connections
 
@@ -26,6 +27,7 @@ from exchange.store.base import (
     checked_groups,
 )
 from exchange.store.sql import fence_sql, insert_sql, last_key_sql, select_sql
+from exchange.store.witness import Witness
 
 # A back-to-back writer starved every other connection for 10 s (seen): the lock stays free
 # this long after each commit, and for a fifth of the time.
@@ -122,7 +124,8 @@ class SqliteStore:
             self._raw: sqlite3.Connection = self._django.connection
             self._raw.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
             self._raw.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-        except (DatabaseError, sqlite3.Error) as error:
+            self._witness = _open_witness(self._raw)
+        except (DatabaseError, sqlite3.Error, OSError) as error:
             raise StoreUnusableError(f"database cannot be opened: {error}") from error
 
     def pause_s(self) -> float:
@@ -144,6 +147,7 @@ class SqliteStore:
                 for table, rows in checked:
                     self._raw.executemany(_write_sql(table), rows)
                 reach("in_commit")
+            self._note_commit(fence)
         except _DATA_ERRORS as error:
             raise DataError(f"database refused a value: {error}") from error
         except sqlite3.Error as error:
@@ -151,6 +155,10 @@ class SqliteStore:
         finally:
             now = time.monotonic()
             self._free_until = now + max(LOCK_FREE_MIN_S, (now - locked_at) * LOCK_FREE_SHARE)
+
+    def newest_batch(self) -> int:
+        """Return the newest batch known to have been committed, 0 if the file has no note."""
+        return self._witness.newest_batch() if self._witness else 0
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[SqliteReader]:
@@ -184,6 +192,12 @@ class SqliteStore:
         """Close the connection of this thread."""
         self._django.close()
 
+    def _note_commit(self, fence: Fence) -> None:
+        batch = fence.values.get("batch")
+        # Within a test's transaction nothing is committed yet.
+        if self._witness and isinstance(batch, int) and not self._django.in_atomic_block:
+            self._witness.committed(batch)
+
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
         nested = self._django.in_atomic_block
@@ -198,3 +212,9 @@ class SqliteStore:
                 if nested:
                     self._raw.execute("RELEASE exchange")
             raise
+
+
+def _open_witness(connection: sqlite3.Connection) -> Witness | None:
+    """Return the note beside the file of a connection; a database in memory has none."""
+    name = connection.execute("PRAGMA database_list").fetchone()[2]
+    return Witness(Path(name)) if name else None

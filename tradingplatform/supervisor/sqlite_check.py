@@ -31,6 +31,9 @@ def check_sqlite(path: Path) -> str:
             connection.close()
     except sqlite3.Error as error:
         raise _database_error(path, error) from None
+    except UnicodeDecodeError as error:
+        # The driver cannot even decode what SQLite says of a damaged schema.
+        raise _corrupt(path, str(error)) from None
     check_version(f"{path}", applied)
     return f"{path}, {path.stat().st_size // 2**20} MiB"
 

@@ -46,6 +46,7 @@ class FaultyStore:
             self._store.find,
             self._store.close,
         )
+        self.newest_batch = self._store.newest_batch
         self.before: list[Fault] = []
         self.after: list[Fault] = []
 
