@@ -17,6 +17,7 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 API_PATH = "/api/"
+HEALTH_PATH = "/api/health"
 # What a refused client may still send. Closing on unread data resets the connection, and the
 # client would not see why.
 DRAINED_BYTES_MAX = 8 * 1_048_576

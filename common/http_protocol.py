@@ -7,6 +7,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from common.asgi import refusal
 from common.errors import ApiError
+from common.waiting import busy_answer, waiting
 
 # Request line and headers together; nginx allows half of it for one line.
 HEAD_BYTES_MAX = 16_384
@@ -17,6 +18,7 @@ _STATUS_LINES = {
     400: b"HTTP/1.1 400 Bad Request\r\n",
     408: b"HTTP/1.1 408 Request Timeout\r\n",
     431: b"HTTP/1.1 431 Request Header Fields Too Large\r\n",
+    503: b"HTTP/1.1 503 Service Unavailable\r\n",
 }
 
 
@@ -31,6 +33,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     It would collect headers without end and wait for the rest of a request for ever, and
     answers what it cannot parse as plain text. Here a head above ``HEAD_BYTES_MAX`` is 431, a
     request that is not complete after ``REQUEST_WAIT_S`` is 408, and each refusal is JSON.
+    While too many requests wait, others are refused here (503), before they cost a task.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -39,6 +42,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._timer: TimerHandle | None = None
         self._head_bytes = 0
         self._in_head = True
+        self._is_refused = False
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Wait for a request, but not for ever."""
@@ -79,13 +83,47 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         fields = sum(len(name) + len(value) + 4 for name, value in self.headers)
         if len(self.url) + fields > HEAD_BYTES_MAX:
             raise _HeadTooLarge
-        super().on_headers_complete()
+        self._is_refused = self._is_too_much()
+        if not self._is_refused:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body; that of a refused request is not kept."""
+        if not self._is_refused:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Stop waiting: the request is here."""
         self._stop_waiting()
         self._in_head = True
-        super().on_message_complete()
+        if self._is_refused:
+            self._is_refused = False
+            self._refuse_busy()
+        else:
+            super().on_message_complete()
+
+    def _is_too_much(self) -> bool:
+        """Tell whether to refuse; a request behind another's answer has to wait for it anyway."""
+        if self.parser.should_upgrade() or not (self.cycle is None or self.cycle.response_complete):
+            return False
+        method, path = self.parser.get_method().decode("ascii"), self.url.decode("latin-1")
+        return waiting().is_full(method, path)
+
+    def _refuse_busy(self) -> None:
+        if self.transport.is_closing():
+            return
+        self._write(503, *busy_answer())
+        if not self.parser.should_keep_alive():
+            self.transport.close()
+            return
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
+    def _write(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        lines = [name + b": " + value + b"\r\n" for name, value in headers]
+        self.transport.write(b"".join([_STATUS_LINES[status], *lines, b"\r\n", body]))
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over to the WebSocket protocol, which has time-outs of its own."""
@@ -122,7 +160,5 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             408: ApiError("REQUEST_TIMEOUT", "The request did not arrive in time.", 408),
             431: ApiError("HEADERS_TOO_LARGE", "The request's head is too large.", 431),
         }[status]
-        headers, body = refusal(error)
-        lines = [name + b": " + value + b"\r\n" for name, value in headers]
-        self.transport.write(b"".join([_STATUS_LINES[status], *lines, b"\r\n", body]))
+        self._write(status, *refusal(error))
         self.transport.close()

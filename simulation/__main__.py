@@ -93,6 +93,8 @@ def _parser() -> argparse.ArgumentParser:
     degraded.add_argument("--write", action="store_true", help="the table to docs/RELIABILITY.md")
     for action in (degraded, prove):
         action.add_argument("--passes", type=int, default=1, help="over degraded modes")
+    overload = actions.add_parser("overload", help="ten times what can be done is asked for")
+    overload.add_argument("--seconds", type=float, default=60.0)
     prove.add_argument("--stream-seconds", type=float, default=600.0)
     soak = actions.add_parser("soak", help="modest load for long: memory, files and logs stay")
     soak.add_argument("--minutes", type=float, default=60.0)
@@ -122,6 +124,7 @@ def main(arguments: list[str] | None = None) -> int:
         "corruption": lambda o: _corruption(o.flips, o.seed),
         "soak": lambda o: _soak(o.minutes, o.seed),
         "degraded": _degraded,
+        "overload": lambda o: _overload(o.seconds),
         "siege": lambda o: _siege(o.requests, o.seed, o.seconds),
         "deleveraging": lambda _: _deleveraging(),
         "backlog": lambda o: _backlog(o.accounts),
@@ -319,6 +322,17 @@ def _degraded(options: argparse.Namespace) -> int:
     run_of_faults = DegradedRun(options.passes, options.fault or ())
     held = run_of_faults.run()
     for line in run_of_faults.lines():
+        _say(line)
+    return 0 if held else 1
+
+
+def _overload(seconds: float) -> int:
+    os.environ["LOG_LEVEL"] = "error"
+    from simulation.overload.run import OverloadRun
+
+    run_of_load = OverloadRun(seconds)
+    held = run_of_load.run()
+    for line in run_of_load.lines():
         _say(line)
     return 0 if held else 1
 

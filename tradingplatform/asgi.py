@@ -17,6 +17,7 @@ from django.conf import settings
 from django.urls import re_path
 
 from common.asgi import BodyGuard, DropUnderscoreHeaders
+from common.waiting import WaitingGuard
 from common.ws.asgi import Lifespan, OriginGuard, not_found
 from common.ws.hub import get_hub
 from tradingplatform.wsgi import application as wsgi_application
@@ -59,4 +60,4 @@ _router = ProtocolTypeRouter(
         "lifespan": Lifespan(start=_start, stop=_stop),
     }
 )
-application = DropUnderscoreHeaders(BodyGuard(_router))
+application = DropUnderscoreHeaders(BodyGuard(WaitingGuard(_router)))
