@@ -55,6 +55,14 @@ class Platform:
         _, login = prepare_exchange(world.url)
         return Probes(world.url, login.partition(":")[2])
 
+    def newest_order_entry(self) -> str:
+        """Return the id of the newest entry in the lane of orders, empty without one."""
+        lanes = self._redis().scan_iter("*exchange:orders:*")
+        return max(
+            (str(self._redis().xinfo_stream(lane)["last-generated-id"]) for lane in lanes),
+            default="",
+        )
+
     def _kill(self, name: str) -> Callable[[], None]:
         return lambda: self.world.kill(name)
 

@@ -152,6 +152,15 @@ class Listener:
         """Close the connection."""
         self._socket.close()
 
+    def receive(self, timeout_s: float) -> str | bytes:
+        """
+        Return the next message.
+
+        Raises:
+            TimeoutError, ConnectionClosed: if there is none.
+        """
+        return self._socket.recv(timeout=timeout_s)
+
     def gets_snapshot(self, timeout_s: float) -> bool:
         """Tell whether the channel's snapshot has come, or comes in time."""
         ends = time.monotonic() + timeout_s
