@@ -16,7 +16,8 @@ CONTRACT := tests/db_contract tests/integration/accounts/test_admin.py \
 CODE := accounts adminpanel common exchange markets orders positions riskengine wallets tradingplatform
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev start build stop status reset doctor test test-mongo test-postgres test-unit test-watch test-coverage \
+.PHONY: help run dev start build stop status reset doctor test test-here test-on-postgres test-on-mongo \
+	test-mongo test-postgres test-unit test-watch test-coverage \
 	test-ws ws-example ws-stress ws-admin test-integration test-functional check audit bench prove \
 	seed migrate validate-env format lint lint-fix typecheck openapi asyncapi mutation crash-test requirements \
 	hooks
@@ -58,9 +59,15 @@ migrate: ## Bring the database to this version
 validate-env: ## Check the environment variables
 	$(MANAGE) validate_env
 
-test: ## Run the tests, what a database must do on each database
+test: test-on-postgres test-on-mongo test-here ## Run the tests, and what a database must do on each
+
+test-here:
 	$(PYTEST)
+
+test-on-postgres:
 	$(PYTEST) --ds=tests.settings_postgres $(CONTRACT)
+
+test-on-mongo:
 	$(PYTEST) --ds=tests.settings_mongo tests/db_contract
 
 test-postgres: ## Run the whole suite on PostgreSQL (starts one, or uses DATABASE_URL)

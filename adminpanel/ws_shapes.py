@@ -149,7 +149,7 @@ class LiquidationStep(Shape, forbid_unknown_fields=True, kw_only=True):
     account_id: str
 
 
-class Liquidations(Shape, forbid_unknown_fields=True, kw_only=True):
+class LiquidationSteps(Shape, forbid_unknown_fields=True, kw_only=True):
     """The last steps of the liquidation ladder, newest first."""
 
     liquidations: list[LiquidationStep]

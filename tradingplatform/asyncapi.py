@@ -128,7 +128,7 @@ NAMESPACES = (
                 ("feeds", admin.Feeds),
                 ("users", admin.Users),
                 ("alerts", admin.Alerts),
-                ("liquidations", admin.Liquidations),
+                ("liquidations", admin.LiquidationSteps),
             )
         ),
         shapes.ANSWERS + shapes.AUTH_ANSWERS,
@@ -143,9 +143,16 @@ class _Schemas:
         self.components: dict[str, Schema] = {}
 
     def of(self, kind: type[Any]) -> Schema:
-        """Return a reference to a type's schema."""
+        """
+        Return a reference to a type's schema.
+
+        Raises:
+            ValueError: if another type has the same name.
+        """
         (schema,), found = msgspec.json.schema_components([kind], ref_template=REF)
-        self.components.update(found)
+        for name, component in found.items():
+            if self.components.setdefault(name, component) != component:
+                raise ValueError(f"two message types are called {name}: rename one")
         return schema
 
     def named(self, name: str, schema: Schema) -> Schema:

@@ -241,7 +241,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "global_keyprefix": f"{REDIS_PREFIX}celery:",
     # A task that a dead worker had taken is delivered again after this; it must exceed every
     # time limit and delay, or a task that still runs would be delivered again too.
-    "visibility_timeout": 900,
+    "visibility_timeout": 7_200,
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_ACCEPT_CONTENT = ["json"]

@@ -161,7 +161,10 @@ def test_requests_reach_the_web_processes_with_what_they_must_know(proxy: Proxy)
     assert seen["headers"]["X-Forwarded-Proto"] == "https"
     assert seen["headers"]["X-Forwarded-For"] == "127.0.0.1"
     assert seen["headers"]["X-Request-Id"] == "of-the-client-1"
-    assert '"request_id":"of-the-client-1"' in proxy.log.read_text()
+    # The line is written once the answer is out.
+    wait_until(
+        lambda: '"request_id":"of-the-client-1"' in proxy.log.read_text(), 5, "nothing was logged"
+    )
 
 
 def test_t19_words_of_strangers_about_their_address_come_before_the_true_one(
