@@ -196,6 +196,7 @@ class RecordingStore:
         """Write to a store."""
         self._store = store
         self.snapshot, self.find = self._store.snapshot, self._store.find
+        self.newest_batch, self.pause_s = self._store.newest_batch, self._store.pause_s
         self.close = self._store.close
         self.writes: list[tuple[Fence, Sequence[Group]]] = []
         self.seconds: list[float] = []
