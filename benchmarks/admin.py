@@ -223,6 +223,9 @@ def _people(users: int) -> None:
         )
         for number in range(users)
     ]
+    # So many in one millisecond that random numbers would meet.
+    for number, user in enumerate(made):
+        user.id = FIRST_ACCOUNT + number
     made[0].role = "admin"
     User.objects.bulk_create(made, batch_size=2_000)
     AuditEvent.objects.bulk_create(
