@@ -67,15 +67,15 @@ def measure(options: Options) -> Section:
     users = 2_000 if options.quick else USERS
     found = _child(options.work_dir / "admin", orders=orders, users=users)
     for name, (queries, times, busy) in found["pages"].items():
-        middle = median(times)
+        slowest = max(times)
         section.rows.append(
             (
                 name,
                 str(queries),
                 f"{median(busy):.0f}",
-                f"{middle:.0f}",
-                f"{max(times):.0f}",
-                section.bound(middle < BOUND_MS, f"{name}: {middle:.0f} of {BOUND_MS:.0f} ms"),
+                f"{median(times):.0f}",
+                f"{slowest:.0f}",
+                section.bound(slowest < BOUND_MS, f"{name}: {slowest:.0f} of {BOUND_MS:.0f} ms"),
             )
         )
         say("  " + " | ".join(section.rows[-1]))
