@@ -1,11 +1,14 @@
 """Settings of the test suite: no .env, no servers, a directory of its own."""
 
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
 os.environ["ENV_FILE"] = os.devnull
 os.environ["VAR_DIR"] = tempfile.mkdtemp(prefix="exchange-tests-")
+atexit.register(shutil.rmtree, os.environ["VAR_DIR"], ignore_errors=True)
 for _name in ("NODE_ENV", "FEED_MODE", "REDIS_URL", "DATABASE_URL", "MONGODB_URI", "LOG_DIR"):
     os.environ.pop(_name, None)
 

@@ -66,7 +66,8 @@ async def moving_prices(platform: Platform, count: int) -> set[str]:
         async with asyncio.timeout(30):
             while len(seen) < count:
                 frame = json.loads(await connection.recv())
-                if frame.get("channel") == "price:BTC/USDT":
+                # Acknowledgements, heartbeats and resets carry no price.
+                if frame.get("type") in ("snapshot", "update"):
                     seen.add(frame["data"]["index_price"])
     return seen
 

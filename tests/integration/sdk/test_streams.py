@@ -215,6 +215,8 @@ class TestAccount:
         await eventually(lambda: not account.orders)
         balances = {(item.currency, item.wallet): item for item in await client.rest.balances()}
         await eventually(lambda: account.balances == balances)
+        # Handlers are called beside the loop that keeps the account, a moment later.
+        await eventually(lambda: len(updates) == 3)
         assert [update.status for update in updates] == ["open", "partially_filled", "cancelled"]
 
     async def test_resumes_from_where_it_was(
@@ -236,6 +238,7 @@ class TestAccount:
         rest(pipeline, users["alice"], Side.BUY, 49_002)
 
         await eventually(lambda: account.is_live and len(account.orders) == 3)
+        await eventually(lambda: len(updates) == 3)
         # Nothing was lost and nothing told twice: what came in between was sent again.
         assert updates == ["49000.00", "49001.00", "49002.00"]
         assert len(snapshots) == before == 1
