@@ -27,6 +27,11 @@ class Staff:
     api: ApiClient
     browser: Client
 
+    def log_in_again(self) -> None:
+        """Open a new browser session, as after a change that ends the old ones."""
+        self.user.refresh_from_db()
+        self.browser.force_login(self.user)
+
     def fill_in(self, name: str, target: str, /, **fields: str) -> Any:
         """Send the form of an operation; return the page that asks to confirm, or the form."""
         return self.browser.post(self.form_url(name, target), {"reason": "drill", **fields})

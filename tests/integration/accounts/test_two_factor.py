@@ -17,31 +17,15 @@ from accounts.types import Caller
 from common.errors import ApiError
 from common.testing import ApiClient, error_code
 from tests.support.redis_server import redis_client, redis_url
+from tests.support.second_factor import NOW, Authenticator, clock, enable
 from tests.support.signing import Signer
 from wallets.models import LedgerEntry
 
-__all__ = ["redis_client", "redis_url"]
+__all__ = ["clock", "redis_client", "redis_url"]
 
 PASSWORD = "correct horse 9"
-# A moment in the middle of a step, so that a test never crosses into the next one.
-NOW = 1_800_000_015
 
-
-class FrozenTime:
-    """Stands in for the module ``time`` where the second factor looks at it."""
-
-    def __init__(self):
-        self.now = float(NOW)
-
-    def time(self):
-        return self.now
-
-
-@pytest.fixture(autouse=True)
-def clock(monkeypatch):
-    frozen = FrozenTime()
-    monkeypatch.setattr(two_factor, "time", frozen)
-    return frozen
+pytestmark = pytest.mark.usefixtures("clock")
 
 
 @pytest.fixture
@@ -49,34 +33,9 @@ def client(trader):
     return ApiClient(trader["access_token"])
 
 
-class Authenticator:
-    """The user's telephone."""
-
-    def __init__(self, secret, clock):
-        self._totp, self._clock = pyotp.TOTP(secret), clock
-
-    def code(self, steps=0):
-        return self._totp.at(int(self._clock.now), counter_offset=steps)
-
-    def next_code(self):
-        """Wait for the next step and return its code."""
-        self._clock.now += 30
-        return self.code()
-
-
-def enable(client, clock, password=PASSWORD):
-    """Set up a second factor; return the telephone and the recovery codes."""
-    answer = client.post("/api/auth/2fa/setup", {"current_password": password})
-    assert answer.status_code == 201, answer.content
-    phone = Authenticator(answer.json()["secret"], clock)
-    answer = client.post("/api/auth/2fa/confirm", {"code": phone.code()})
-    assert answer.status_code == 200, answer.content
-    return phone, answer.json()["recovery_codes"]
-
-
 @pytest.fixture
 def enabled(client, clock):
-    return enable(client, clock)
+    return enable(client, clock, password=PASSWORD)
 
 
 @pytest.fixture
@@ -109,7 +68,7 @@ class TestSettingUp:
     def test_ends_every_other_session(self, client, clock, api):
         other = login(api).json()
 
-        enable(client, clock)
+        enable(client, clock, password=PASSWORD)
 
         assert error_code(ApiClient(other["access_token"]).get("/api/auth/profile")) == (
             "TOKEN_REVOKED"
@@ -120,7 +79,7 @@ class TestSettingUp:
         assert status == {"enabled": True, "enforced": False, "recovery_codes_left": 10}
 
     def test_the_secret_is_encrypted_and_codes_are_hashed_at_rest(self, client, clock):
-        _, codes = enable(client, clock)
+        _, codes = enable(client, clock, password=PASSWORD)
         factor = TwoFactor.objects.get()
 
         assert re.fullmatch(r"gAAAA[A-Za-z0-9_=-]+", factor.secret)
@@ -495,7 +454,7 @@ class TestEnforcement:
         assert client.get("/api/auth/profile").status_code == 200
         assert client.get("/api/auth/2fa").json()["enforced"] is (code is not None)
 
-        enable(client, clock)
+        enable(client, clock, password=PASSWORD)
 
         assert client.get("/api/orders").status_code == 200
 
@@ -520,7 +479,7 @@ class TestBackOffice:
     @pytest.fixture
     def olgas_phone(self, operator, clock):
         token = services.session_open(user=operator, caller=Caller(ip="::1")).access_token
-        return enable(ApiClient(token), clock)[0]
+        return enable(ApiClient(token), clock, password=PASSWORD)[0]
 
     def sign_in(self, **fields):
         client = Client()
@@ -588,7 +547,7 @@ class TestBackOffice:
             username="boss", email="boss@example.com", password=PASSWORD, role=Role.ADMIN
         )
         token = services.session_open(user=boss, caller=Caller(ip="::1")).access_token
-        enable(ApiClient(token), clock)
+        enable(ApiClient(token), clock, password=PASSWORD)
 
         answer = self.reset(operator, boss)
 

@@ -12,8 +12,11 @@ from accounts.models import AuditEvent
 from exchange.core.enums import MarketStatus
 from markets import selectors
 from tests.support.margin import MarginHarness
+from tests.support.second_factor import FrozenTime, clock, enable
 from tests.support.staff import Staff, audited, staff_member
-from tests.support.trading import Trader
+from tests.support.trading import PASSWORD, Trader
+
+__all__ = ["clock"]
 
 CREDIT = {"currency": "USDT", "amount": "500", "wallet": "spot"}
 
@@ -175,3 +178,52 @@ class TestCredit:
         assert "Agree and carry out" not in page.content.decode()
         assert sent.status_code == 403
         assert alice.balances()["USDT spot"][0] == "1000000.00000000"
+
+
+class TestSecondFactor:
+    """Money is moved only against a code, which counts once."""
+
+    def test_a_credit_takes_a_code_and_each_code_pays_once(
+        self, operator: Staff, alice: Trader, clock: FrozenTime
+    ) -> None:
+        phone, _ = enable(operator.api, clock, password=PASSWORD)
+        operator.log_in_again()
+        account, code = str(alice.account_id), phone.next_code()
+
+        asked = operator.fill_in("account-credit", account, **CREDIT)
+        silent = operator.confirm(asked)
+        wrong = operator.confirm(asked, code="000000")
+        nothing = (alice.balances()["USDT spot"][0], audited("account.credit"))
+        right = operator.confirm(wrong, code=code)
+        paid = alice.balances()["USDT spot"][0]
+        second = operator.fill_in("account-credit", account, **{**CREDIT, "amount": "7"})
+        used = operator.confirm(second, code=code)
+
+        assert 'autocomplete="one-time-code"' in asked.content.decode()
+        assert "This field is required." in silent.content.decode()
+        for page in (wrong, used):
+            assert "The code is wrong, used or too old." in page.content.decode()
+            assert 'id="operation-confirm"' in page.content.decode()
+        assert nothing == ("1000000.00000000", [])
+        assert 'data-outcome="done"' in right.content.decode()
+        assert paid == alice.balances()["USDT spot"][0] == "1000500.00000000"
+        assert [event["after"]["result"] for event in audited("account.credit")] == ["OK"]
+
+    def test_who_agrees_to_a_large_one_shows_a_code_too(
+        self, operator: Staff, second: Staff, alice: Trader, clock: FrozenTime
+    ) -> None:
+        phone, _ = enable(second.api, clock, password=PASSWORD)
+        second.log_in_again()
+        large = {**CREDIT, "amount": "20000"}
+        operator.confirm(operator.fill_in("account-credit", str(alice.account_id), **large))
+        number = second.api.get("/api/admin/approvals").json()["items"][0]["id"]
+        path, agreed = reverse("approval", args=[number]), {"reason": "seen", "decision": "approve"}
+
+        wrong = second.browser.post(path, {**agreed, "code": "000000"})
+        before = alice.balances()["USDT spot"][0]
+        right = second.browser.post(path, {**agreed, "code": phone.next_code()}, follow=True)
+
+        assert "The code is wrong, used or too old." in wrong.content.decode()
+        assert before == "1000000.00000000"
+        assert "Carried out" in right.content.decode()
+        assert alice.balances()["USDT spot"][0] == "1020000.00000000"
