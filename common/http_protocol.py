@@ -7,7 +7,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from common.asgi import refusal
 from common.errors import ApiError
-from common.waiting import busy_answer, waiting
+from common.waiting import busy_bytes, waiting
+from common.whole_requests import whole_request
 
 # Request line and headers together; nginx allows half of it for one line.
 HEAD_BYTES_MAX = 16_384
@@ -18,7 +19,6 @@ _STATUS_LINES = {
     400: b"HTTP/1.1 400 Bad Request\r\n",
     408: b"HTTP/1.1 408 Request Timeout\r\n",
     431: b"HTTP/1.1 431 Request Header Fields Too Large\r\n",
-    503: b"HTTP/1.1 503 Service Unavailable\r\n",
 }
 
 
@@ -43,6 +43,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._in_head = True
         self._is_refused = False
+        self._refused_at = 0.0
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Wait for a request, but not for ever."""
@@ -57,6 +58,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse; a head that goes on too long is refused while it is read."""
         if self.cycle is None or self.cycle.response_complete:
+            if self._in_head and not self._head_bytes and self._refuse_whole(data):
+                return
             # Also for blank lines in front of a request, which begin no message.
             self._wait()
         if self._in_head:
@@ -102,6 +105,38 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         else:
             super().on_message_complete()
 
+    def _refuse_whole(self, data: bytes) -> bool:
+        """
+        Tell whether ``data`` was one whole request beyond what may wait, refused unparsed.
+
+        The parser and its timers would cost several times what the refusal does.
+        """
+        counted = waiting()
+        if not counted.has_queue or self.transport.is_closing():
+            return False
+        asked = whole_request(data, head_bytes_max=HEAD_BYTES_MAX)
+        if asked is None or not counted.is_full(*asked):
+            return False
+        self._stop_waiting()
+        self._refused_at = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._keep_alive(self.timeout_keep_alive)
+        self.transport.write(busy_bytes())
+        return True
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection; one that was refused a moment ago is not idle."""
+        left_s = self._refused_at + self.timeout_keep_alive - self.loop.time()
+        if left_s > 0:
+            self._keep_alive(left_s)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _keep_alive(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(
+            seconds, self.timeout_keep_alive_handler
+        )
+
     def _is_too_much(self) -> bool:
         """Tell whether to refuse; a request behind another's answer has to wait for it anyway."""
         if self.parser.should_upgrade() or not (self.cycle is None or self.cycle.response_complete):
@@ -112,14 +147,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def _refuse_busy(self) -> None:
         if self.transport.is_closing():
             return
-        self._write(503, *busy_answer())
+        self.transport.write(busy_bytes())
         if not self.parser.should_keep_alive():
             self.transport.close()
             return
         self._unset_keepalive_if_required()
-        self.timeout_keep_alive_task = self.loop.call_later(
-            self.timeout_keep_alive, self.timeout_keep_alive_handler
-        )
+        self._keep_alive(self.timeout_keep_alive)
 
     def _write(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         lines = [name + b": " + value + b"\r\n" for name, value in headers]

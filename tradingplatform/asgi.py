@@ -17,7 +17,7 @@ from django.conf import settings
 from django.urls import re_path
 
 from common.asgi import BodyGuard, DropUnderscoreHeaders
-from common.waiting import WaitingGuard
+from common.waiting import WaitingGuard, taking
 from common.ws.asgi import Lifespan, OriginGuard, not_found
 from common.ws.hub import get_hub
 from tradingplatform.wsgi import application as wsgi_application
@@ -30,7 +30,7 @@ from orders.ws_disconnect import disconnect_watch  # isort: skip
 
 # Django's stubs know no consumers, and a2wsgi's types are stricter than PEP 3333.
 _not_found: Any = not_found
-_wsgi: Any = wsgi_application
+_wsgi: Any = taking(wsgi_application)
 
 websocket_urlpatterns = [
     *market_patterns,
