@@ -9,19 +9,29 @@ from datetime import datetime
 import msgspec
 from django.contrib import admin
 from django.db.models import Model
+from django.http import HttpRequest
 from unfold.decorators import display
 
 from accounts.back_office import OperationsMixin
+from adminpanel.command_fields import command_fields
 from common.back_office import ReadOnlyAdmin, shown_time
+from common.keyset import KeysetChangeList
 from exchange.core.rejects import Code
 from exchange.models import Batch, ClientKey, LogPosition, OperatorCommand, Quarantine
-from exchange.wire import decode_payload
+from exchange.quarantine import DISCARDED, RELEASED, decisions_of
+from exchange.wire import decode_payload, decode_submission
+from markets.admin import symbol_of
 
 admin.site.index_template = "adminpanel/dashboard.html"
 admin.site.index_title = "Dashboard"
 
 # Commands of a batch shown on its page.
 SHOWN_COMMANDS_MAX = 500
+
+# What a command in quarantine is as long as nobody has decided.
+WAITING = "waiting"
+_DECISION = "shown_decision"
+_DECISION_LABELS = {WAITING: "danger", RELEASED: "success", DISCARDED: "info"}
 
 
 def _all_fields_but(model: type[Model], *hidden: str) -> list[str]:
@@ -97,12 +107,44 @@ class QuarantineAdmin(OperationsMixin, ReadOnlyAdmin):
     """Commands set aside because the core raised at them."""
 
     target_kind = "quarantine"
-    list_display = ["command_id", "type", "market_id", "attempts", "set_aside", "error"]
-    fields = [*_all_fields_but(Quarantine, "payload"), "set_aside"]
-    readonly_fields = ["set_aside"]
+    list_display = ["command_id", "state", "type", "market", "set_aside", "error"]
+    fields = [
+        *("state", "type", "market", "error", "command", "set_aside", "attempts"),
+        *("command_id", "id"),
+    ]
+    readonly_fields = ["state", "market", "set_aside", "command"]
     search_fields = ["command_id"]
+    # The key is a hash; the newest come first by their time.
+    keyset_columns = ("created_ms", "id")
 
-    @display(description="set aside")
+    def get_changelist_instance(self, request: HttpRequest) -> KeysetChangeList:
+        """Return a page whose rows know what was decided about them, with one query for all."""
+        shown: KeysetChangeList = super().get_changelist_instance(request)
+        decided = decisions_of(row.pk for row in shown.result_list)
+        for row in shown.result_list:
+            setattr(row, _DECISION, decided.get(row.pk, ""))
+        return shown
+
+    @display(description="state", label=_DECISION_LABELS)
+    def state(self, command: Quarantine) -> str:
+        """Return whether it waits for an operator, or what one decided."""
+        kept = vars(command)
+        if _DECISION not in kept:
+            kept[_DECISION] = decisions_of([command.pk]).get(command.pk, "")
+        return kept[_DECISION] or WAITING
+
+    @display(description="market")
+    def market(self, command: Quarantine) -> str:
+        """Return the market that was halted, "" if it concerned none."""
+        return symbol_of(command.market_id) if command.market_id else ""
+
+    @display(description="command")
+    def command(self, command: Quarantine) -> str:
+        """Return what was asked for, one field a line."""
+        pairs = command_fields(decode_submission(bytes(command.payload)).command)
+        return "\n".join(f"{name}: {text}" for name, text in pairs)
+
+    @display(description="set aside (UTC)")
     def set_aside(self, command: Quarantine) -> datetime:
         """Return when it was set aside."""
         return shown_time(command.created_ms)

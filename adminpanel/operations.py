@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from accounts.operations import Call, Done, Operation, Preview, Target, TargetKind
 from accounts.operators import operator_submit
 from accounts.permissions import Permission
+from adminpanel.command_fields import command_fields
 from common.errors import ApiError, not_found
 from common.ids import parse_id
 from common.openapi import IDENTIFIER, TEXT
+from exchange.core.rejects import Code
 from exchange.errors import ExchangeBusy, ExchangeUnavailable
 from exchange.quarantine import (
     DISCARDED,
@@ -59,6 +59,12 @@ def _release(call: Call) -> Done:
         # Nothing was done, so it can be released another time.
         undecide(found.row_id)
         raise
+    except ApiError as error:
+        # A refusal changes nothing either: a halted market may be opened, a balance filled.
+        # What was set aside again waits as another row.
+        if error.code != Code.QUARANTINED.name:
+            undecide(found.row_id)
+        raise
     return _done(found, RELEASED)
 
 
@@ -82,9 +88,7 @@ def _preview(call: Call) -> Preview:
     return Preview(
         summary=f"{found.type}: {found.error}",
         headers=("field", "value"),
-        rows=tuple(
-            (name, str(value)) for name, value in msgspec.structs.asdict(found.command).items()
-        ),
+        rows=tuple(command_fields(found.command)),
     )
 
 
@@ -96,14 +100,15 @@ def _waits(target: Target) -> bool:
 OPERATIONS = (
     Operation(
         name="quarantine-release",
-        title="Release: submit again",
-        description="Submit the command anew, as if it came now. If the exchange fails at it"
-        " again, it is set aside and its market halted once more. Open the market yourself.",
+        title="Release and submit again",
+        description="Submit the command anew, as if it came now. Open its market first: orders are"
+        " refused while it is halted, and a refused command goes on waiting here. If the exchange"
+        " fails at it again, it is set aside and its market halted once more.",
         target=QUARANTINE,
         permission=Permission.TRADING_MANAGE,
         perform=_release,
         answer=_ANSWER,
-        refusals={404: ("NOT_FOUND",), 409: ("REQUEST_DECIDED",), 422: ("QUARANTINED",)},
+        refusals={404: ("NOT_FOUND",), 409: ("REQUEST_DECIDED",), 503: ("QUARANTINED",)},
         danger=True,
         preview=_preview,
         applies=_waits,

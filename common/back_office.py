@@ -16,9 +16,17 @@ from common.keyset import KeysetChangeList, KeysetPaginator
 _READING = frozenset({"GET", "HEAD"})
 
 
-def shown_time(time_ms: int) -> datetime:
+class ShownTime(datetime):
+    """A time whose text is to the second, as lists show it: pages of one row take the text."""
+
+    def __str__(self) -> str:
+        """Return date and time without fraction and zone."""
+        return f"{self:%Y-%m-%d %H:%M:%S}"
+
+
+def shown_time(time_ms: int) -> ShownTime:
     """Return UTC milliseconds as the time that Django shows."""
-    return datetime.fromtimestamp(time_ms / 1000, tz=UTC)
+    return ShownTime.fromtimestamp(time_ms / 1000, tz=UTC)
 
 
 class KeysetAdmin(ModelAdmin):

@@ -137,6 +137,7 @@ class Quarantine(models.Model):
 
     class Meta:
         verbose_name_plural = "quarantine"
+        indexes = [models.Index(fields=["created_ms", "id"], name="quarantine_by_time")]
 
     def __str__(self) -> str:
         """Return which command is set aside."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
@@ -11,6 +12,10 @@ from exchange.models import Quarantine, QuarantineDecision
 from exchange.wire import decode_submission, now_ms
 
 RELEASED, DISCARDED = "released", "discarded"
+
+
+# Nobody counts beyond this many commands that wait.
+WAITING_COUNTED_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,6 @@ def set_aside_by_id(row_id: int) -> SetAside | None:
     row = Quarantine.objects.filter(id=row_id).first()
     if row is None:
         return None
-    decided = QuarantineDecision.objects.filter(id=row_id)
     return SetAside(
         row_id=row.id,
         command_id=row.command_id,
@@ -39,14 +43,21 @@ def set_aside_by_id(row_id: int) -> SetAside | None:
         market_id=row.market_id,
         error=row.error,
         command=decode_submission(bytes(row.payload)).command,
-        decision=decided.values_list("decision", flat=True).first() or "",
+        decision=decisions_of([row_id]).get(row_id, ""),
     )
 
 
 def waiting_count() -> int:
-    """Return how many commands in quarantine nobody has decided about."""
+    """Return how many commands nobody has decided about, at most ``WAITING_COUNTED_MAX``."""
     decided = QuarantineDecision.objects.values_list("id", flat=True)
-    return Quarantine.objects.exclude(id__in=decided).count()
+    waiting = Quarantine.objects.exclude(id__in=decided).values_list("id", flat=True)
+    return len(waiting[:WAITING_COUNTED_MAX])
+
+
+def decisions_of(row_ids: Iterable[int]) -> dict[int, str]:
+    """Return what was decided, by the key of the command; who waits is left out."""
+    decided = QuarantineDecision.objects.filter(id__in=list(row_ids))
+    return dict(decided.values_list("id", "decision"))
 
 
 def decide(row_id: int, decision: str) -> bool:

@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from exchange.core.rejects import Code
-from exchange.models import POSITION_ID, LogPosition, OperatorCommand, Quarantine
-
-# Nobody counts beyond this many commands that were set aside.
-QUARANTINE_COUNTED_MAX = 1_000
+from exchange.models import POSITION_ID, LogPosition, OperatorCommand
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +37,6 @@ def leader_info() -> LeaderInfo | None:
     columns = ("owner", "epoch", "renewed_ms", "last_command", "last_order", "last_trade")
     row = LogPosition.objects.filter(id=POSITION_ID).values_list(*columns).first()
     return None if row is None else LeaderInfo(*row)
-
-
-def quarantined_count() -> int:
-    """Return how many commands are set aside, at most ``QUARANTINE_COUNTED_MAX``."""
-    return len(Quarantine.objects.values_list("id", flat=True)[:QUARANTINE_COUNTED_MAX])
 
 
 def operator_commands_recent(limit: int) -> list[CommandInfo]:

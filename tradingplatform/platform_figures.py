@@ -19,7 +19,7 @@ from django.db import DatabaseError, connection
 from common.jobs import last_runs
 from common.metrics import Family, Publication, Sample
 from common.redis import client as redis_client
-from exchange.liveness import quarantined
+from exchange.quarantine import waiting_count
 
 PROCESS = "platform"
 # What ``manage.py backup`` records itself as (see ``common.jobs``).
@@ -59,7 +59,7 @@ _UP = {
 
 
 def _of_database() -> Iterator[Figure]:
-    yield "exchange_quarantined", "Commands set aside for an operator.", float(quarantined())
+    yield "exchange_quarantined", "Commands set aside for an operator.", float(waiting_count())
     if connection.vendor == "sqlite":
         path = Path(str(connection.settings_dict["NAME"]))
         yield "database_bytes", "Size of the database.", float(_size(path))

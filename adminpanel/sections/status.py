@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.module_loading import import_string
 
 from accounts.audit_verify import AuditCheck, audit_check_kept
@@ -18,7 +19,8 @@ from common import redis as redis_clients
 from common.tables import Cell, Column, Kind, Table, Tone
 from exchange import gateway
 from exchange import keys as exchange_keys
-from exchange.selectors import leader_info, quarantined_count
+from exchange.quarantine import waiting_count
+from exchange.selectors import leader_info
 from exchange.wire import decode_status
 
 _CHECK_COLUMNS = (
@@ -54,10 +56,10 @@ def status_page(_request: HttpRequest) -> Section:
         if failed
         else Banner("Ready: everything that trading needs works.", Tone.GOOD)
     ]
-    quarantined = quarantined_count()
+    quarantined = waiting_count()
     if quarantined:
         banners.append(
-            Banner(f"{quarantined} commands are set aside; their markets are halted.", Tone.BAD)
+            Banner(f"Commands in quarantine that wait for a decision: {quarantined}.", Tone.BAD)
         )
     banners.append(_audit_banner(audit_check_kept()))
     return Section(
@@ -88,7 +90,7 @@ def _engine_rows(quarantined: int) -> list[dict[str, Any]]:
         ("Epoch", status.epoch),
         ("Commands waiting", f"{status.lag:,d}"),
         ("Last command", f"{status.command_number:,d}"),
-        ("Commands set aside", quarantined),
+        ("Commands in quarantine", _quarantine_cell(quarantined)),
     ]
     raw: Any = redis_clients.client().get(exchange_keys.status())
     if raw is not None:
@@ -109,6 +111,15 @@ def _engine_rows(quarantined: int) -> list[dict[str, Any]]:
             ("Last trade", f"{leader.last_trade:,d}"),
         ]
     return [{"name": name, "value": value} for name, value in rows]
+
+
+def _quarantine_cell(quarantined: int) -> Cell:
+    """Return how many commands wait, as a link to them."""
+    return Cell(
+        f"{quarantined} waiting",
+        href=reverse("admin:exchange_quarantine_changelist"),
+        tone=Tone.BAD if quarantined else Tone.NEUTRAL,
+    )
 
 
 def _process_rows() -> list[dict[str, Any]]:

@@ -76,7 +76,7 @@ def _engine_alerts(health: Mapping[str, Any]) -> Iterator[Alert]:
 def _process_alerts(health: Mapping[str, Any]) -> Iterator[Alert]:
     see = Permission.SYSTEM_VIEW
     if health["quarantined"]:
-        text = f"{health['quarantined']} commands are set aside in quarantine."
+        text = f"Commands in quarantine that nobody has decided about: {health['quarantined']}."
         yield Alert("QUARANTINE", CRITICAL, "", text, see)
     for name, check in health["checks"].items():
         if not check["ok"]:

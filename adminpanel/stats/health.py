@@ -11,7 +11,8 @@ from django.utils.module_loading import import_string
 
 from adminpanel.ack_figures import AckCounts, ack_counts, acks_between
 from adminpanel.live_samples import Figures, Rates, engine_data, feeds_data, system_data, users_data
-from exchange.selectors import leader_info, quarantined_count
+from exchange.quarantine import waiting_count
+from exchange.selectors import leader_info
 
 # Processes without which an installation does not work; they are missed when they say nothing.
 NEEDED_PROCESSES = ("exchange", "projector", "web", "feed", "worker")
@@ -90,7 +91,7 @@ def health_data(figures: Figures, memory: HealthMemory) -> dict[str, Any]:
             "trades_ever": leader.last_trade if leader else 0,
         },
         "order_to_ack": memory.acks.look(figures),
-        "quarantined": quarantined_count(),
+        "quarantined": waiting_count(),
         "checks": readiness(),
         "missing_processes": [name for name in NEEDED_PROCESSES if name not in heard],
         **system,

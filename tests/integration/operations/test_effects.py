@@ -5,26 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.urls import reverse
 
 from accounts.models import User
 from accounts.notices import notices_snapshot
 from accounts.switches import forget_switches
 from common.testing import error_code
 from exchange.client_ids import hash_key
-from exchange.core.commands import CancelAllOrders, ConfigureMarket
-from exchange.core.enums import MarketStatus
+from exchange.core.commands import AnyCommand, CancelAllOrders, ConfigureMarket
+from exchange.core.enums import MarketStatus, Side
 from exchange.models import Quarantine
 from exchange.quarantine import waiting_count
 from exchange.wire import Submission, encode
 from markets import selectors
 from markets.feeds.switching import sources_switched_off
 from orders.live import PrivateProjector, WatchedAccount
+from tests.support.exchange import limit_order
 from tests.support.margin import SYMBOL, MarginHarness
 from tests.support.perpetual import BRACKETS
 from tests.support.staff import Staff, audited, staff_member
 from tests.support.trading import Trader
 
 WHY = {"reason": "drill"}
+ADMIN = "admin:exchange_quarantine"
 
 
 def user_path(trader: Trader, action: str) -> str:
@@ -163,14 +166,14 @@ class TestTermsPreview:
 
 
 class TestQuarantine:
-    def set_aside(self, account_id: int) -> str:
-        command_id = "set-aside"
+    def set_aside(self, account_id: int, command: AnyCommand | None = None) -> str:
+        command_id, command = "set-aside", command or CancelAllOrders(account_id)
         row = Quarantine.objects.create(
             id=hash_key((0, command_id)),
             command_id=command_id,
-            type="CancelAllOrders",
+            type=type(command).__name__,
             error="ZeroDivisionError()",
-            payload=encode(Submission(command_id, CancelAllOrders(account_id))),
+            payload=encode(Submission(command_id, command)),
             created_ms=1,
         )
         return f"/api/admin/quarantine/{row.pk}"
@@ -198,6 +201,43 @@ class TestQuarantine:
 
         assert error_code(released) == "REQUEST_DECIDED"
         assert len(alice.api.get("/api/orders").json()["items"]) == 1
+
+    def test_one_that_is_refused_goes_on_waiting(self, operator: Staff, alice: Trader) -> None:
+        market_id = selectors.market_by_symbol("BTC-USDT").market_id
+        order = limit_order(
+            alice.account_id, Side.BUY, market_id=market_id, price=90, quantity_atoms=10**8
+        )
+        path = self.set_aside(alice.account_id, order)
+        operator.api.post("/api/admin/markets/BTC-USDT/halt", WHY)
+
+        refused = operator.api.post(f"{path}/release", WHY)
+        waiting = waiting_count()
+        operator.api.post("/api/admin/markets/BTC-USDT/resume", WHY)
+        released = operator.api.post(f"{path}/release", WHY)
+
+        assert (refused.status_code, error_code(refused)) == (422, "MARKET_HALTED")
+        assert waiting == 1
+        assert released.status_code == 200
+        assert len(alice.api.get("/api/orders").json()["items"]) == 1
+        results = [event["after"]["result"] for event in audited("quarantine.release")]
+        assert results == ["MARKET_HALTED", "OK"]
+
+    def test_the_pages_say_what_was_decided(self, operator: Staff, alice: Trader) -> None:
+        path = self.set_aside(alice.account_id)
+        (row,) = Quarantine.objects.all()
+        lists, page = reverse(f"{ADMIN}_changelist"), reverse(f"{ADMIN}_change", args=[row.pk])
+        before = [operator.browser.get(address).content.decode() for address in (lists, page)]
+        operator.api.post(f"{path}/discard", WHY)
+        after = [operator.browser.get(address).content.decode() for address in (lists, page)]
+        status = operator.browser.get(reverse("section-status")).content.decode()
+
+        assert all("waiting" in text for text in before)
+        assert all("discarded" in text for text in after)
+        assert f"account: {alice.account_id}" in before[1]
+        assert "1970-01-01 00:00:00<" in before[1].replace("\n", "")
+        assert "quarantine-discard" in before[1]
+        assert "quarantine-discard" not in after[1]
+        assert "0 waiting" in status
 
     def test_one_that_could_not_be_sent_can_be_released_later(
         self, operator: Staff, alice: Trader, monkeypatch: pytest.MonkeyPatch
