@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.core.signals import setting_changed
 
+from common import redis as redis_clients
 from exchange import gateway
+from exchange.dispatch.threads import forget_dispatcher
 from tests.support.databases import database_file, own_database, own_databases
 
 # Here, so that the session has one: a fixture imported by several conftests is several.
@@ -35,8 +38,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=missing))
 
 
+def _forget_redis(*, setting: str, **_: object) -> None:
+    """Let nobody go on talking to the Redis of another test."""
+    if setting == "REDIS_URL":
+        redis_clients.reset_clients()
+        forget_dispatcher()
+
+
+setting_changed.connect(_forget_redis)
+
+
 @pytest.fixture(autouse=True)
 def _own_exchange() -> Iterator[None]:
     """Forget an exchange that a request of this test made in-process: its rows go with it."""
     yield
     gateway.use_inline(None)
+    forget_dispatcher()

@@ -239,6 +239,15 @@ def dispatcher() -> ThreadDispatcher:
     return _current
 
 
+def forget_dispatcher() -> None:
+    """End the dispatcher of this process; for tests that change ``REDIS_URL``."""
+    global _current
+    with _make_lock:
+        made, _current = _current, None
+    if made is not None:
+        made.close()
+
+
 def _forget() -> None:
     """Start afresh in a forked child: its parent's threads and connections are not its own."""
     global _current, _make_lock

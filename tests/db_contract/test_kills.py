@@ -16,13 +16,12 @@ from tests.support.exchange_process import (
     ALICE,
     assert_rows_and_replay_agree,
     order_of_alice,
-    own_dispatcher,
     process,
     wait_for_leader,
 )
 from tests.support.processes import ExchangeProcess, wait_until
 
-__all__ = ["own_dispatcher", "process"]
+__all__ = ["process"]
 
 KILLS = 5
 # Some strikes meet another phase; so many are tried.

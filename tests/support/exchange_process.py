@@ -13,7 +13,6 @@ from exchange.core.commands import PlaceOrder
 from exchange.core.enums import Side, TimeInForce
 from exchange.core.rejects import Code
 from exchange.core.units import ATOMS
-from exchange.dispatch import threads
 from exchange.models import LogPosition
 from exchange.processor import make_projections
 from exchange.replay import replay_log
@@ -32,7 +31,6 @@ def process(
     redis_server: RedisProcess,
     settings: object,
     tmp_path: Path,
-    own_dispatcher: None,
 ) -> Iterator[ExchangeProcess]:
     """An exchange process on a seeded database, not started."""
     settings.EXCHANGE_TRANSPORT = "redis"  # type: ignore[attr-defined]
@@ -45,14 +43,6 @@ def process(
     if exchange.process is not None and exchange.process.poll() is None:
         exchange.process.send_signal(signal.SIGCONT)
         exchange.stop()
-
-
-@pytest.fixture
-def own_dispatcher(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A dispatcher that knows the Redis of this test."""
-    monkeypatch.setattr(threads, "_current", None)
-    yield
-    threads.dispatcher().close()
 
 
 def make_process(database: OwnDatabase, server: RedisProcess, var_dir: Path) -> ExchangeProcess:

@@ -54,9 +54,7 @@ def _wait(socket: Path) -> None:
 def redis_client(redis_url: str, settings: Any) -> Iterator[redis.Redis]:
     """An empty Redis that the platform's clients use during the test."""
     settings.REDIS_URL = redis_url
-    common_redis.reset_clients()
     client = common_redis.client()
     client.flushall()
     yield client
     client.flushall()
-    common_redis.reset_clients()

@@ -107,7 +107,6 @@ class TestCache:
 
     def test_without_redis_the_database_answers(self, settings, pair):
         settings.REDIS_URL = "unix:///nowhere/redis.sock"
-        common_redis.reset_clients()
 
         assert authentication.authenticate_token(pair.access_token).session_id == pair.session_id
 
@@ -262,7 +261,6 @@ class TestTickets:
 
     def test_without_redis_none_is_made(self, settings, pair):
         settings.REDIS_URL = "unix:///nowhere/redis.sock"
-        common_redis.reset_clients()
 
         answer = ApiClient(pair.access_token).post("/api/auth/ws-ticket")
 
@@ -306,7 +304,6 @@ class TestPasswords:
 
         settings.REDIS_URL = "unix:///nowhere/redis.sock"
         settings.LIMITS_STORAGE = "redis"
-        common_redis.reset_clients()
         limits.reset()
 
         answer = api.post("/api/auth/login", {"username": "alice", "password": PASSWORD})
@@ -328,7 +325,6 @@ class TestOpening:
         gateway.use_inline(None)
         settings.EXCHANGE_TRANSPORT = "redis"
         settings.REDIS_URL = "unix:///nowhere/redis.sock"
-        common_redis.reset_clients()
 
         answer = api.post(
             "/api/auth/register",

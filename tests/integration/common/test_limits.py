@@ -181,9 +181,6 @@ class TestWithoutRedis:
         if storage == "memory":
             pytest.skip("needs Redis to be missing")
         settings.REDIS_URL = "unix:///nowhere/redis.sock"
-        from common import redis as common_redis
-
-        common_redis.reset_clients()
         limits.reset()
 
         assert limits.take("a", "x", limit=1, window_s=60).remaining == 1

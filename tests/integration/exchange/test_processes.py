@@ -21,7 +21,6 @@ from tests.support.databases import OwnDatabase
 from tests.support.exchange_process import (
     assert_rows_and_replay_agree,
     make_process,
-    own_dispatcher,
     place,
     process,
     wait_for_leader,
@@ -29,7 +28,7 @@ from tests.support.exchange_process import (
 from tests.support.processes import ExchangeProcess, RedisProcess, wait_until
 from wallets.models import Balance
 
-__all__ = ["own_dispatcher", "process"]
+__all__ = ["process"]
 
 
 class TestLeader:

@@ -86,13 +86,6 @@ def seeded(own_database: OwnDatabase, redis_server: RedisProcess, settings: obje
     LogPosition.objects.update(owner="", owner_pid=0)
 
 
-@pytest.fixture(autouse=True)
-def _own_dispatcher(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(threads, "_current", None)
-    yield
-    threads.dispatcher().close()
-
-
 @pytest.fixture
 def runner(seeded: None) -> Iterator[RunnerThread]:
     """A running leader."""

@@ -54,14 +54,12 @@ def redis_socket() -> Iterator[str]:
 
 
 @pytest.fixture
-def live_redis(redis_socket: str, settings: Any) -> Iterator[redis_module.Redis]:
+def live_redis(redis_socket: str, settings: Any) -> redis_module.Redis:
     """An empty Redis that this process's clients use."""
     settings.REDIS_URL = f"unix://{redis_socket}"
-    redis_clients.reset_clients()
     client = redis_clients.client()
     client.flushall()
-    yield client
-    redis_clients.reset_clients()
+    return client
 
 
 @pytest.fixture(autouse=True)

@@ -132,11 +132,9 @@ class TestTask:
     def test_says_no_without_redis(
         self, settings: Any, monkeypatch: pytest.MonkeyPatch, live_redis: redis_module.Redis
     ) -> None:
-        from common import redis as redis_clients
 
         settings.FEED_MODE = "replay"
         settings.REDIS_URL = "unix:///nowhere/redis.sock"
-        redis_clients.reset_clients()
         monkeypatch.setattr(tasks, "_service", None)
 
         assert tasks.prices_ingest() is False

@@ -18,7 +18,6 @@ from common.jobs import last_runs
 from exchange import gateway
 from exchange.core.enums import Side
 from exchange.core.units import ATOMS
-from exchange.dispatch import threads
 from exchange.lease import Owner
 from exchange.models import Batch, LogPosition
 from exchange.processor import make_projections
@@ -86,7 +85,6 @@ def led(
     ended.set()
     trader.join()
     exchange.stop()
-    threads.dispatcher().close()
 
 
 @pytest.mark.usefixtures("led")
