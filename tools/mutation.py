@@ -24,12 +24,15 @@ from random import Random
 
 ROOT = Path(__file__).resolve().parent.parent
 MUTANTS = ROOT / "mutants"
+OUTPUT = MUTANTS / "output.txt"
 # A small module: running it first makes all mutants and learns which test reaches which.
 FIRST = "exchange.core.units.*"
 SURVIVED, UNTESTED, UNKNOWN = {0}, {5, 33}, {None, 2, 34, 35}
 # Ended by the limit on time: endless loops mostly, but on a busy machine worth a look.
 TIMED_OUT = {-24, 24, 36, 152, 255}
 SHOWN_MAX = 200
+# Of an output that names no test, its end.
+TOLD_MAX = 20
 
 
 def main() -> int:
@@ -44,6 +47,9 @@ def main() -> int:
     workers = ["--max-children", str(options.workers)]
     if _mutmut([*workers, FIRST], minutes=0) != 0:
         sys.stdout.write("the tests fail without any mutant, or mutmut cannot run them\n")
+        for line in told(OUTPUT.read_text(errors="replace")):
+            sys.stdout.write(f"  {line}\n")
+        sys.stdout.write(f"all of its output is in {OUTPUT.relative_to(ROOT)}\n")
         return 2
     names = sorted(_results())
     if options.sample:
@@ -86,10 +92,21 @@ def wilson(killed: int, total: int, *, z: float = 1.96) -> tuple[float, float]:
     return 100 * (centre - spread) / scale, 100 * (centre + spread) / scale
 
 
+def told(output: str) -> list[str]:
+    """Return the lines that name failed tests and why; without any, the last lines there are."""
+    lines = [line.rstrip() for line in output.splitlines() if line.strip()]
+    named = [line for line in lines if line.startswith(("FAILED ", "ERROR ", "E  "))]
+    return (named or lines)[-TOLD_MAX:]
+
+
 def _mutmut(arguments: list[str], *, minutes: float) -> int:
     """Run mutmut and return its exit code; after the time it stops and keeps its results."""
     command = [sys.executable, "-m", "mutmut", "run", *arguments]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+    MUTANTS.mkdir(exist_ok=True)
+    with (
+        OUTPUT.open("wb") as output,
+        subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT) as process,
+    ):
         try:
             return process.wait(minutes * 60 or None)
         except subprocess.TimeoutExpired:

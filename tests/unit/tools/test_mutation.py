@@ -46,3 +46,21 @@ def test_interval_of_a_score(
     mutation: ModuleType, killed: int, total: int, low: float, high: float
 ) -> None:
     assert mutation.wilson(killed, total) == pytest.approx((low, high), abs=0.01)
+
+
+class TestTold:
+    def test_names_each_test_that_failed_and_why(self, mutation: ModuleType) -> None:
+        output = (
+            "generating mutants\n....F..\nE       assert 1 == 2\n"
+            "FAILED tests/unit/exchange/test_book.py::test_one - assert 1 == 2\n1 failed\n"
+        )
+
+        assert mutation.told(output) == [
+            "E       assert 1 == 2",
+            "FAILED tests/unit/exchange/test_book.py::test_one - assert 1 == 2",
+        ]
+
+    def test_of_an_output_that_names_none_says_the_end(self, mutation: ModuleType) -> None:
+        lines = [f"line {number}" for number in range(100)]
+
+        assert mutation.told("\n\n".join(lines)) == lines[-20:]
