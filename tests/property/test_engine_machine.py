@@ -7,7 +7,6 @@ counter-examples finds. Every step compares everything and checks every invarian
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -29,6 +28,7 @@ from exchange.core.enums import (
 )
 from simulation.commands import ACCOUNTS, CASH, MARKETS, TimedCommand, opening
 from simulation.compare import Comparison
+from tests.support.searching import search
 
 accounts = st.sampled_from(ACCOUNTS[:3])
 markets = st.sampled_from(MARKETS)
@@ -137,10 +137,4 @@ class ExchangeMachine(RuleBasedStateMachine):
 
 
 TestExchangeMachine = ExchangeMachine.TestCase
-TestExchangeMachine.settings = settings(
-    max_examples=60,
-    stateful_step_count=40,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-)
+TestExchangeMachine.settings = search(60, stateful_step_count=40)

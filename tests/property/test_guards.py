@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.core.margin import (
@@ -15,6 +15,7 @@ from exchange.core.margin import (
 )
 from exchange.core.units import ATOMS
 from tests.support.perpetual import BRACKETS
+from tests.support.searching import search
 
 ROWS = bracket_rows(BRACKETS)
 assert ROWS is not None
@@ -31,7 +32,7 @@ def slack(quantity: int, cost: int, wallet: int, mark: int) -> int:
     return balance - TABLE.maintenance_atoms(notional_atoms(quantity, mark))
 
 
-@settings(max_examples=400, deadline=None)
+@search(400)
 @given(quantity=quantities, entry=prices, mark=prices, wallet=st.integers(0, 2**55), share=shares)
 def test_between_its_guards_a_position_is_above_maintenance(
     quantity: int, entry: int, mark: int, wallet: int, share: int
@@ -51,7 +52,7 @@ def test_between_its_guards_a_position_is_above_maintenance(
             assert slack(quantity, cost, wallet, price) > 0
 
 
-@settings(max_examples=400, deadline=None)
+@search(400)
 @given(quantity=quantities, entry=prices, mark=prices, wallet=st.integers(0, 2**55))
 def test_a_guard_is_no_farther_than_the_liquidation_price_and_close_to_it(
     quantity: int, entry: int, mark: int, wallet: int

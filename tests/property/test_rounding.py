@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.core.commands import (
@@ -18,6 +18,7 @@ from exchange.core.enums import OrderType, Side, SystemAccount, TimeInForce, Wal
 from exchange.core.events import OrderChanged, TradeExecuted
 from exchange.core.units import ATOMS
 from tests.support.engine import ALICE, BOB, BTC, MARKET, USDT, Bench, market
+from tests.support.searching import search
 
 rates = st.integers(min_value=0, max_value=5_000_000)
 rebates = st.integers(min_value=-5_000, max_value=5_000_000)
@@ -67,7 +68,7 @@ def total(bench: Bench, account: int, asset: int) -> int:
     )
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@search(150)
 @given(
     maker_rate=rebates,
     taker_rate=rates,
@@ -96,7 +97,7 @@ def test_fees_of_an_order_are_rounded_up_once(
     assert exact <= fees < exact + 1
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@search(60)
 @given(
     maker_rate=rebates,
     taker_rate=rates,
