@@ -132,9 +132,8 @@ asyncapi: ## Write docs/asyncapi.yaml anew
 bench: ## Measure, with references in the same run
 	$(BOOT) --dev --redis python -m benchmarks
 
-prove: ## The long proofs: simulation, kills, replay, the deployment behind nginx, monitoring
-	$(BOOT) --dev --redis python -m simulation
-	$(BOOT) --dev --redis python -m pytest -n 0 -m slow tests
+prove: ## The long proofs (hours): simulation, kills, searches, deployment; a table at the end
+	$(BOOT) --dev --redis python -m simulation $(if $(ONLY),prove --only "$(ONLY)")
 
 crash-test: ## A crash day with 10,000 accounts (CRASH_DATA=folder of recorded trades)
 	$(DEV) python -m simulation.crash_test

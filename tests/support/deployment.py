@@ -15,22 +15,13 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from simulation.procfile import command_of
 from tests.support.platform import ROOT, free_port, wait_until
 from tradingplatform.supervisor.redis_server import find_binary
 
 HOST = "exchange.example"
 NGINX_DIR = ROOT / "deploy" / "nginx"
 STOP_S = 20.0
-
-
-def procfile() -> dict[str, list[str]]:
-    """Return every process of the Procfile and its command."""
-    found = {}
-    for line in (ROOT / "Procfile").read_text(encoding="utf-8").splitlines():
-        if not line.startswith("#"):
-            name, _, command = line.partition(": ")
-            found[name] = shlex.split(command)
-    return found
 
 
 def production_variables(host: str = HOST) -> dict[str, str]:
@@ -126,17 +117,13 @@ class Deployment:
 
     def run(self, name: str) -> None:
         """Run a one-shot command of the Procfile to its end."""
-        self.spawn(name, self.command(name))
+        self.spawn(name, command_of(name))
         code = self.processes.pop(name).wait(120)
         assert code == 0, self.log(name)[-2000:]
 
     def start(self, name: str, *, kind: str = "", **environment: str) -> subprocess.Popen[bytes]:
         """Start a process with the Procfile's command of its kind (its name otherwise)."""
-        return self.spawn(name, self.command(kind or name), **environment)
-
-    def command(self, kind: str) -> list[str]:
-        words = procfile()[kind]
-        return [sys.executable, *words[1:]] if words[0] == "python" else words
+        return self.spawn(name, command_of(kind or name), **environment)
 
     def spawn(self, name: str, command: list[str], **environment: str) -> subprocess.Popen[bytes]:
         port = {"PORT": str(self.ports[name])} if name in self.ports else {}

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.deployment import procfile, words_of
+from simulation.procfile import procfile
+from tests.support.deployment import words_of
 from tests.support.platform import ROOT
 from tools import production_env
 from tradingplatform.configuration import Environment
