@@ -25,25 +25,6 @@ MARKERS = {
 }
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let a proof run tests many times: ``--times 100``."""
-    parser.addoption("--times", type=int, default=1, help="run each test so many times")
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make as many tests of each as ``--times`` says."""
-    times = metafunc.config.getoption("times")
-    if times > 1:
-        metafunc.fixturenames.append("_turn")
-        metafunc.parametrize("_turn", range(times), indirect=True)
-
-
-@pytest.fixture
-def _turn(request: pytest.FixtureRequest) -> int:
-    """Return which of the ``--times`` this is."""
-    return int(request.param)
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests by their folder; leave out all of them when their database cannot be had."""
     missing = getattr(settings, "DATABASE_MISSING", "")

@@ -53,7 +53,8 @@ def of_tests(name: str, *words: str, times: int = 1, factor: int = 1, seed: int 
 
     Each test runs ``times`` times, each search of hypothesis for ``factor`` times its examples.
     """
-    options = ("-q", "-n", "0", "--times", str(times), "--hypothesis-seed", str(seed))
+    repeat = ("-p", "tests.support.repeating", "--times", str(times))
+    options = ("-q", "-n", "0", *repeat, "--hypothesis-seed", str(seed))
     return Part(name, ("pytest", *options, *words), {"SEARCH_FACTOR": str(factor)})
 
 
