@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tradingplatform.supervisor import state as states
+from tradingplatform.supervisor.child import BACKOFF_FIRST_S
 
 SCRIPT = Path(__file__).with_name("supervised.py")
 ROOT = SCRIPT.parents[2]
@@ -65,7 +66,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
     yield running
     if running.process.poll() is None:
         running.process.send_signal(signal.SIGTERM)
-        running.process.wait(10)
+        running.process.wait(60)
 
 
 def test_killed_child_comes_back(running: Running) -> None:
@@ -80,16 +81,17 @@ def test_killed_child_comes_back(running: Running) -> None:
 
 
 def test_child_that_dies_again_and_again_is_restarted_more_slowly(running: Running) -> None:
-    times = []
+    waits = []
     for count in range(1, 4):
         wait_until(lambda count=count: len(running.lines("working")) == count)  # type: ignore[misc]
         os.kill(int(running.lines("working")[-1][0]), signal.SIGKILL)
         started = time.monotonic()
         wait_until(lambda count=count: len(running.lines("working")) == count + 1)  # type: ignore[misc]
-        times.append(time.monotonic() - started)
+        waits.append(time.monotonic() - started)
 
-    assert times[2] > times[0]
-    assert times[2] > 0.8
+    # Not how long it took (a busy machine adds to that), but that it was waited for.
+    for waited, planned_s in zip(waits, (1, 2, 4), strict=True):
+        assert waited >= 0.9 * planned_s * BACKOFF_FIRST_S
 
 
 def test_runs_a_preparation_once(running: Running) -> None:
@@ -105,7 +107,7 @@ def test_signal_leaves_nothing_running(running: Running, number: signal.Signals)
 
     running.process.send_signal(number)
 
-    assert running.process.wait(10) == 0
+    assert running.process.wait(60) == 0
     assert [pid for pid in (work, grandchild, stubborn) if alive(pid)] == []
     assert "stubborn did not stop in time and was killed" in running.output.read_text()
     state = states.read(running.var_dir)

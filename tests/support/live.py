@@ -177,7 +177,7 @@ class LiveClient:
         """Send a message."""
         await self.connection.send(json.dumps(message))
 
-    async def receive(self, timeout_s: float = 5.0) -> dict[str, Any]:
+    async def receive(self, timeout_s: float = 30.0) -> dict[str, Any]:
         """Return the next message."""
         async with asyncio.timeout(timeout_s):
             message: dict[str, Any] = json.loads(await self.connection.recv())
@@ -185,7 +185,7 @@ class LiveClient:
             contract.check(self.path, message)
         return message
 
-    async def until(self, timeout_s: float = 5.0, **expected: Any) -> dict[str, Any]:
+    async def until(self, timeout_s: float = 30.0, **expected: Any) -> dict[str, Any]:
         """Return the next message whose fields are as expected; others are skipped."""
         ends = time.monotonic() + timeout_s
         while True:
@@ -201,7 +201,7 @@ class LiveClient:
             found.setdefault(frame["channel"], frame)
         return found
 
-    async def closed(self, timeout_s: float = 8.0) -> int:
+    async def closed(self, timeout_s: float = 30.0) -> int:
         """Return the code with which the server closes."""
         async with asyncio.timeout(timeout_s):
             await self.connection.wait_closed()

@@ -19,10 +19,10 @@ from django.conf import settings as django_settings
 from tests.support.databases import OwnDatabase
 from tradingplatform.supervisor.redis_server import find_binary
 
-START_S = 20.0
+START_S = 60.0
 
 
-def wait_until(condition: object, timeout_s: float = 10.0) -> None:
+def wait_until(condition: object, timeout_s: float = 30.0) -> None:
     """Poll a callable until it is true; fail the test when it never is."""
     deadline = time.monotonic() + timeout_s
     while not condition():  # type: ignore[operator]

@@ -64,7 +64,7 @@ class FakeSocket:
         """Let the client go away."""
         self._incoming.put_nowait({"type": "websocket.disconnect", "code": 1001})
 
-    async def receive(self, number: int = 1, timeout_s: float = 3.0) -> list[dict[str, Any]]:
+    async def receive(self, number: int = 1, timeout_s: float = 30.0) -> list[dict[str, Any]]:
         """Return and forget the next messages to the client."""
         async with asyncio.timeout(timeout_s):
             while len(self.sent) < number:
@@ -73,7 +73,7 @@ class FakeSocket:
         taken, self.sent = self.sent[:number], self.sent[number:]
         return taken
 
-    async def closed(self, timeout_s: float = 3.0) -> int | None:
+    async def closed(self, timeout_s: float = 30.0) -> int | None:
         """Wait until the application is done; return the close code."""
         await asyncio.wait_for(asyncio.shield(self.task), timeout_s)
         return self.close_code

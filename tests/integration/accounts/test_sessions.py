@@ -97,11 +97,11 @@ class TestCache:
     def test_a_revocation_is_told_to_open_sockets(self, redis_client, pair, user):
         listener = redis_client.pubsub(ignore_subscribe_messages=True)
         listener.subscribe(sessions.revocation_channel())
-        listener.get_message(timeout=1)
+        listener.get_message(timeout=30)
 
         services.session_revoke(user_id=user.pk, session_id=pair.session_id)
 
-        message = listener.get_message(timeout=1)
+        message = listener.get_message(timeout=30)
         assert message is not None
         assert message["data"] == str(pair.session_id).encode()
 

@@ -68,7 +68,7 @@ class TestLeader:
 
         LogPosition.objects.update(epoch=50, owner="elsewhere", owner_pid=1)
 
-        assert leader.wait(10) == 70
+        assert leader.wait(60) == 70
         process.process = None
 
 
@@ -89,7 +89,7 @@ class TestStandby:
             leader.send_signal(signal.SIGSTOP)
             wait_for_leader(3)
 
-            assert leader.wait(5) == -signal.SIGKILL
+            assert leader.wait(60) == -signal.SIGKILL
             assert place(client_order_id="a") == first
         finally:
             standby.stop()
@@ -101,7 +101,7 @@ class TestRefusedDatabase:
 
         refused = process.start()
 
-        assert refused.wait(30) == 2
+        assert refused.wait(60) == 2
         assert refused.stderr is not None
         line = refused.stderr.read().decode()
         assert line.startswith("exchange: database rows contradict each other")

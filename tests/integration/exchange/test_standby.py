@@ -56,7 +56,7 @@ class TestPublisher:
         said = self.redis.get(keys.status())
         channel = self.redis.pubsub()
         channel.subscribe("gateway")
-        channel.get_message(timeout=1)
+        channel.get_message(timeout=30)
 
         for words in (
             lambda: old.publish_status(status(3)),
@@ -75,12 +75,12 @@ class TestPublisher:
         publisher = Publisher(Link(), 4)
         channel = self.redis.pubsub()
         channel.subscribe("gateway")
-        channel.get_message(timeout=1)
+        channel.get_message(timeout=30)
         self.redis.set(keys.books_wanted(), b"1")
 
         publisher.publish(committed(4), [], reset=False)
 
-        assert channel.get_message(timeout=1)["data"] == b"\x90"
+        assert channel.get_message(timeout=30)["data"] == b"\x90"
         assert self.redis.xlen(keys.events()) == 1
         assert publisher.publish_status(status(4)) is True
         assert publisher.publish_status(status(4)) is False

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.integration
 BTC = "BTC/USDT"
 
 
-async def eventually(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+async def eventually(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110 - nothing tells when
             await asyncio.sleep(0.01)
@@ -50,7 +50,7 @@ async def same_book(client: AsyncTradingClient, book: OrderBook) -> bool:
 
 
 async def until_same(client: AsyncTradingClient, book: OrderBook) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not await same_book(client, book):  # noqa: ASYNC110 - nothing tells when
             await asyncio.sleep(0.05)
 

@@ -36,10 +36,17 @@ class Exchange:
         return Outcome(Code.OK, 0, [])
 
     async def received(self, number: int) -> list[CancelAllOrders]:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(30):
             while len(self.commands) < number:  # noqa: ASYNC110 - no event for it
                 await asyncio.sleep(0.01)
         return self.commands
+
+
+async def _kept(redis_client: redis_module.Redis, wishes: dict[bytes, bytes]) -> None:
+    """Wait until just these wishes are kept in Redis."""
+    async with asyncio.timeout(30):
+        while redis_client.hgetall(wishes_key()) != wishes:  # noqa: ASYNC110 - nothing tells when
+            await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -66,10 +73,9 @@ async def test_a_killed_process_s_wishes_are_carried_out_by_another(
 
     watch = DisconnectWatch(hub)
     await exchange.received(1)
-    await asyncio.sleep(0.2)
+    await _kept(redis_client, {b"living:1": b"8:0"})
 
     assert exchange.commands == [CancelAllOrders(account_id=7, market_id=1)]
-    assert redis_client.hgetall(wishes_key()) == {b"living:1": b"8:0"}
     redis_client.delete(alive_key("living"))
     assert (await exchange.received(2))[1] == CancelAllOrders(account_id=8)
     await watch.stop()
@@ -88,11 +94,10 @@ async def test_an_exchange_that_is_away_is_asked_again(
     kept = redis_client.hgetall(wishes_key())
     exchange.is_away = False
     await exchange.received(1)
-    await asyncio.sleep(0.2)
+    await _kept(redis_client, {})
 
     assert kept == {field.encode(): b"7:0"}
     assert exchange.commands == [CancelAllOrders(account_id=7)]
-    assert redis_client.hgetall(wishes_key()) == {}
 
 
 async def test_a_server_that_stops_cancels_first_and_leaves_the_rest_to_others(

@@ -347,7 +347,7 @@ async def _open_orders(pipeline: LivePipeline) -> int:
 
 
 async def _until_open_orders(pipeline: LivePipeline, number: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while await _open_orders(pipeline) != number:  # noqa: ASYNC110 - no event for it
             await asyncio.sleep(0.02)
 

@@ -293,11 +293,16 @@ async def test_silence_is_closed_with_4003(
 
 
 async def test_logout_closes_open_sockets_at_once(
-    pipeline: LivePipeline, server: LiveServer, alice: Person, bob: Person
+    pipeline: LivePipeline,
+    server: LiveServer,
+    alice: Person,
+    bob: Person,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # It is told, not found at the next look.
+    monkeypatch.setattr(sockets_module, "CHECK_SESSIONS_S", 3_600.0)
     client, other = await login(server, alice), await login(server, bob)
 
-    began = time.monotonic()
     await asyncio.to_thread(
         services.session_revoke, user_id=alice.user.pk, session_id=alice.session_id
     )
@@ -305,7 +310,6 @@ async def test_logout_closes_open_sockets_at_once(
 
     assert answer["error"]["code"] == "TOKEN_REVOKED"
     assert await client.closed() == 4001
-    assert time.monotonic() - began < 1
     await other.send(op="ping")
     assert (await other.receive())["type"] == "pong"
 
@@ -330,7 +334,7 @@ async def test_expired_token_is_told_and_may_be_renewed(
     alice: Person,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sockets_module, "REAUTH_WITHIN_S", 0.5)
+    monkeypatch.setattr(sockets_module, "REAUTH_WITHIN_S", 1.0)
     real = sockets_module.now_ms
     client = await login(server, alice)
     monkeypatch.setattr(sockets_module, "now_ms", lambda: real() + 10**10)
@@ -339,7 +343,7 @@ async def test_expired_token_is_told_and_may_be_renewed(
     monkeypatch.setattr(sockets_module, "now_ms", real)
     await client.send(op="auth", token=alice.token)
     assert (await client.receive())["type"] == "authenticated"
-    await asyncio.sleep(1.2)
+    await asyncio.sleep(1.5)
     await client.send(op="ping")
     assert (await client.receive())["type"] == "pong"
 

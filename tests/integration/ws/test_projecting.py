@@ -52,7 +52,7 @@ class Bench:
         )
         self._heard = redis.pubsub()
         self._heard.subscribe(topics.frames_channel())
-        self._heard.get_message(timeout=1)
+        self._heard.get_message(timeout=30)
         assert self.host._leadership.acquire()
         self.host.begin()
 
@@ -66,7 +66,7 @@ class Bench:
     def step(self) -> list[Packet]:
         self.host.step(1)
         packets = []
-        while (message := self._heard.get_message(timeout=0.02)) is not None:
+        while (message := self._heard.get_message(timeout=0.1)) is not None:
             packets.append(decode_packet(message["data"]))
         return packets
 

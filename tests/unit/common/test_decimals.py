@@ -69,12 +69,12 @@ class TestParseAtoms:
         assert raised.value.field_code == "TOO_MANY_DECIMALS"
 
     def test_a_huge_text_costs_nothing(self):
-        began = time.perf_counter()
+        began = time.thread_time()
 
         with pytest.raises(FieldError):
             parse_atoms("1" + "0" * 60_000, field="a")
 
-        assert time.perf_counter() - began < 0.05
+        assert time.thread_time() - began < 0.05
 
     @given(st.integers(min_value=0, max_value=2**63 - 1))
     def test_reads_back_what_is_formatted(self, atoms):

@@ -80,14 +80,14 @@ class TestParseObject:
 
     def test_hostile_quotes_are_refused_quickly(self):
         body = (b'{"' + b'\\"' * 32_000)[:BODY_BYTES_MAX]
-        began = time.perf_counter()
+        began = time.thread_time()
 
         with pytest.raises(ApiError):
             parse_object(body)
         with pytest.raises(ApiError):
             parse_object((b"[" * 40 + b'"\\' * 32_000)[:BODY_BYTES_MAX])
 
-        assert time.perf_counter() - began < 0.5
+        assert time.thread_time() - began < 0.5
 
 
 class TestStrictJSONParser:

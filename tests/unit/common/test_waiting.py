@@ -188,7 +188,7 @@ class TestProtocol:
         refused = transport.written
         full.requests = 0
         protocol.data_received(ORDER)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             await transport.answered.wait()
 
         assert refused.startswith(b"HTTP/1.1 503 ")

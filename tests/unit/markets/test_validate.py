@@ -74,13 +74,13 @@ class TestParsePriceAtoms:
         ],
     )
     def test_refuses_everything_else(self, _case: str, value: object, reason: str) -> None:
-        started = time.perf_counter()
+        started = time.thread_time()
 
         with pytest.raises(QuoteRefused) as caught:
             parse_price_atoms(value)
 
         assert caught.value.reason == reason
-        assert time.perf_counter() - started < 0.05
+        assert time.thread_time() - started < 0.05
 
 
 class TestQuotePriceAtoms:

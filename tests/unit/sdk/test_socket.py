@@ -134,7 +134,7 @@ async def connect(server: FakeServer) -> AsyncIterator[Connect]:
 
 
 async def eventually(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - nothing tells when
             await asyncio.sleep(0.005)
 

@@ -38,7 +38,7 @@ class Wire:
 
 async def _until_rest(outbox: Outbox) -> None:
     """Wait until the writer has nothing to do."""
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(30):
         while outbox._waiter is None:  # noqa: ASYNC110 - no event for it
             await asyncio.sleep(0)
 
@@ -46,7 +46,8 @@ async def _until_rest(outbox: Outbox) -> None:
 async def _drain(outbox: Outbox, wire: Wire) -> None:
     wire.free.set()
     task = asyncio.ensure_future(outbox.run())
-    await asyncio.sleep(0.01)
+    for _ in range(100):
+        await asyncio.sleep(0)
     task.cancel()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -107,6 +108,12 @@ async def client(hub: Hub) -> Client:
 async def _settle() -> None:
     for _ in range(20):
         await asyncio.sleep(0)
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - nothing tells when
+            await asyncio.sleep(0.005)
 
 
 async def test_snapshot_is_read_only_after_the_position_is_known(
@@ -251,7 +258,7 @@ async def test_a_database_that_fails_is_asked_again(
     await _settle()
 
     client.session.load = real
-    await asyncio.sleep(0.05)
+    await _until(lambda: bool(client.story()))
 
     assert client.story() == [("orders", "snapshot", 0)]
 

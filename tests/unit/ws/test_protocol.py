@@ -77,7 +77,7 @@ class Connection:
         request.headers.update(headers or {})
         self.client.send_request(request)
         self.protocol.data_received(b"".join(self.client.data_to_send()))
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(30):
             while not self.transport.written:  # noqa: ASYNC110 - no event for it
                 await asyncio.sleep(0)
         assert self.transport.written[0].startswith(b"HTTP/1.1 101 ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -90,6 +91,12 @@ async def _settle() -> None:
         await asyncio.sleep(0)
 
 
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - nothing tells when
+            await asyncio.sleep(0.005)
+
+
 async def test_changes_that_the_snapshot_contains_are_not_sent_again(
     hub: Hub, redis: FakeRedis
 ) -> None:
@@ -123,7 +130,7 @@ async def test_a_snapshot_too_old_for_what_followed_is_fetched_again(
     await _settle()
 
     redis.snapshot(21)
-    await asyncio.sleep(0.1)
+    await _until(lambda: bool(listener.story()))
 
     assert listener.story() == [("snapshot", 21)]
 
@@ -135,7 +142,7 @@ async def test_who_joins_during_a_fetch_gets_a_later_one(hub: Hub, redis: FakeRe
     await _settle()
     second = Listener(hub, "book:X")
     redis.gate.set()
-    await asyncio.sleep(0.1)
+    await _until(lambda: bool(second.story()))
 
     assert (first.story(), second.story()) == ([("snapshot", 10)], [("snapshot", 10)])
     assert redis.reads == 2
@@ -146,7 +153,7 @@ async def test_a_snapshot_of_an_older_epoch_is_waited_out(hub: Hub, redis: FakeR
     listener = Listener(hub, "book:X")
     await asyncio.sleep(0.06)
     redis.snapshot(3)
-    await asyncio.sleep(0.15)
+    await _until(lambda: bool(listener.story()))
 
     assert listener.story() == [("snapshot", 3)]
 
