@@ -74,6 +74,11 @@ class Lanes:
         """Return how many submissions of a lane were read and are not consumed."""
         return self._states[lane].waiting if self._states else 0
 
+    def age_ms(self, lane: Lane) -> int:
+        """Return how long the oldest submission of a lane that is not consumed has waited."""
+        entries = self._states[lane].entries if self._states else ()
+        return max(0, round(self._age_ms(entries[0]))) if entries else 0
+
     @property
     def has_items(self) -> bool:
         """Whether something waits."""
@@ -210,7 +215,7 @@ class Lanes:
     def _take_entry(self, lane: Lane, entry: Entry, items: list[Item]) -> None:
         if entry.items is None:
             entry.items = decode_entry(entry, lane)
-        age_ms = time.monotonic() * 1_000 + self._redis_ahead_ms - offset_key(entry.stream_id)[0]
+        age_ms = self._age_ms(entry)
         void = age_ms > COMMAND_AGE_MAX_MS
         for index in range(entry.taken, len(entry.items)):
             item = entry.items[index]
@@ -220,6 +225,10 @@ class Lanes:
             items.append(item)
             last = index + 1 == len(entry.items)
             self._marks.append((lane, entry.stream_id, 0 if last else index + 1))
+
+    def _age_ms(self, entry: Entry) -> float:
+        now_ms = time.monotonic() * 1_000 + self._redis_ahead_ms
+        return now_ms - offset_key(entry.stream_id)[0]
 
 
 def decode_entry(entry: Entry, lane: Lane) -> list[Item]:

@@ -253,6 +253,7 @@ class Runner:
             commit_ms=round(commit.commit_s * 1_000, 3) if commit else 0.0,
             rows_per_batch=commit.rows if commit else 0,
             client_ids_waiting=self._processor.client_ids_waiting,
+            orders_age_ms=self._lanes.age_ms(Lane.ORDERS),
         )
         FIGURES.beat(status, self._processor.exchange.summary())
         return self._publisher.publish_status(status)

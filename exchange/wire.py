@@ -90,7 +90,11 @@ class BatchPayload(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class StatusMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """What the runner tells gateways twice a second under the status key."""
+    """
+    What the runner tells gateways twice a second under the status key.
+
+    ``orders_age_ms`` is how long the oldest command of the lane "orders" has waited.
+    """
 
     leader: bool
     epoch: int
@@ -105,6 +109,7 @@ class StatusMessage(msgspec.Struct, frozen=True, kw_only=True):
     commit_ms: float = 0.0
     rows_per_batch: int = 0
     client_ids_waiting: int = 0
+    orders_age_ms: int = 0
 
 
 encode = msgspec.msgpack.Encoder().encode

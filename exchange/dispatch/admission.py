@@ -16,6 +16,10 @@ STATUS_AGE_MAX_S = 0.1
 # what only reduces a position, have twice the room: they must get through when orders do not.
 NEW_ORDERS_BACKLOG_MAX = 5_000
 BACKLOG_MAX = 10_000
+# A slow machine does not get through so many in time. What the oldest has waited says so, also
+# there; what it adds until the next status is the rest of the 5 s.
+NEW_ORDERS_AGE_MAX_MS = 1_500
+AGE_MAX_MS = 4_000
 
 
 class Admission:
@@ -52,11 +56,15 @@ class Admission:
         status = self.status
         if status is None or not status.leader:
             raise ExchangeUnavailable
-        lag = status.orders_lag if lane is Lane.ORDERS else status.system_lag
+        lag, age_ms = (
+            (status.orders_lag, status.orders_age_ms)
+            if lane is Lane.ORDERS
+            else (status.system_lag, 0)
+        )
         waiting = lag + self._sent[lane]
-        if waiting >= BACKLOG_MAX:
+        if waiting >= BACKLOG_MAX or age_ms >= AGE_MAX_MS:
             raise ExchangeBusy
-        if waiting >= NEW_ORDERS_BACKLOG_MAX and any(
+        if (waiting >= NEW_ORDERS_BACKLOG_MAX or age_ms >= NEW_ORDERS_AGE_MAX_MS) and any(
             _is_new_order(submission.command) for submission in submissions
         ):
             raise ExchangeBusy

@@ -17,7 +17,9 @@ from exchange.core.enums import Lane, LinkKind, OrderType, Side, TimeInForce
 from exchange.core.events import Outcome
 from exchange.core.rejects import Code
 from exchange.dispatch.admission import (
+    AGE_MAX_MS,
     BACKLOG_MAX,
+    NEW_ORDERS_AGE_MAX_MS,
     NEW_ORDERS_BACKLOG_MAX,
     Admission,
 )
@@ -44,7 +46,7 @@ def call(*commands: AnyCommand, lane: Lane = Lane.ORDERS) -> RecordedCall:
     return RecordedCall([Submission(make_command_id(), command) for command in commands], lane)
 
 
-def admission(*, orders_lag: int = 0, leader: bool = True) -> Admission:
+def admission(*, orders_lag: int = 0, orders_age_ms: int = 0, leader: bool = True) -> Admission:
     judge = Admission()
     status = StatusMessage(
         leader=leader,
@@ -56,6 +58,7 @@ def admission(*, orders_lag: int = 0, leader: bool = True) -> Admission:
         orders_lag=orders_lag,
         system_lag=0,
         heartbeat_ms=0,
+        orders_age_ms=orders_age_ms,
     )
     judge.update(encode(status))
     return judge
@@ -89,6 +92,29 @@ class TestAdmission:
             assert one.woken == 1
         else:
             assert stream_epoch == 2
+
+    @pytest.mark.parametrize(
+        ("_case", "age_ms", "command", "lane", "refused"),
+        [
+            ("orders behind younger ones", NEW_ORDERS_AGE_MAX_MS - 1, ORDER, Lane.ORDERS, False),
+            ("orders that would come late", NEW_ORDERS_AGE_MAX_MS, ORDER, Lane.ORDERS, True),
+            ("an OCO that would come late", NEW_ORDERS_AGE_MAX_MS, LINKED, Lane.ORDERS, True),
+            ("what only reduces has more time", AGE_MAX_MS - 1, REDUCING, Lane.ORDERS, False),
+            ("cancels have more time", AGE_MAX_MS - 1, CANCEL, Lane.ORDERS, False),
+            ("a cancel that would be void", AGE_MAX_MS, CANCEL, Lane.ORDERS, True),
+            ("the other lane is not concerned", AGE_MAX_MS, CANCEL, Lane.SYSTEM, False),
+        ],
+    )
+    def test_the_age_of_the_oldest_refuses_where_few_are_too_many(
+        self, _case: str, age_ms: int, command: AnyCommand, lane: Lane, refused: bool
+    ) -> None:
+        one = call(command, lane=lane)
+        pack = Pack(lane, [one])
+
+        pack.admit(admission(orders_lag=1, orders_age_ms=age_ms))
+
+        assert (len(pack.calls) == 0) is refused
+        assert isinstance(one.error, ExchangeBusy) is refused
 
     def test_counts_what_was_sent_since_the_status(self) -> None:
         judge = admission(orders_lag=NEW_ORDERS_BACKLOG_MAX - 2)
