@@ -15,12 +15,12 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from simulation.nginx_server import find_nginx, render
 from simulation.procfile import command_of
 from tests.support.platform import ROOT, free_port, wait_until
 from tradingplatform.supervisor.redis_server import find_binary
 
 HOST = "exchange.example"
-NGINX_DIR = ROOT / "deploy" / "nginx"
 STOP_S = 20.0
 
 
@@ -46,39 +46,26 @@ def trusting(directory: Path) -> ssl.SSLContext:
     return context
 
 
-def render_nginx(directory: Path, *, ports: Mapping[str, int], static: Path) -> Path:
+def render_nginx(
+    directory: Path, *, ports: Mapping[str, int], static: Path, room: int = 128
+) -> Path:
     """Write the deployment's configuration with a test's ports and paths; return its path."""
-    conf = directory / "nginx"
-    shutil.copytree(NGINX_DIR / "conf.d", conf)
     tls = directory / "tls"
     tls.mkdir()
     shutil.copy(ROOT / "deploy" / "tls" / "self-signed.sh", tls)
     subprocess.run(["sh", str(tls / "self-signed.sh"), HOST], check=True, capture_output=True)
-    replacements = {
-        # First: what follows puts paths in that may begin so.
-        " /tmp/": f" {directory}/",
-        "/etc/nginx/exchange/": f"{conf}/",
-        "/etc/nginx/tls/": f"{tls}/",
-        "/srv/static/": f"{static}/",
-        "listen 8080": f"listen 127.0.0.1:{ports['http']}",
-        "listen 8443": f"listen 127.0.0.1:{ports['https']}",
-        "server web:3000": f"server 127.0.0.1:{ports['web']}",
-        "server ws:3000": f"server 127.0.0.1:{ports['ws']}",
-        "worker_processes auto": "worker_processes 1",
-        "worker_rlimit_nofile 65536;": "",
-        "worker_connections 16384": "worker_connections 512",
-    }
-    if os.geteuid() == 0:
-        # Started by root, its workers would run as somebody who may not read a test's files.
-        replacements["worker_processes 1"] = "user root;\nworker_processes 1"
-    main = conf / "nginx.conf"
-    shutil.copy(NGINX_DIR / "nginx.conf", main)
-    for path in conf.iterdir():
-        text = path.read_text(encoding="utf-8")
-        for old, new in replacements.items():
-            text = text.replace(old, new)
-        path.write_text(text, encoding="utf-8")
-    return main
+    return render(
+        directory,
+        {
+            "/etc/nginx/tls/": f"{tls}/",
+            "/srv/static/": f"{static}/",
+            "listen 8080": f"listen 127.0.0.1:{ports['http']}",
+            "listen 8443": f"listen 127.0.0.1:{ports['https']}",
+            "server web:3000": f"server 127.0.0.1:{ports['web']}",
+            "server ws:3000": f"server 127.0.0.1:{ports['ws']}",
+            "max_conns=128": f"max_conns={room}",
+        },
+    )
 
 
 class Deployment:
@@ -156,7 +143,8 @@ class Deployment:
 
     def start_nginx(self) -> None:
         """Start nginx with the deployment's configuration."""
-        binary = shutil.which("nginx") or "/usr/sbin/nginx"
+        binary = find_nginx()
+        assert binary is not None
         main = render_nginx(
             self.directory, ports=self.ports, static=Path(self.environment["STATIC_DIR"])
         )

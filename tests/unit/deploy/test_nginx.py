@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import shutil
 import signal
 import socket
 import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,17 +18,24 @@ from typing import Any
 import httpx
 import pytest
 
+from simulation.nginx_server import find_nginx
 from tests.support.deployment import HOST, render_nginx, trusting
 from tests.support.platform import free_port, wait_until
 
-NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
+NGINX = find_nginx()
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 
 
+# Requests that a process may have at once.
+ROOM = 3
+
+
 class StandIn(BaseHTTPRequestHandler):
-    """Answers what it was asked; ``/dies`` takes the request and hangs up."""
+    """Answers what it was asked; ``/dies`` takes the request and hangs up, ``/waits`` waits."""
 
     protocol_version = "HTTP/1.1"
+    waiting = threading.Semaphore(0)
+    go_on = threading.Event()
 
     def do_GET(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
@@ -38,6 +44,9 @@ class StandIn(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True
             return
+        if self.path == "/waits":
+            self.waiting.release()
+            self.go_on.wait(60)
         answer = json.dumps(
             {
                 "server": self.server.name,  # type: ignore[attr-defined]
@@ -57,7 +66,7 @@ class StandIn(BaseHTTPRequestHandler):
         self.wfile.write(answer)
         self.close_connection = upgraded
 
-    do_POST = do_GET
+    do_POST = do_DELETE = do_GET
 
     def log_message(self, *_: object) -> None:
         """Print nothing."""
@@ -106,7 +115,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         servers.append(server)
     assert NGINX is not None
-    main = render_nginx(directory, ports=ports, static=static)
+    main = render_nginx(directory, ports=ports, static=static, room=ROOM)
     checked = subprocess.run(
         [NGINX, "-t", "-q", "-c", str(main)], capture_output=True, text=True, check=False
     )
@@ -260,6 +269,28 @@ def test_a_login_is_slowed_down_before_it_costs_anything(proxy: Proxy) -> None:
     assert 0 < len(refused) < 20
     assert {refusal(answer) for answer in refused} == {(429, "RATE_LIMITED")}
     assert {answer.headers["retry-after"] for answer in refused} == {"1"}
+
+
+def test_more_than_a_process_has_room_for_is_refused_and_cancels_are_not(proxy: Proxy) -> None:
+    with ThreadPoolExecutor(ROOM) as pool:
+        taken = [
+            pool.submit(proxy.http.post, "/waits", content=b"{}", timeout=60) for _ in range(ROOM)
+        ]
+        try:
+            for _ in taken:
+                assert StandIn.waiting.acquire(timeout=60)
+            refused = proxy.http.post("/api/orders", content=b"{}")
+            cancel = proxy.http.delete("/api/orders/7?x=%2F")
+            health = proxy.http.get("/api/health/live")
+        finally:
+            StandIn.go_on.set()
+
+    assert refusal(refused) == (503, "SERVICE_UNAVAILABLE")
+    assert refused.headers["retry-after"] == "1"
+    assert cancel.json()["path"] == "/api/orders/7?x=%2F"
+    assert (cancel.status_code, health.status_code) == (200, 200)
+    assert [answer.result().status_code for answer in taken] == [200] * ROOM
+    assert proxy.http.post("/api/orders", content=b"{}").status_code == 200
 
 
 class TestNobodyBehind:
