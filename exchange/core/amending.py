@@ -55,7 +55,7 @@ def plan_amend(memory: Memory, command: AmendOrder) -> AmendPlan | Code:
     quantity = command.quantity_atoms or order.quantity_atoms
     open_atoms = order.open_atoms - (order.quantity_atoms - quantity)
     amended = _amended(command, order, quantity, max(open_atoms, 0))
-    if open_atoms <= 0:
+    if _is_used_up(amended):
         return AmendPlan(account, market, order, amended, True, None)
     in_place = quantity < order.quantity_atoms and (
         amended.price_atoms == order.price_atoms and not _moves_trigger(order, amended)
@@ -64,6 +64,12 @@ def plan_amend(memory: Memory, command: AmendOrder) -> AmendPlan | Code:
     if code:
         return code
     return _plan_move(memory, account, market, order, amended, in_place=in_place)
+
+
+def _is_used_up(amended: Order) -> bool:
+    """Tell whether nothing is left; what closes a position has no size before it fires."""
+    closes = amended.terms is not None and amended.terms.close_position
+    return not amended.remaining_atoms and not closes
 
 
 def _moves_trigger(order: Order, amended: Order) -> bool:
@@ -78,6 +84,8 @@ def _check_possible(command: AmendOrder, market: Market, order: Order) -> Code:
         return Code.AMEND_LINKED
     waiting = order.status is OrderStatus.UNTRIGGERED
     if command.price_atoms and order.order_type in MARKET_TYPES:
+        return Code.AMEND_NOT_POSSIBLE
+    if command.quantity_atoms and terms is not None and terms.close_position:
         return Code.AMEND_NOT_POSSIBLE
     if command.trigger_price_atoms and not (
         waiting and terms is not None and terms.trigger_price_atoms
@@ -213,7 +221,7 @@ def amend(memory: Memory, plan: AmendPlan) -> Outcome:
     """Carry out a plan of :func:`plan_amend`; cannot fail."""
     order, amended, market = plan.order, plan.amended, plan.market
     events: list[AnyEvent] = []
-    if not amended.remaining_atoms:
+    if _is_used_up(amended):
         memory.retire(order, OrderStatus.CANCELLED, EndReason.AMENDED_TO_NOTHING, events)
         return Outcome(Code.OK, order.order_id, events)
     if order.status is OrderStatus.UNTRIGGERED:
