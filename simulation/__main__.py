@@ -320,7 +320,10 @@ def _crash(stops: int) -> int:
     result = crash.run(stops)
     for line in result.lines():
         _say(line)
-    return 1 if result.faults else 0
+    late = result.longest_ms > crash.STEP_BOUND_MS
+    if late:
+        _say(f"a step took more than {crash.STEP_BOUND_MS} ms of processor time")
+    return 1 if result.faults or late else 0
 
 
 if __name__ == "__main__":

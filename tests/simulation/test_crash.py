@@ -11,4 +11,5 @@ def test_stops_fire_in_order_each_once_while_cancels_are_served() -> None:
     assert result.faults == []
     assert len(result.traded) + len(result.cancelled) == 6_000
     assert len(result.cancelled) > 10
+    assert 0 < result.most_events <= crash.EVENTS_BOUND
     assert set(result.ended) == set(result.triggers)
