@@ -18,6 +18,7 @@ from exchange.core.commands import (
     ClosePosition,
     Credit,
     Debit,
+    MoveWithdrawal,
     PlaceLinkedOrders,
     PlaceOrder,
     Transfer,
@@ -28,7 +29,7 @@ from exchange.store.tables import CLIENT_KEYS
 Key = tuple[int, str]
 
 _ORDERS = frozenset({PlaceOrder, PlaceLinkedOrders, ClosePosition})
-_TRANSFERS = frozenset({Transfer, Credit, Debit})
+_TRANSFERS = frozenset({Transfer, Credit, Debit, MoveWithdrawal})
 
 KEY_MASK = 2**63 - 1
 

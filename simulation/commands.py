@@ -22,6 +22,7 @@ from exchange.core.enums import (
     Side,
     TimeInForce,
     WalletKind,
+    WithdrawalStep,
 )
 from exchange.core.safety import MarketSafety
 
@@ -163,6 +164,8 @@ class PlainCommands:
 
     def __init__(self, seed: int, *, crowded: bool = False) -> None:
         self.random = Random(seed)
+        # Choices that must not move the ones above, which tests have tuned seeds to.
+        self.aside = Random(seed + 1)
         self.crowded = crowded
         self.shapes: tuple[MarketShape, ...] = MARKETS
         self.placed = 0
@@ -365,11 +368,11 @@ class PlainCommands:
         asset_id = self.random.choice((GOLD, CASH, DUST))
         return credit(self.account_id(), self.rarely_strange(asset_id), self.amount(asset_id))
 
-    def withdraw(self) -> c.Debit:
-        """Return a withdrawal, larger than the balance now and then."""
+    def withdraw(self) -> c.Debit | c.MoveWithdrawal:
+        """Return a withdrawal, at times larger than the balance, or a step of one that waits."""
         asset_id = self.random.choice((GOLD, CASH, DUST))
         name, request_hash = self.client_id()
-        return c.Debit(
+        debit = c.Debit(
             account_id=self.account_id(),
             wallet=self.random.choices(WALLETS, (4, 1))[0],
             asset_id=self.rarely_strange(asset_id),
@@ -378,6 +381,20 @@ class PlainCommands:
             actor="simulation",
             client_transfer_id=name,
             request_hash=request_hash,
+        )
+        return debit if self.aside.random() < 0.4 else self._step_of(debit)
+
+    def _step_of(self, debit: c.Debit) -> c.MoveWithdrawal:
+        """Return what a withdrawal would be in steps, as often as not one without a hold."""
+        return c.MoveWithdrawal(
+            account_id=debit.account_id,
+            step=self.aside.choices(list(WithdrawalStep), (3, 2, 2, 1))[0],
+            asset_id=debit.asset_id,
+            amount_atoms=debit.amount_atoms,
+            fee_atoms=self.aside.choices((0, ATOMS, -1, 7, 2**62), (40, 50, 3, 4, 3))[0],
+            note="simulation",
+            client_transfer_id=debit.client_transfer_id,
+            request_hash=debit.request_hash,
         )
 
     def index_prices(self) -> c.UpdateIndexPrices:

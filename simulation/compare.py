@@ -39,7 +39,9 @@ _REFERRING = (
     c.Transfer,
     c.Credit,
     c.Debit,
+    c.MoveWithdrawal,
 )
+_TRANSFERS = (c.Transfer, c.Credit, c.Debit, c.MoveWithdrawal)
 
 
 class Comparison:
@@ -303,7 +305,7 @@ def _client_key(command: c.AnyCommand) -> tuple[str, int, str] | None:
     """Return what a client id is unique in: orders and transfers of an account apart."""
     if isinstance(command, c.PlaceOrder | c.PlaceLinkedOrders) and command.client_order_id:
         return "order", command.account_id, command.client_order_id
-    if isinstance(command, (c.Transfer, c.Credit, c.Debit)) and command.client_transfer_id:
+    if isinstance(command, _TRANSFERS) and command.client_transfer_id:
         return "transfer", command.account_id, command.client_transfer_id
     return None
 

@@ -38,6 +38,7 @@ class NaiveExchange(NaiveGroups):
             c.Transfer: self.transfer,
             c.Credit: self.credit,
             c.Debit: self.debit,
+            c.MoveWithdrawal: self.move_withdrawal,
             c.ConfigureAsset: self.configure_asset,
             c.ConfigureMarket: self.configure_market,
             c.SetMarketStatus: self.set_market_status,

@@ -137,7 +137,7 @@ class NaiveAccounts:
         self.active_account(move.account_id)
         source = (move.account_id, move.wallet, move.asset_id)
         target = (move.target_account_id, move.target_wallet, move.asset_id)
-        self._require_asset(move.asset_id)
+        self.require_asset(move.asset_id)
         short = move.amount_atoms > self.available(source)
         return self._move(move, source, target, short=short, same=source == target)
 
@@ -147,7 +147,7 @@ class NaiveAccounts:
             return same_request(finding, move.request_hash, Code.TRANSFER_ID_CONFLICT)
         if move.account_id not in self.accounts:
             raise Refused(Code.ACCOUNT_NOT_FOUND)
-        self._require_asset(move.asset_id)
+        self.require_asset(move.asset_id)
         source = (int(SystemAccount.EXTERNAL), WalletKind.SPOT, move.asset_id)
         target = (move.account_id, move.wallet, move.asset_id)
         return self._move(move, source, target, short=False, same=False)
@@ -158,7 +158,7 @@ class NaiveAccounts:
             return same_request(finding, move.request_hash, Code.TRANSFER_ID_CONFLICT)
         if move.account_id not in self.accounts:
             raise Refused(Code.ACCOUNT_NOT_FOUND)
-        self._require_asset(move.asset_id)
+        self.require_asset(move.asset_id)
         source = (move.account_id, move.wallet, move.asset_id)
         target = (int(SystemAccount.EXTERNAL), WalletKind.SPOT, move.asset_id)
         short = move.amount_atoms > self.available(source)
@@ -171,7 +171,8 @@ class NaiveAccounts:
         """Return the mark price, 0 when there is none; on spot it is the index."""
         return self.index.get(market_id, 0)
 
-    def _require_asset(self, asset_id: int) -> None:
+    def require_asset(self, asset_id: int) -> None:
+        """Refuse an asset that does not exist."""
         if asset_id not in self.assets:
             raise Refused(Code.ASSET_NOT_FOUND)
 
@@ -216,7 +217,7 @@ class NaiveAccounts:
     def configure_market(self, market: c.ConfigureMarket, _: object) -> Answer:
         """Create or change a market."""
         for asset_id in (market.base_asset_id, market.quote_asset_id):
-            self._require_asset(asset_id)
+            self.require_asset(asset_id)
         bounds = (
             market.quantity_min_atoms,
             market.quantity_max_atoms,

@@ -15,7 +15,7 @@ from exchange.core.enums import (
     TriggerType,
 )
 from exchange.core.rejects import Code
-from simulation.naive_accounts import AMOUNT_MAX, NaiveAccounts, Refused
+from simulation.naive_accounts import AMOUNT_MAX, Refused
 from simulation.naive_book import (
     ATOMS,
     MAY_REST,
@@ -24,6 +24,7 @@ from simulation.naive_book import (
     NaiveOrder,
     price_cap,
 )
+from simulation.naive_withdrawals import NaiveWithdrawals
 
 CALLBACKS = range(ATOMS // 1000, ATOMS // 10 + 1, ATOMS // 1000)
 YEAR_MS = 366 * 24 * 3_600_000
@@ -42,7 +43,7 @@ def refuse_if(refused: bool, code: Code) -> None:
         raise Refused(code)
 
 
-class NaiveChecks(NaiveAccounts):
+class NaiveChecks(NaiveWithdrawals):
     """Everything that is looked at before an order meets the book."""
 
     def require_open(self, order: c.PlaceOrder, account_id: int) -> c.ConfigureMarket:

@@ -22,6 +22,7 @@ from exchange.core.enums import (
     TimeInForce,
     TriggerType,
     WalletKind,
+    WithdrawalStep,
 )
 from exchange.core.safety import NO_SAFETY, MarketSafety
 
@@ -210,6 +211,26 @@ class Debit(Command, frozen=True, gc=False):
     actor: str
     client_transfer_id: str = ""
     request_hash: int = 0
+
+
+class MoveWithdrawal(Command, frozen=True, gc=False):
+    """
+    One step of a withdrawal that waits to be paid out; always out of the spot wallet.
+
+    HOLD takes amount and fee from the account, SEND pays the amount to ``external`` and the fee
+    to ``fees``, RETURN gives both back. SEND and RETURN carry one client id, so one of them
+    happens. VOID moves nothing: it uses up the client id of a HOLD that may still be on its way,
+    or is refused because the HOLD has happened.
+    """
+
+    account_id: int
+    step: WithdrawalStep
+    asset_id: int
+    amount_atoms: int
+    fee_atoms: int
+    note: str
+    client_transfer_id: str
+    request_hash: int
 
 
 class ConfigureAsset(Command, frozen=True, gc=False):
@@ -481,6 +502,7 @@ AnyCommand = (
     | CheckLiquidation
     | Deleverage
     | SettleMarket
+    | MoveWithdrawal
 )
 
 

@@ -27,6 +27,7 @@ from exchange.core import (
     settling,
     switches,
     transferring,
+    withdrawing,
 )
 from exchange.core.commands import (
     VERSION,
@@ -52,6 +53,7 @@ from exchange.core.commands import (
     Deleverage,
     Envelope,
     MoveInsurance,
+    MoveWithdrawal,
     PlaceLinkedOrders,
     PlaceOrder,
     ResetProtection,
@@ -90,6 +92,7 @@ HANDLERS: dict[type[Command], tuple[Planner, Carrier]] = {
     Transfer: (transferring.plan_transfer, transferring.move),
     Credit: (transferring.plan_credit, transferring.move),
     Debit: (transferring.plan_debit, transferring.move),
+    MoveWithdrawal: (withdrawing.plan_withdrawal, withdrawing.move_withdrawal),
     ConfigureAsset: (configuring.plan_asset, configuring.configure_asset),
     ConfigureMarket: (configuring.plan_market, configuring.configure_market),
     SetMarketStatus: (configuring.plan_market_status, configuring.configure_market),

@@ -236,11 +236,21 @@ class Lane(IntEnum):
     INTERNAL = 3
 
 
+class WithdrawalStep(IntEnum):
+    """What a command does to a withdrawal; HOLD and VOID, SEND and RETURN exclude each other."""
+
+    HOLD = 1
+    SEND = 2
+    RETURN = 3
+    VOID = 4
+
+
 class SystemAccount(IntEnum):
     """
     Accounts of the exchange itself; ids below 2^22 never collide with made ids.
 
-    FUNDING holds what payers paid until receivers got it. The last three are the first of a
+    FUNDING holds what payers paid until receivers got it, WITHDRAWALS what users asked to be
+    paid out until it is sent or given back. The last three are the first of a
     range: a market's or an insurance group's account has the range's number plus the id of
     the market or group.
     """
@@ -248,6 +258,7 @@ class SystemAccount(IntEnum):
     EXTERNAL = 1
     FEES = 2
     FUNDING = 3
+    WITHDRAWALS = 4
     CLEARING = 12 << 18
     LIQUIDATION = 13 << 18
     INSURANCE = 14 << 18
@@ -279,6 +290,6 @@ def insurance_account(group_id: int) -> int:
 def is_system_account(account_id: int) -> bool:
     """Tell whether an account belongs to the exchange itself."""
     # Compared, not looked up: a range walks its million members for a member of an enum.
-    if account_id <= SystemAccount.FUNDING:
+    if account_id <= SystemAccount.WITHDRAWALS:
         return True
     return SYSTEM_RANGE.start <= account_id < SYSTEM_RANGE.stop

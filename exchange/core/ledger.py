@@ -205,7 +205,7 @@ class Ledger:
         base.last_order_id = quote.last_order_id = account.last_order_id
 
     def system_account(self, account_id: int) -> Account:
-        """Return an account of a market or an insurance group, opened at first use."""
+        """Return an account; one of the exchange itself is opened at first use."""
         account = self.accounts.get(account_id)
         if account is None:
             account = self.accounts[account_id] = Account(_system_config(account_id))
