@@ -45,7 +45,8 @@ class User(AbstractBaseUser):
     ``email`` is what the user gave, ``verified_email`` what is known to be theirs ("" if
     nothing is): only the latter is unique and logs in, so that registering tells nobody
     whether an address is in use. ``session_epoch`` is part of every browser session; raising
-    it ends them all. While ``withdrawals_frozen`` no money leaves the user's account.
+    it ends them all. ``credentials_changed_ms`` is when password or second factor changed last
+    (UTC milliseconds, 0: never). While ``withdrawals_frozen`` no money leaves the user's account.
     """
 
     id = KeyField(default=make_id, editable=False)
@@ -57,6 +58,7 @@ class User(AbstractBaseUser):
     limit_tier = models.CharField(max_length=16, choices=TIER_CHOICES, default=Tier.TRADER.value)
     is_active = models.BooleanField("active", default=True)
     session_epoch = models.IntegerField(default=0, editable=False)
+    credentials_changed_ms = models.BigIntegerField(default=0, editable=False)
     withdrawals_frozen = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 

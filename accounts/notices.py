@@ -9,14 +9,22 @@ from __future__ import annotations
 
 from typing import Any
 
+import redis
+import structlog
+from django.db import transaction
 from django.utils import timezone
 
-from accounts.models import Notice
+from accounts.mailing import mail_enqueue
+from accounts.models import Notice, User
 from common import redis as redis_clients
 from common.ws import topics
 from common.ws.notices import notices_push
 
+log = structlog.get_logger(__name__)
+
 EVERYBODY = 0
+# Who tells what no person does.
+PLATFORM = "platform"
 # Notices that a subscription begins with.
 SNAPSHOT_NOTICES = 20
 
@@ -29,6 +37,26 @@ def notice_add(*, account_id: int, text: str, actor: str) -> Notice:
         actor=actor,
         created_ms=int(timezone.now().timestamp() * 1000),
     )
+
+
+def account_tell(*, account_id: int, subject: str, text: str) -> None:
+    """
+    Tell a user of something that concerns its security: a notice, and a mail where it can be.
+
+    Call it in the transaction of what it tells of; both are sent after the commit.
+    """
+    notice = notice_add(account_id=account_id, text=text, actor=PLATFORM)
+    transaction.on_commit(lambda: _tell(notice, subject))
+
+
+def _tell(notice: Notice, subject: str) -> None:
+    try:
+        notice_send(notice)
+    except redis.RedisError as error:
+        log.warning("notice_not_sent", notice_id=notice.pk, error=type(error).__name__)
+    user_id = User.objects.filter(account_id=notice.account_id).values_list("id", flat=True).first()
+    if user_id is not None:
+        mail_enqueue("mail_notice", user_id=user_id, subject=subject, text=notice.text)
 
 
 def notice_send(notice: Notice) -> None:

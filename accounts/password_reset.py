@@ -8,21 +8,19 @@ such a user is found out by the worker that sends it. Mail goes to verified addr
 from typing import Any
 
 import structlog
-from celery.exceptions import CeleryError
-from django.conf import settings
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.core import signing
 from django.core.exceptions import ValidationError
-from django.core.mail import send_mail
 from django.db import IntegrityError
-from kombu.exceptions import KombuError
 
 from accounts import audit
+from accounts.credential_age import credentials_changed
+from accounts.mailing import mail_enqueue, mail_send
 from accounts.models import User
 from accounts.passwords import password_check_strength, password_hash
 from accounts.selectors import user_by_id, user_by_login
 from accounts.services import field_error, sessions_revoke_all, target_of
-from accounts.throttle import LoginAttempt, mail_allowed, take_mail_request
+from accounts.throttle import LoginAttempt, take_mail_request
 from common.db import atomic
 from common.errors import ApiError, FieldError
 from common.ids import parse_id
@@ -68,14 +66,8 @@ def verification_request(*, user: User, ip: str) -> None:
 
 
 def _enqueue(name: str, **arguments: Any) -> None:
-    # The tasks call this module; importing them above would be a circle.
-    from accounts import tasks
-
-    try:
-        getattr(tasks, name).apply_async(kwargs=arguments, retry=False)
-    except (KombuError, CeleryError) as error:
-        log.error("mail_not_queued", task=name, error=type(error).__name__)
-        raise ApiError("SERVICE_UNAVAILABLE", "Mail cannot be sent just now.", 503) from error
+    if not mail_enqueue(name, **arguments):
+        raise ApiError("SERVICE_UNAVAILABLE", "Mail cannot be sent just now.", 503)
 
 
 def password_reset_mail(login: str) -> bool:
@@ -84,7 +76,7 @@ def password_reset_mail(login: str) -> bool:
     if user is None or not user.is_active or not user.verified_email:
         return False
     token = f"{user.pk}.{_tokens.make_token(user)}"
-    return _send(
+    return mail_send(
         user,
         address=user.verified_email,
         subject="Your new password",
@@ -108,7 +100,7 @@ def verification_mail(user_id: int) -> bool:
     if user is None or not user.is_active or user.email == user.verified_email:
         return False
     token = signing.dumps({"user": str(user.pk), "email": user.email}, salt=_VERIFICATION_SALT)
-    return _send(
+    return mail_send(
         user,
         address=user.email,
         subject="Is this your address?",
@@ -124,18 +116,6 @@ def verification_mail(user_id: int) -> bool:
             "If not, do nothing.",
         ],
     )
-
-
-def _send(user: User, *, address: str, subject: str, lines: list[str]) -> bool:
-    if settings.EMAIL_URL == "off:":
-        log.error("mail_is_off", user_id=user.pk, subject=subject)
-        return False
-    if not mail_allowed(user.pk):
-        log.warning("mail_held_back", user_id=user.pk, subject=subject)
-        return False
-    send_mail(subject, "\n".join([f"Hello {user.username},", "", *lines, ""]), None, [address])
-    log.info("mail_sent", user_id=user.pk, subject=subject)
-    return True
 
 
 def password_reset_confirm(*, token: str, new_password: str, ip: str) -> None:
@@ -161,6 +141,7 @@ def password_reset_confirm(*, token: str, new_password: str, ip: str) -> None:
         if not User.objects.filter(id=user.pk, password=before).update(password=hashed):
             raise _reset_invalid()
         audit.record(actor=user, action="user.password_reset", target=target_of(user.pk), ip=ip)
+        credentials_changed(user.pk)
         sessions_revoke_all(user_id=user.pk, reason="password_reset")
     if not user.has_second_factor:
         LoginAttempt.of(user, login=user.username, ip=ip).forget_failures()

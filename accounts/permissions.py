@@ -18,6 +18,8 @@ class Permission(StrEnum):
     ACCOUNT_VIEW = "account_view"
     TRADE = "trade"
     TRANSFER = "transfer"
+    # Out of the platform, and which addresses to; no scope of an API key reaches that.
+    WITHDRAW = "withdraw"
     BACK_OFFICE = "back_office"
     USERS_VIEW = "users_view"
     USERS_SUPPORT = "users_support"
@@ -38,7 +40,7 @@ class Permission(StrEnum):
 
 
 _P = Permission
-_OWN = frozenset({_P.ACCOUNT_VIEW, _P.TRADE, _P.TRANSFER})
+_OWN = frozenset({_P.ACCOUNT_VIEW, _P.TRADE, _P.TRANSFER, _P.WITHDRAW})
 _LOOK = frozenset(
     {
         _P.BACK_OFFICE,

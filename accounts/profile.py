@@ -3,6 +3,7 @@
 from django.core.exceptions import ValidationError
 
 from accounts import audit
+from accounts.credential_age import credentials_changed
 from accounts.models import User
 from accounts.names import normalise_email
 from accounts.passwords import password_check_strength, password_hash, password_require
@@ -56,5 +57,6 @@ def user_update(
         )
         if new_password is None:
             return None
+        credentials_changed(user.pk)
         sessions_revoke_all(user_id=user.pk, reason="password_changed")
         return session_open(user=user, caller=caller)

@@ -6,6 +6,7 @@ import structlog
 from celery import shared_task
 
 from accounts.audit_verify import audit_check_keep
+from accounts.mailing import notice_mail
 from accounts.operation_requests import requests_expire
 from accounts.password_reset import password_reset_mail, verification_mail
 from accounts.services import sessions_purge
@@ -52,3 +53,9 @@ def mail_password_reset(*, login: str, **_options: Any) -> None:
 def mail_verification(*, user_id: int, **_options: Any) -> None:
     """Send the mail that proves an address."""
     verification_mail(user_id)
+
+
+@shared_task(name="accounts.mail_notice", acks_late=True)
+def mail_notice(*, user_id: int, subject: str, text: str, **_options: Any) -> None:
+    """Send a notice to the user's verified address, if there is one."""
+    notice_mail(user_id=user_id, subject=subject, text=text)

@@ -19,6 +19,7 @@ from django.db import IntegrityError
 from django.utils import timezone
 
 from accounts import audit, sessions
+from accounts.credential_age import credentials_changed
 from accounts.models import RecoveryCode, Session, TwoFactor, User
 from accounts.passwords import password_require
 from accounts.permissions import needs_second_factor
@@ -116,6 +117,7 @@ def factor_confirm(*, user: User, code: str, session_id: int, ip: str) -> list[s
         if not pending.update(confirmed_at=timezone.now(), last_step=step):
             raise _invalid()
         codes = _recovery_codes_replace(user)
+        credentials_changed(user.pk)
         _record(user, "two_factor.enable", ip=ip)
         sessions_end_others(user=user, session_id=session_id, reason="two_factor_changed")
     _forget_sessions(user)
@@ -140,6 +142,7 @@ def factor_disable(
     code_take(user=user, code=code, ip=ip)
     with atomic():
         _remove(user)
+        credentials_changed(user.pk)
         _record(user, "two_factor.disable", ip=ip)
         sessions_end_others(user=user, session_id=session_id, reason="two_factor_changed")
     _forget_sessions(user)
@@ -154,6 +157,7 @@ def factor_reset(*, user: User, actor: audit.Actor | str, reason: str) -> bool:
     with atomic():
         if not _remove(user):
             return False
+        credentials_changed(user.pk)
         audit.record(
             actor=actor, action="two_factor.reset", target=target_of(user.pk), reason=reason
         )

@@ -1,6 +1,6 @@
 """Addresses under ``/api/``."""
 
-from django.urls import path, register_converter
+from django.urls import path
 
 from accounts import (
     audit_views,
@@ -13,9 +13,6 @@ from accounts import (
     views,
 )
 from accounts import schema as schema  # Importing it registers our authentication.
-from common.ids import IdConverter
-
-register_converter(IdConverter, "id")
 
 urlpatterns = [
     path("auth/register", views.RegisterView.as_view(), name="auth-register"),

@@ -50,6 +50,29 @@ MARKET = TargetKind(
 )
 
 
+def _find_asset(key: str) -> Target:
+    selectors.cache_clear()
+    try:
+        asset = selectors.asset_by_code(key)
+    except selectors.AssetNotFound:
+        raise_for_code(Code.ASSET_NOT_FOUND)
+    return Target(
+        key=asset.code,
+        label=f"asset {asset.code}",
+        audit_name=f"asset:{asset.asset_id}",
+        subject=asset,
+    )
+
+
+ASSET = TargetKind(
+    name="asset",
+    collection="assets",
+    parameter="currency",
+    find=_find_asset,
+    description="Code of the asset.",
+)
+
+
 def _set_status(status: MarketStatus, call: Call) -> Done:
     market: MarketInfo = call.target.subject
     # The feed opens again only what it halted itself, so its note of that is removed: from

@@ -26,6 +26,7 @@ from orders.consumers import UserConsumer
 from positions import ws_shapes as positions
 from riskengine import ws_shapes as perpetual
 from riskengine.schema import MARGIN_CALL
+from wallets.withdrawals.schema import WITHDRAWAL
 
 VERSION = "1"
 REF = "#/components/schemas/{name}"
@@ -75,12 +76,14 @@ _PRIVATE_STATES = {
     "positions": object_of({"positions": list_of(positions.POSITION)}),
     "margin": object_of({"calls": list_of(MARGIN_CALL)}),
     "notices": object_of({"notices": list_of(NOTICE)}),
+    "withdrawals": object_of({"withdrawals": list_of(WITHDRAWAL)}),
 }
 _PRIVATE_CHANGES = {
     **orders.CHANGES,
     "positions": positions.POSITION,
     "margin": MARGIN_CALL,
     "notices": NOTICE,
+    "withdrawals": WITHDRAWAL,
 }
 NAMESPACES = (
     Namespace(
@@ -105,8 +108,8 @@ NAMESPACES = (
     ),
     Namespace(
         UserConsumer,
-        "A trader's own orders, fills, balances, positions, margin calls and notices, and order"
-        " entry.",
+        "A trader's own orders, fills, balances, positions, margin calls, notices and withdrawals,"
+        " and order entry.",
         tuple(
             frame
             for channel in _PRIVATE_STATES

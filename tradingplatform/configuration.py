@@ -197,6 +197,10 @@ class Environment:
             raise ConfigurationError(
                 "TWO_FACTOR=none leaves staff without a second factor: unset it in production"
             )
+        if not self.integer("WITHDRAWAL_ADDRESS_DELAY"):
+            raise ConfigurationError(
+                "WITHDRAWAL_ADDRESS_DELAY=0 lets a thief withdraw at once: set hours in production"
+            )
         if self.choice("FEED_MODE") != "live":
             raise ConfigurationError("FEED_MODE must be live in production: set FEED_MODE=live")
         if not self.items("ALLOWED_HOSTS") or "*" in self.items("ALLOWED_HOSTS"):

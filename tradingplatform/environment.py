@@ -351,6 +351,15 @@ OWN: tuple[Variable, ...] = (
         note="an operator's credits and debits of 24 hours above it wait for a second person",
     ),
     Variable(
+        name="WITHDRAWAL_ADDRESS_DELAY",
+        kind=Kind.INTEGER,
+        default="24",
+        minimum=0,
+        maximum=8_760,
+        note="hours before a new address, or a changed password or second factor, lets money be"
+        " withdrawn; production refuses 0",
+    ),
+    Variable(
         name="ORDER_RETENTION_DAYS",
         kind=Kind.INTEGER,
         default="30",

@@ -28,6 +28,7 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "adminpanel.prune-samples": every("adminpanel.prune_samples", seconds=3_600),
     "adminpanel.tend-exports": every("adminpanel.tend_exports", seconds=15),
     "orders.prune": every("orders.prune", seconds=3_600),
+    "wallets.finish-withdrawals": every("wallets.finish_withdrawals", seconds=10),
     "positions.trial-balance": every("positions.trial_balance", seconds=60),
     "positions.verify-ledger": every("positions.verify_ledger", seconds=3_600),
     "accounts.verify-audit-log": every("accounts.verify_audit_log", seconds=3_600),

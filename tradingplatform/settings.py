@@ -153,6 +153,7 @@ PRIVATE_SNAPSHOTS = {
     "positions": "positions.live.positions_snapshot",
     "margin": "riskengine.notices.margin_snapshot",
     "notices": "accounts.notices.notices_snapshot",
+    "withdrawals": "wallets.withdrawals.tell.withdrawals_snapshot",
 }
 
 # What operators may do, declared by each app.
@@ -163,6 +164,7 @@ OPERATIONS = [
     "markets.configure_operations.OPERATIONS",
     "markets.source_operations.OPERATIONS",
     "wallets.operations.OPERATIONS",
+    "wallets.withdrawals.operations.OPERATIONS",
     "orders.operations.OPERATIONS",
     "positions.operations.OPERATIONS",
     "riskengine.operations.OPERATIONS",
@@ -170,6 +172,9 @@ OPERATIONS = [
 ]
 # What one operator moves within a day without a second person, in atoms of USDT.
 APPROVAL_LIMIT_ATOMS = env.integer("APPROVAL_LIMIT_USDT") * 10**8
+
+# How long a new address, or changed credentials, keep money from being withdrawn.
+WITHDRAWAL_DELAY_MS = env.integer("WITHDRAWAL_ADDRESS_DELAY") * 3_600_000
 
 FEED_MODE = env.choice("FEED_MODE")
 BINANCE_API_KEY = env.text("BINANCE_API_KEY")

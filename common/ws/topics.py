@@ -29,6 +29,7 @@ BALANCES = "balances"
 POSITIONS = "positions"
 MARGIN = "margin"
 NOTICES = "notices"
+WITHDRAWALS = "withdrawals"
 
 # Spellings that clients of other exchanges and of the product sheet use.
 ALIASES = {
@@ -54,7 +55,7 @@ EVENTS = {
 # What only perpetual markets have.
 PERPETUAL_KINDS = frozenset({MARK, FUNDING, LIQUIDATIONS})
 PUBLIC_KINDS = frozenset({PRICE, TICKER, TRADE, BOOK, KLINE}) | PERPETUAL_KINDS
-PRIVATE_KINDS = frozenset({ORDERS, FILLS, BALANCES, POSITIONS, MARGIN, NOTICES})
+PRIVATE_KINDS = frozenset({ORDERS, FILLS, BALANCES, POSITIONS, MARGIN, NOTICES, WITHDRAWALS})
 
 # Kinds whose frames build on each other; the others are whole states, the latest wins.
 DELTA_KINDS = frozenset({BOOK, TRADE, LIQUIDATIONS})

@@ -25,6 +25,8 @@ UNUSED: dict[str, str] = {
     "insurance_group": "999",
     "source": "kraken",
     "quarantine_id": "999999999999999999",
+    "withdrawal_id": "999999999999999999",
+    "address_id": "999999999999999999",
 }
 
 

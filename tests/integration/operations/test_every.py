@@ -27,10 +27,13 @@ from exchange.errors import ExchangeUnavailable
 from exchange.models import Quarantine
 from exchange.wire import Submission, encode
 from positions.models import Position
+from tests.support.exchange import ETH
 from tests.support.margin import SYMBOL, MarginHarness
 from tests.support.perpetual import GROUP
 from tests.support.staff import staff_member
 from tests.support.trading import Trader, money_of
+from tests.support.withdrawals import add_address, open_terms, requested
+from wallets.withdrawals.terms import assets_halt
 
 MONEY = USERS = {Role.OPERATOR, Role.ADMIN}
 TRADING = MARKETS = {Role.RISK_MANAGER, Role.OPERATOR, Role.ADMIN}
@@ -66,6 +69,11 @@ ROLES: dict[str, set[Role]] = {
     "price-source-on": MARKETS,
     "account-credit": MONEY,
     "account-debit": MONEY,
+    "withdrawal-approve": MONEY,
+    "withdrawal-reject": MONEY,
+    "withdrawal-sent": MONEY,
+    "asset-withdrawal-terms": MONEY,
+    "asset-release-withdrawals": MONEY,
     "account-cancel-orders": TRADING,
     "account-close-positions": TRADING,
     "order-cancel": TRADING,
@@ -76,6 +84,10 @@ ROLES: dict[str, set[Role]] = {
     "quarantine-discard": TRADING,
 }
 BRACKETS = [{"floor": "0", "maintenance_rate": "0.01", "max_leverage": 50}]
+TERMS = {
+    **{"open": True, "minimum": "20", "fee": "2", "daily_limit_trader": "0"},
+    **{"daily_limit_maker": "0", "daily_limit_internal": "0"},
+}
 GRID = {"tick_size": "0.01", "lot_size": "0.0001", "min_quantity": "0.001", "max_quantity": "99"}
 
 
@@ -89,6 +101,7 @@ class Scene:
     order_id: str
     slots: dict[str, str]
     aside: tuple[str, str]
+    withdrawals: list[str]
     user_id: str
 
     def walk(self) -> list[tuple[str, str, dict[str, Any]]]:
@@ -129,6 +142,11 @@ class Scene:
             ("price-source-on", "kraken", {}),
             ("account-credit", alice, money),
             ("account-debit", alice, money),
+            ("withdrawal-approve", self.withdrawals[0], {}),
+            ("withdrawal-sent", self.withdrawals[0], {"transaction_id": "0xabc"}),
+            ("withdrawal-reject", self.withdrawals[1], {}),
+            ("asset-withdrawal-terms", "USDT", TERMS),
+            ("asset-release-withdrawals", "ETH", {}),
             ("order-cancel", self.order_id, {}),
             ("account-cancel-orders", alice, {"symbol": "BTC-USDT"}),
             ("position-close", self.slots["alice"], {}),
@@ -184,7 +202,11 @@ def scene(exchange: MarginHarness, alice: Trader, bob: Trader) -> Scene:
         for trader in (alice, bob)
     }
     asides = (set_aside(1, alice.account_id), set_aside(2, alice.account_id))
-    return Scene(exchange, alice, bob, order["id"], slots, asides, str(user.pk))
+    open_terms()
+    add_address(bob)
+    assets_halt({ETH: "the books do not add up"})
+    withdrawals = [requested(bob, client_withdrawal_id=name)["id"] for name in "ab"]
+    return Scene(exchange, alice, bob, order["id"], slots, asides, withdrawals, str(user.pk))
 
 
 def address(name: str, target: str) -> str:
@@ -229,7 +251,7 @@ class TestOneEvent:
             forget_switches()
             before = AuditEvent.objects.count()
             texts = {
-                field: json.dumps(value) if isinstance(value, list) else str(value)
+                field: json.dumps(value) if isinstance(value, list | bool) else str(value)
                 for field, value in fields.items()
             }
             sent = admin.confirm(admin.fill_in(name, target, **texts), follow=False)

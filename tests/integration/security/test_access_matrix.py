@@ -29,6 +29,7 @@ __all__ = ["redis_client", "redis_url"]
 
 ANYBODY, LOGGED_IN = "anybody", "logged in"
 VIEW, TRADE, TRANSFER, AUDIT = "account_view", "trade", "transfer", "audit_view"
+WITHDRAW = "withdraw"
 MARKETS, RISK, MONEY = "markets_view", "risk_manage", "money_manage"
 MARKETS_MANAGE, MONEY_VIEW, OFFICE = "markets_manage", "money_view", "back_office"
 TRADING, USERS, USERS_SUPPORT = "trading_manage", "users_manage", "users_support"
@@ -46,6 +47,13 @@ ACCESS: dict[str, tuple[str, int]] = {
     "admin_account_close_positions": (TRADING, 400),
     "admin_account_credit": (MONEY, 400),
     "admin_account_debit": (MONEY, 400),
+    "admin_asset_release_withdrawals": (MONEY, 400),
+    "admin_asset_withdrawal_terms": (MONEY, 400),
+    "admin_withdrawal": (MONEY_VIEW, 404),
+    "admin_withdrawal_approve": (MONEY, 400),
+    "admin_withdrawal_reject": (MONEY, 400),
+    "admin_withdrawal_sent": (MONEY, 400),
+    "admin_withdrawals": (MONEY_VIEW, 200),
     "admin_approval": (MONEY_VIEW, 404),
     "admin_approval_approve": (MONEY, 400),
     "admin_approval_reject": (MONEY, 400),
@@ -174,11 +182,18 @@ ACCESS: dict[str, tuple[str, int]] = {
     "wallet_balances": (VIEW, 200),
     "wallet_currency": (VIEW, 200),
     "wallet_history": (VIEW, 200),
+    "wallet_address_add": (WITHDRAW, 400),
+    "wallet_address_remove": (WITHDRAW, 404),
+    "wallet_addresses": (VIEW, 200),
     "wallet_transfer": (TRANSFER, 400),
+    "wallet_withdraw": (WITHDRAW, 400),
+    "wallet_withdrawal": (VIEW, 404),
+    "wallet_withdrawal_cancel": (WITHDRAW, 404),
+    "wallet_withdrawals": (VIEW, 200),
 }
 # Written down a second time on purpose: a role that gains something here fails this test.
 ROLES: dict[Role, set[str]] = {
-    Role.TRADER: {VIEW, TRADE, TRANSFER},
+    Role.TRADER: {VIEW, TRADE, TRANSFER, WITHDRAW},
     Role.SUPPORT: {OFFICE, MARKETS, MONEY_VIEW, USERS_VIEW, USERS_SUPPORT},
     Role.RISK_MANAGER: {
         OFFICE,
@@ -190,9 +205,9 @@ ROLES: dict[Role, set[str]] = {
         TRADING,
         RISK,
     },
-    Role.OPERATOR: {VIEW, TRADE, TRANSFER} | (STAFF_ONLY - {AUDIT, RISK, ROLE_CHANGE}),
+    Role.OPERATOR: {VIEW, TRADE, TRANSFER, WITHDRAW} | (STAFF_ONLY - {AUDIT, RISK, ROLE_CHANGE}),
     Role.AUDITOR: {OFFICE, EXPORT, AUDIT, MARKETS, MONEY_VIEW, USERS_VIEW},
-    Role.ADMIN: {VIEW, TRADE, TRANSFER} | STAFF_ONLY,
+    Role.ADMIN: {VIEW, TRADE, TRANSFER, WITHDRAW} | STAFF_ONLY,
 }
 SCOPES = {"read": VIEW, "trade": TRADE, "transfer": TRANSFER}
 BODY_METHODS = ("POST", "PUT")

@@ -23,12 +23,13 @@ class TestTable:
             Permission.ACCOUNT_VIEW,
             Permission.TRADE,
             Permission.TRANSFER,
+            Permission.WITHDRAW,
         }
 
     def test_an_auditor_changes_nothing(self):
         managing = {permission for permission in Permission if permission.endswith("_manage")}
 
-        moving = {Permission.TRADE, Permission.TRANSFER}
+        moving = {Permission.TRADE, Permission.TRANSFER, Permission.WITHDRAW}
         assert not ROLE_PERMISSIONS[Role.AUDITOR] & (managing | moving)
 
     def test_an_unknown_role_may_nothing(self):
@@ -52,10 +53,10 @@ class TestScopes:
     def test_the_table_names_every_scope(self):
         assert set(SCOPE_PERMISSIONS) == set(Scope)
 
-    def test_no_scope_goes_beyond_the_owners_own_account(self):
+    def test_no_scope_goes_beyond_the_owners_own_account_or_out_of_the_platform(self):
         reached = frozenset().union(*SCOPE_PERMISSIONS.values())
 
-        assert reached == ROLE_PERMISSIONS[Role.TRADER]
+        assert reached == ROLE_PERMISSIONS[Role.TRADER] - {Permission.WITHDRAW}
 
     def test_each_is_apart_from_the_others(self):
         assert scopes_permit(["read"], Permission.ACCOUNT_VIEW)

@@ -1,0 +1,38 @@
+"""Telling users what became of their withdrawals: the channel ``withdrawals`` of their socket."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis
+import structlog
+
+from common import redis as redis_clients
+from common.ws import topics
+from common.ws.notices import notices_push
+from wallets.enums import WithdrawalState
+from wallets.models import Withdrawal
+from wallets.withdrawals.render import render_withdrawal
+from wallets.withdrawals.selectors import info_of, withdrawals_page
+
+log = structlog.get_logger(__name__)
+
+# Withdrawals that a subscription begins with.
+SNAPSHOT_WITHDRAWALS = 20
+
+
+def tell_changed(row: Withdrawal) -> None:
+    """Send a withdrawal as it now is; without Redis it can be read over REST."""
+    if row.state == WithdrawalState.OPENING:
+        return
+    data = render_withdrawal(info_of(row))
+    try:
+        notices_push(redis_clients.client(), [(row.account_id, topics.WITHDRAWALS, data)])
+    except redis.RedisError as error:
+        log.warning("withdrawal_not_told", withdrawal_id=row.pk, error=type(error).__name__)
+
+
+def withdrawals_snapshot(account_id: int) -> dict[str, Any]:
+    """Return the data of a snapshot: the newest withdrawals, newest first."""
+    found = withdrawals_page(account_id=account_id, limit=SNAPSHOT_WITHDRAWALS)
+    return {"withdrawals": [render_withdrawal(info) for info in found[:SNAPSHOT_WITHDRAWALS]]}
