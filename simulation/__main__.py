@@ -88,6 +88,7 @@ def _add_processes(actions: argparse._SubParsersAction[argparse.ArgumentParser])
     degraded.add_argument("--passes", type=int, default=1, help="over degraded modes")
     overload = actions.add_parser("overload", help="ten times what can be done is asked for")
     overload.add_argument("--seconds", type=float, default=60.0)
+    overload.add_argument("--bare", action="store_true", help="one process, no nginx in front")
     soak = actions.add_parser("soak", help="modest load for long: memory, files and logs stay")
     soak.add_argument("--minutes", type=float, default=60.0)
     corruption = actions.add_parser("corruption", help="a database damaged, then started from")
@@ -115,7 +116,7 @@ def main(arguments: list[str] | None = None) -> int:
         "corruption": lambda o: _corruption(o.flips, o.seed),
         "soak": lambda o: _soak(o.minutes, o.seed),
         "degraded": _degraded,
-        "overload": lambda o: _overload(o.seconds),
+        "overload": lambda o: _overload(o.seconds, bare=o.bare),
         "siege": lambda o: _siege(o.requests, o.seed, o.seconds),
         "ids": lambda o: _ids(o.ids, o.seed),
         "jobs": lambda o: _jobs(o.kills, o.seed),
@@ -245,11 +246,15 @@ def _degraded(options: argparse.Namespace) -> int:
     return 0 if held else 1
 
 
-def _overload(seconds: float) -> int:
+def _overload(seconds: float, *, bare: bool) -> int:
     os.environ["LOG_LEVEL"] = "error"
+    from simulation.nginx_server import find_nginx
     from simulation.overload.run import OverloadRun
 
-    run_of_load = OverloadRun(seconds)
+    if not bare and find_nginx() is None:
+        _say("NOT RUN: nginx is not installed; --bare measures one process without it")
+        return 0
+    run_of_load = OverloadRun(seconds, bare=bare)
     held = run_of_load.run()
     for line in run_of_load.lines():
         _say(line)

@@ -37,7 +37,7 @@ class World:
         self.directory = directory
         self.redis_socket = directory / "r.sock"
         self.database = directory / "exchange.sqlite3"
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.stop_file = directory / "stop"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -212,7 +212,8 @@ def python(*words: str) -> list[str]:
     return [sys.executable, *words]
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of the loopback address that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,4 +1,10 @@
-"""Peak goodput of the REST API, then ten times that offered, then back to normal."""
+"""
+Peak goodput of the REST API, then ten times that offered, then back to normal.
+
+As deployed: nginx in front with the deployment's configuration, but without TLS and without
+the limits of one address, behind which the whole load would count as one client. The load
+costs its share of the same machine, at the peak as under overload.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from simulation.kill.setup import prepare_exchange
-from simulation.kill.world import World, python
+from simulation.kill.world import World, free_port, python
+from simulation.nginx_server import find_nginx, render
+from simulation.procfile import command_of
 
 TIMES = 10
 GOODPUT_SHARE = 0.8
@@ -63,12 +71,14 @@ def problems_of(figures: Figures) -> list[str]:
 
 
 class OverloadRun:
-    """One run against real processes."""
+    """One run against real processes, ``bare`` without nginx and by the server of development."""
 
-    def __init__(self, seconds: float) -> None:
-        """Prepare a directory; nothing is started yet."""
+    def __init__(self, seconds: float, *, bare: bool = False) -> None:
+        """Prepare a directory; nothing is started yet. Unless ``bare``, nginx is needed."""
+        self._bare = bare
         self._seconds = seconds
         self._world = World(Path(tempfile.mkdtemp(prefix="exo-")), pauses="")
+        self._port = self._world.port
         self._token = ""
         self.figures: Figures | None = None
         self.problems: list[str] = []
@@ -77,8 +87,7 @@ class OverloadRun:
         """Measure, overload, wait for normality; tell whether all held."""
         world = self._world
         try:
-            world.start_all()
-            world.start("projector")
+            self._start()
             _, login = prepare_exchange(world.url)
             self._token = login.partition(":")[2]
             self._load("warm", rate=0, connections=PEAK_CONNECTIONS, seconds=2.0)
@@ -96,6 +105,39 @@ class OverloadRun:
         if not self.problems:
             shutil.rmtree(world.directory, ignore_errors=True)
         return not self.problems
+
+    def _start(self) -> None:
+        world = self._world
+        if self._bare:
+            world.start_all()
+        else:
+            world.start_base()
+            world.start("exchange")
+            world.start_command("web", command_of("web"))
+            world.wait(world.web_answers, "web answers")
+            self._port = free_port()
+            world.start_command("nginx", self._nginx())
+            front = f"http://127.0.0.1:{self._port}"
+            world.wait(lambda: world.web_answers(front), "nginx answers")
+        world.start("projector")
+
+    def _nginx(self) -> list[str]:
+        directory = self._world.directory
+        main = render(
+            directory,
+            {
+                f"include {directory}/nginx/tls.conf;": "",
+                "listen 8443 ssl http2": f"listen 127.0.0.1:{self._port}",
+                "listen 8080": f"listen 127.0.0.1:{free_port()}",
+                "server web:3000": f"server 127.0.0.1:{self._world.port}",
+                "server ws:3000": f"server 127.0.0.1:{self._world.port}",
+                "rate=200r/s": "rate=1000000r/s",
+                "burst=400": "burst=100000",
+                "/srv/static/": f"{directory}/",
+                "worker_connections 16384": f"worker_connections {4 * CONNECTIONS}",
+            },
+        )
+        return [find_nginx() or "nginx", "-c", str(main), "-g", "daemon off;"]
 
     def lines(self) -> list[str]:
         """Return what to print."""
@@ -115,7 +157,7 @@ class OverloadRun:
     def _load(self, tag: str, *, rate: float, connections: int, seconds: float) -> dict[str, Any]:
         job = {
             "host": "127.0.0.1",
-            "port": self._world.port,
+            "port": self._port,
             "token": self._token,
             "tag": tag,
             "rate": rate,

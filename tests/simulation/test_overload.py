@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from simulation.overload.load import read_answer
+from simulation.overload.load import Load, read_answer
 from simulation.overload.run import Figures, problems_of
 
 LOAD: dict[str, Any] = {
@@ -60,3 +61,30 @@ class TestReadAnswer:
     )
     def test_when_it_is_whole(self, received: bytes, read: tuple[str, bool] | None) -> None:
         assert read_answer(received) == read
+
+
+class TestRequests:
+    def test_each_is_whole_valid_and_has_a_client_order_id_of_its_own(self) -> None:
+        load = Load(
+            {
+                "host": "",
+                "port": 0,
+                "token": "t",
+                "tag": "x",
+                "rate": 0,
+                "connections": 0,
+                "seconds": 0,
+            }
+        )
+        requests = []
+        for number in (1, 5_001):
+            load._number = number
+            requests.append(load._request())
+
+        bodies = []
+        for request in requests:
+            head, _, body = request.partition(b"\r\n\r\n")
+            assert head.endswith(f"Content-Length: {len(body)}".encode())
+            bodies.append(json.loads(body))
+        assert [body["client_order_id"] for body in bodies] == ["x-1", "x-5001"]
+        assert [body["price"] for body in bodies] == ["30001", "30001"]
