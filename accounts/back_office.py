@@ -54,11 +54,11 @@ class OperationsMixin:
                 "variant": ActionVariant.DANGER if operation.danger else ActionVariant.DEFAULT,
             }
             for kind, key in self.operation_targets(row)
-            for operation in _applying(kind, key, actor)
+            for operation in operations_on(kind, key, actor)
         ]
 
 
-def _applying(kind: str, key: str, actor: Any) -> list[Operation]:
+def operations_on(kind: str, key: str, actor: Any) -> list[Operation]:
     """Return what an actor may do to a target now."""
     permitted = operations_for(kind, actor.role)
     if not permitted:

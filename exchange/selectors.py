@@ -19,6 +19,11 @@ class LeaderInfo:
     last_order: int
     last_trade: int
 
+    @property
+    def host(self) -> str:
+        """The machine's name, of what tells one start of one machine from all others."""
+        return self.owner.partition(" ")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class CommandInfo:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 
+from accounts.back_office import operations_on
+from accounts.operations import operation_url
 from accounts.permissions import Permission
 from adminpanel.section_pages import Banner, Section, age_text, section_page
 from common.tables import Cell, Column, Kind, Table, Tone
 from exchange.core.units import format_atoms
 from markets.enums import PriceState, SourceStatus
 from markets.feeds.health import FeedHealth, IndexHealth, SourceHealth, feed_health
+from markets.feeds.switching import sources_switched_off
 
 _STATE_TONES = {
     PriceState.LIVE: Tone.GOOD,
@@ -25,6 +29,11 @@ _STATUS_TONES = {
     SourceStatus.UNCONFIRMED: Tone.WARNING,
     SourceStatus.STALE: Tone.WARNING,
 }
+_OPERATION_COLUMNS = (
+    Column("source", "Source"),
+    Column("state", "State", Kind.BADGE),
+    Column("operation", "Operation"),
+)
 _INDEX_COLUMNS = (
     Column("symbol", "Index"),
     Column("state", "State", Kind.BADGE),
@@ -43,12 +52,15 @@ _SOURCE_COLUMNS = (
 
 
 @section_page("Price sources", Permission.MARKETS_VIEW)
-def sources_page(_request: HttpRequest) -> Section:
+def sources_page(request: HttpRequest) -> Section:
     """Show each index and what every source last said of it."""
     health = feed_health()
     if health is None:
         return Section([], [Banner("Nobody feeds prices: trading halts.", Tone.BAD)])
+    # Recorded prices have no sources: nothing to switch.
+    is_live = any(index.sources for index in health.indexes)
     tables = [
+        *([_operations_table(request)] if is_live else []),
         Table(_INDEX_COLUMNS, [_index_row(index) for index in health.indexes], "Indexes"),
         Table(
             _SOURCE_COLUMNS,
@@ -58,6 +70,27 @@ def sources_page(_request: HttpRequest) -> Section:
         ),
     ]
     return Section(tables, [_banner(health)])
+
+
+def _operations_table(request: HttpRequest) -> Table:
+    """Return the sources with what the reader may do to each."""
+    actor: Any = request.user
+    off = sources_switched_off()
+    rows = []
+    for name in settings.PRICE_SOURCES:
+        operation = next(iter(operations_on("price-source", name, actor)), None)
+        rows.append(
+            {
+                "source": name,
+                "state": Cell("switched off", tone=Tone.WARNING)
+                if name in off
+                else Cell("listened to", tone=Tone.GOOD),
+                "operation": None
+                if operation is None
+                else Cell(operation.title, href=operation_url(operation.name, name)),
+            }
+        )
+    return Table(_OPERATION_COLUMNS, rows, "Venues")
 
 
 def _banner(health: FeedHealth) -> Banner:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,11 +93,29 @@ def _feed_alerts(feeds: Mapping[str, Any]) -> Iterator[Alert]:
             severity = CRITICAL if index["state"] == "halted" else WARNING
             text = f"The index price of {index['symbol']} is {index['state']}."
             yield Alert("INDEX_PRICE", severity, index["symbol"], text, see)
+    yield from _source_alerts(feeds["indexes"])
+
+
+def _source_alerts(indexes: Sequence[Mapping[str, Any]]) -> Iterator[Alert]:
+    """Yield one alert for each source and what is wrong with it, however many indexes it has."""
+    asked: Counter[str] = Counter()
+    wrong: dict[tuple[str, str], list[str]] = {}
+    for index in indexes:
         for source in index["sources"]:
+            name = source["source"]
+            asked[name] += 1
             if source["status"] != "ok":
-                subject = f"{source['source']} {index['symbol']}"
-                why = f"{source['status']} {source['reason']}".strip().lower()
-                yield Alert("PRICE_SOURCE", WARNING, subject, f"{subject} is {why}.", see)
+                why = (source["reason"] or source["status"]).lower().replace("_", " ")
+                wrong.setdefault((name, why), []).append(index["symbol"])
+    for (name, why), symbols in wrong.items():
+        if len(symbols) == asked[name]:
+            about = "all indexes"
+        elif len(symbols) == 1:
+            about = symbols[0]
+        else:
+            about = f"{len(symbols)} of {asked[name]} indexes"
+        text = f"The price source {name} does not count for {about}: {why}."
+        yield Alert("PRICE_SOURCE", WARNING, name, text, Permission.MARKETS_VIEW)
 
 
 def _market_alerts(markets: list[dict[str, Any]]) -> Iterator[Alert]:

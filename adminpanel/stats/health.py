@@ -85,7 +85,7 @@ def health_data(figures: Figures, memory: HealthMemory) -> dict[str, Any]:
     return {
         "engine": {
             **engine_data(figures),
-            "leader": leader.owner if leader else None,
+            "leader": leader.host if leader else None,
             "lease_renewed": leader.renewed_ms if leader else None,
             "orders_ever": leader.last_order if leader else 0,
             "trades_ever": leader.last_trade if leader else 0,

@@ -196,7 +196,7 @@ class TestDeposits:
 
 class TestPriceSources:
     def test_show_age_price_state_and_divergence(
-        self, office: Client, redis_client: redis.Redis
+        self, office: Client, bob: Trader, redis_client: redis.Redis
     ) -> None:
         sources = (
             SourceView("binance", SourceStatus.OK, "", 50_000 * ATOMS, 250, 12_000),
@@ -213,8 +213,12 @@ class TestPriceSources:
         redis_client.set(feed_keys.health_key(), raw)
 
         answer = office.get(reverse("section-price-sources"))
+        theirs = text_of(browser_of(bob, "risk_manager"), "section-price-sources")
 
-        indexes, table = answer.context["tables"]
+        venues, indexes, table = answer.context["tables"]
+        assert {row["state"].text for row in venues.rows} == {"listened to"}
+        assert "price-source-off/kraken" not in answer.content.decode()
+        assert "price-source-off/kraken" in theirs
         assert indexes.rows[0]["used"] == "1 of 2"
         binance, kraken = table.rows
         assert (binance["price"], binance["age"]) == ("50000", "0.2 s")

@@ -118,6 +118,23 @@ def test_each_fault_is_one_alert(
     assert alert.text.endswith(".")
 
 
+def test_a_source_is_one_alert_however_many_indexes_it_has() -> None:
+    sections = _calm()
+    off = {"source": "kraken", "status": "unavailable", "reason": "SWITCHED_OFF"}
+    stale = {"source": "binance", "status": "stale", "reason": ""}
+    fine = {"source": "binance", "status": "ok", "reason": ""}
+    index = sections["feeds"]["indexes"][0]
+    sections["feeds"]["indexes"] = [
+        {**index, "symbol": f"A{number}-USDT", "sources": [off, stale if number < 5 else fine]}
+        for number in range(6)
+    ]
+
+    assert [(alert.subject, alert.text) for alert in alerts_of(**sections)] == [
+        ("kraken", "The price source kraken does not count for all indexes: switched off."),
+        ("binance", "The price source binance does not count for 5 of 6 indexes: stale."),
+    ]
+
+
 def test_a_settled_market_is_none_and_critical_ones_come_first() -> None:
     sections = _calm()
     _set(sections, "markets.0.status", "settled")
