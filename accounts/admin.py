@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.urls import path
 from unfold.decorators import display
 
+from accounts.audit_selectors import events_of_period
 from accounts.back_office import OperationsMixin
 from accounts.enums import Role
 from accounts.models import Account, ApiKey, AuditEvent, FeeTier, Session, User
@@ -19,6 +20,7 @@ from accounts.selectors import LAST_CHARACTER, SEARCHED_USERS_MAX
 from accounts.tab_views import tab_view
 from common.back_office import ReadOnlyAdmin, shown_time
 from common.decimals import format_rate
+from common.period_filter import PeriodFilter
 
 admin.site.login_template = "accounts/login.html"
 # Roles come from a table in code, so the framework's groups are not shown.
@@ -173,9 +175,22 @@ class SessionAdmin(ReadOnlyAdmin):
         return session.revoked_at is None
 
 
+class AuditPeriodFilter(PeriodFilter):
+    """Events of a period."""
+
+    def rows_of_period(
+        self, rows: QuerySet[Any], *, since_ms: int | None, until_ms: int | None
+    ) -> QuerySet[Any]:
+        """Return the events of a period, as a range of their numbers."""
+        return events_of_period(rows, since_ms=since_ms, until_ms=until_ms)
+
+
 @admin.register(AuditEvent)
 class AuditEventAdmin(ReadOnlyAdmin):
     """The audit log."""
+
+    list_filter = [AuditPeriodFilter]
+    list_filter_submit = True
 
     list_display = ["id", "time", "actor", "action", "target", "reason", "ip", "request_id"]
     fields = [

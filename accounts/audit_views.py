@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -10,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.access import requires
+from accounts.audit_selectors import TIME_MAX_MS, events_of_period
 from accounts.models import AuditEvent
 from accounts.permissions import Permission
 from common.openapi import (
@@ -52,8 +54,20 @@ class AuditLogQuery(PageQuery):
     actor = serializers.CharField(
         required=False, max_length=200, help_text="Only what this user or part did."
     )
+    action = serializers.CharField(
+        required=False, max_length=64, help_text="Only this action, e.g. user.role_change."
+    )
     target = serializers.CharField(
         required=False, max_length=100, help_text="Only what was done to this, e.g. user:1234."
+    )
+    since = serializers.IntegerField(
+        required=False, min_value=0, max_value=TIME_MAX_MS, help_text="From this time on, ms UTC."
+    )
+    until = serializers.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=TIME_MAX_MS,
+        help_text="Up to but without this time, ms UTC.",
     )
 
 
@@ -73,10 +87,13 @@ class AuditLogView(APIView):
     def get(self, request: Request) -> Response:
         """Return a page of the audit log, newest first."""
         query = read_query(request, AuditLogQuery)
-        rows = AuditEvent.objects.order_by("-id")
-        for name in ("actor", "target"):
+        rows: QuerySet[AuditEvent] = AuditEvent.objects.order_by("-id")
+        for name in ("actor", "action", "target"):
             if query.get(name):
                 rows = rows.filter(**{name: query[name]})
+        since_ms, until_ms = query.get("since"), query.get("until")
+        if since_ms is not None or until_ms is not None:
+            rows = events_of_period(rows, since_ms=since_ms, until_ms=until_ms)
         keys = decode_cursor(query["cursor"])
         if keys:
             rows = rows.filter(id__lt=keys[0])

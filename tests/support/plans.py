@@ -50,7 +50,9 @@ def _is_named(step: str, tables: tuple[str, ...]) -> bool:
 
 def _walks_key(sql: str) -> bool:
     """Tell whether a read without a condition goes along the primary key and stops."""
-    return " WHERE " not in sql and " LIMIT " in sql and '."id"' in sql.split("ORDER BY")[-1]
+    order = sql.rpartition("ORDER BY")[2].strip()
+    by_key = '."id"' in order or ('AS "id" FROM' in sql and order.startswith("1 "))
+    return " WHERE " not in sql and " LIMIT " in sql and by_key
 
 
 @contextmanager

@@ -220,7 +220,8 @@ class TestQueries:
             shown = office.get(url_of(model_admin)).context["cl"]
             choices = [c for spec in shown.filter_specs for c in spec.choices(shown)]
             assert len(choices) > 1
-            for choice in choices:
+            # A period has two fields instead of choices: see the tests of the audit log.
+            for choice in (choice for choice in choices if "query_string" in choice):
                 with watched_reads() as reads:
                     answer = office.get(url_of(model_admin) + choice["query_string"])
 
