@@ -347,22 +347,9 @@ class MarginSource(CommandSource):
 
 
 class PositionSource(MarginSource):
-    """What the naive exchange knows of perpetual markets: all of it but conditional orders."""
+    """What the naive exchange knows of perpetual markets: all but OCO and brackets."""
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
-        left_out = {
-            self.place_conditional,
-            self.place_special,
-            self.place_trailing,
-            self.place_oco,
-            self.place_bracket,
-            self.amend,
-            self.exits,
-        }
+        left_out = {self.place_oco, self.place_bracket}
         self.kinds = tuple(kind for kind in self.kinds if kind[0] not in left_out)
-
-    def reduce(self) -> c.PlaceOrder:
-        """Return a limit order that only reduces, often more than there is."""
-        special = c.SpecialTerms(reduce_only=True)
-        return msgspec.structs.replace(self.place_limit(), special=special)

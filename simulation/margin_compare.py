@@ -16,6 +16,7 @@ from exchange.core.enums import (
 )
 from exchange.core.tasks import (
     CancelOpeningTask,
+    FireTask,
     FundingTask,
     LiquidateTask,
     SettleTask,
@@ -49,7 +50,9 @@ class MarginComparison(Comparison):
     def _turns_ahead(self) -> list[tuple[str, int]]:
         turns: list[tuple[str, int]] = []
         for task in self.engine.tasks:
-            if isinstance(task, LiquidateTask):
+            if isinstance(task, FireTask):
+                turns += [("fire", order_id) for order_id in self.engine.fired_ids(task)]
+            elif isinstance(task, LiquidateTask):
                 turns += [("liquidate", self.naive.name(scope)) for scope in task.scopes]
             elif isinstance(task, FundingTask):
                 turns += [("pay", task.market_id)] if task.paying else []

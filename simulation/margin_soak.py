@@ -1,5 +1,5 @@
 """
-The engine alone under every kind of command in perpetual markets, conditional orders included.
+The engine alone under every kind of command in perpetual markets, OCO and brackets included.
 
 What the naive exchange does not know of is held by invariants: full checks after every command,
 and one hash of live, loaded and replayed state. Work limits of one make every step of funding,

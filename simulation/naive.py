@@ -65,17 +65,9 @@ class NaiveExchange(NaiveGroups):
         if finding:
             return same_request(finding, order.request_hash, Code.CLIENT_ORDER_ID_CONFLICT)
         market = self.require_open(order, order.account_id)
-        self.require_own(order, market)
-        self.require_thawed(order)
-        taker = self.new_order(order, market)
-        if taker.time_in_force in MAY_REST or taker.is_conditional():
-            self.require_room(order, 1)
-        self.require_margin_terms(order)
+        taker = self.checked(order, market)
         if taker.is_conditional():
-            wallet = (taker.account_id, WalletKind.SPOT, self._hold_asset(taker))
-            refuse_if(taker.hold() > self.available(wallet), Code.INSUFFICIENT_BALANCE)
-            taker.since = self.tick()
-            self.orders.append(taker)
+            self.wait(taker)
         else:
             run = self.plan(taker, market)
             self.require_funds(taker, run, market)
@@ -83,6 +75,28 @@ class NaiveExchange(NaiveGroups):
             self.carry_out(taker, run, market)
         self.last_order += 1
         return Answer(Code.OK, taker.order_id)
+
+    def checked(self, order: c.PlaceOrder, market: c.ConfigureMarket) -> NaiveOrder:
+        """Return the order that a command makes, once it may be placed; nothing is changed."""
+        self.require_own(order, market)
+        self.require_thawed(order)
+        made = self.new_order(order, market)
+        if made.time_in_force in MAY_REST or made.is_conditional():
+            self.require_room(order, 1)
+        self.require_margin_terms(order)
+        if made.is_conditional() and not made.margined:
+            wallet = (made.account_id, WalletKind.SPOT, self._hold_asset(made))
+            refuse_if(made.hold() > self.available(wallet), Code.INSUFFICIENT_BALANCE)
+        return made
+
+    def wait(self, order: NaiveOrder) -> None:
+        """Let a conditional order wait for its price."""
+        order.since = self.tick()
+        self.orders.append(order)
+        self.listed(order)
+
+    def listed(self, order: NaiveOrder) -> None:
+        """Note what else an order that waits brings into being; on spot nothing."""
 
     # -- internal steps ---------------------------------------------------------------
 

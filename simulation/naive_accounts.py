@@ -11,6 +11,7 @@ from exchange.core.enums import (
     Side,
     StatusCause,
     SystemAccount,
+    TriggerType,
     WalletKind,
 )
 from exchange.core.rejects import Code
@@ -18,6 +19,9 @@ from exchange.core.safety import MarketSafety
 from simulation.naive_book import ATOMS, NaiveOrder
 
 AMOUNT_MAX = 2**62
+# Which orders see a price; on spot the mark price is the index price.
+BY_LAST = (TriggerType.LAST,)
+BY_INDEX = (TriggerType.INDEX, TriggerType.MARK)
 PAUSE_LONG_MS = 10_000
 CANCEL_ONLY_MS = 5_000
 POST_ONLY_MS = 10_000
@@ -310,10 +314,10 @@ class NaiveAccounts:
                 raise Refused(Code.INVALID_PRICE)
         for market_id, price in update.prices:
             self.index[market_id] = price
-            self.observe(market_id, price, by_last=False)
+            self.observe(market_id, price, BY_INDEX)
         return Answer(Code.OK)
 
-    def observe(self, market_id: int, price: int, *, by_last: bool) -> None:
+    def observe(self, market_id: int, price: int, kinds: tuple[TriggerType, ...]) -> None:
         """Let conditional orders see a price."""
         raise NotImplementedError
 

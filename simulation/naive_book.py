@@ -112,6 +112,11 @@ class NaiveOrder:
     holds: bool = True
     margined: bool = False
     reduce_only: bool = False
+    closes: bool = False
+
+    def reduces(self) -> bool:
+        """Tell whether the order may only make a position smaller."""
+        return self.reduce_only or self.closes
 
     def is_open(self) -> bool:
         """Tell whether the order has not ended."""

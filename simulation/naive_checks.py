@@ -73,6 +73,7 @@ class NaiveChecks(NaiveWithdrawals):
     ) -> None:
         """Check an order for itself; one that ``waits`` meets the market only later."""
         self._require_possible(order)
+        self.require_closing_shape(order, market)
         self.require_quantity(order, market)
         if order.order_type not in WITHOUT_PRICE:
             self.require_price(order, market)
@@ -118,7 +119,9 @@ class NaiveChecks(NaiveWithdrawals):
         return special.reprice or bool(special.activation_price_atoms or special.callback_rate_e8)
 
     def require_quantity(self, order: c.PlaceOrder, market: c.ConfigureMarket) -> None:
-        """Check the size."""
+        """Check the size; what closes a position has that of the position when it fires."""
+        if order.special is not None and order.special.close_position:
+            return
         if order.quote_quantity_atoms:
             refuse_if(order.quote_quantity_atoms < 0, Code.INVALID_QUANTITY)
             return
@@ -148,7 +151,7 @@ class NaiveChecks(NaiveWithdrawals):
             notional = order.quote_quantity_atoms
         else:
             price = order.price_atoms or self._price_to_value_at(order)
-            if price <= 0:
+            if price <= 0 or not order.quantity_atoms:
                 return
             notional = price * order.quantity_atoms // ATOMS
         reduces = order.special is not None and order.special.reduce_only
@@ -239,6 +242,9 @@ class NaiveChecks(NaiveWithdrawals):
         refuse_if(wrong, Code.ICEBERG_DISPLAY)
         refuse_if(order.quantity_atoms > display * PARTS_MOST, Code.ICEBERG_PARTS)
 
+    def require_closing_shape(self, order: c.PlaceOrder, market: c.ConfigureMarket) -> None:
+        """Check what an order that closes a position may be; on spot there is none."""
+
     def require_margin_terms(self, order: c.PlaceOrder) -> None:
         """Check what only perpetual markets ask of an order."""
 
@@ -286,6 +292,7 @@ class NaiveChecks(NaiveWithdrawals):
             link_kind=LinkKind.NONE,
             margined=market.kind is MarketKind.PERPETUAL,
             reduce_only=special.reduce_only,
+            closes=special.close_position,
         )
         if made.is_conditional():
             made.status = OrderStatus.UNTRIGGERED

@@ -5,10 +5,25 @@ from __future__ import annotations
 from dataclasses import replace
 
 from exchange.core import commands as c
-from exchange.core.enums import EndReason, LinkKind, OrderStatus, OrderType, Side, WalletKind
+from exchange.core.enums import (
+    EndReason,
+    LinkKind,
+    OrderStatus,
+    OrderType,
+    Side,
+    TriggerType,
+    WalletKind,
+)
 from exchange.core.rejects import Code
-from simulation.naive_accounts import Answer, Refused, WalletKey, same_request
-from simulation.naive_book import MAY_REST, WAITS_FOR_RISE, WITHOUT_PRICE, NaiveOrder
+from simulation.naive_accounts import (
+    BY_INDEX,
+    BY_LAST,
+    Answer,
+    Refused,
+    WalletKey,
+    same_request,
+)
+from simulation.naive_book import MAY_REST, WAITS_FOR_RISE, WITHOUT_PRICE, DryRun, NaiveOrder
 from simulation.naive_checks import refuse_if
 from simulation.naive_matching import NaiveMatching
 
@@ -179,8 +194,8 @@ class NaiveGroups(NaiveMatching):
         for child in children:
             price = self.price_of(child.market_id, child.trigger_type) if child.trigger else 0
             if child.status is _UNTRIGGERED and price:
-                by_last = child.trigger_type.name == "LAST"
-                self.observe(child.market_id, price, by_last=by_last)
+                by_last = child.trigger_type is TriggerType.LAST
+                self.observe(child.market_id, price, BY_LAST if by_last else BY_INDEX)
 
     def _open_limit_child(self, child: NaiveOrder, market: c.ConfigureMarket) -> None:
         best = self.best_opposite(child.market_id, child.side)
@@ -207,7 +222,7 @@ class NaiveGroups(NaiveMatching):
         price = change.price_atoms or order.price
         trigger = change.trigger_price_atoms or order.trigger
         left = order.remaining + order.hidden - (order.quantity - quantity)
-        if left <= 0:
+        if left <= 0 and not order.closes:
             self.end(order, OrderStatus.CANCELLED, EndReason.AMENDED_TO_NOTHING)
             return Answer(Code.OK, order.order_id)
         market = self.markets[order.market_id]
@@ -222,8 +237,7 @@ class NaiveGroups(NaiveMatching):
             run = self.plan(amended, market)
         if trigger != order.trigger:
             self.set_cap(amended, market)
-        free = self.available(self._wallet(order)) + order.hold()
-        refuse_if(amended.hold() > free, Code.INSUFFICIENT_BALANCE)
+        self.require_amended_funds(order, amended, run, market)
         hidden = max(0, order.hidden - (order.quantity - quantity)) if less else 0
         order.quantity, order.price, order.trigger = quantity, amended.price, trigger
         order.remaining, order.hidden, order.cap = left - hidden, hidden, amended.cap
@@ -232,6 +246,21 @@ class NaiveGroups(NaiveMatching):
         elif not less and not order.extreme:
             order.since = self.tick()
         return Answer(Code.OK, order.order_id)
+
+    def require_amended_funds(
+        self,
+        order: NaiveOrder,
+        amended: NaiveOrder,
+        run: DryRun | None,
+        market: c.ConfigureMarket,
+    ) -> None:
+        """Check that what the amended order holds can be paid for; it gives up what it held."""
+        del run, market
+        free = self.available(self._wallet(order)) + order.hold()
+        refuse_if(amended.hold() > free, Code.INSUFFICIENT_BALANCE)
+
+    def require_amended_margin_terms(self, amended: NaiveOrder, placed: c.PlaceOrder) -> None:
+        """Check what only perpetual markets ask of an amendment."""
 
     def order_of(self, account_id: int, order_id: int, name: str) -> NaiveOrder:
         """Return an open order of an account by number or by client id."""
@@ -247,6 +276,7 @@ class NaiveGroups(NaiveMatching):
         refuse_if(order.link_kind is not LinkKind.NONE, Code.AMEND_LINKED)
         unpriced = change.price_atoms != 0 and order.order_type in WITHOUT_PRICE
         refuse_if(unpriced, Code.AMEND_NOT_POSSIBLE)
+        refuse_if(change.quantity_atoms != 0 and order.closes, Code.AMEND_NOT_POSSIBLE)
         armed = order.status is _UNTRIGGERED and order.trigger != 0
         refuse_if(change.trigger_price_atoms != 0 and not armed, Code.AMEND_NOT_POSSIBLE)
         refuse_if(order.fired, Code.ORDER_NOT_FOUND)
@@ -281,6 +311,8 @@ class NaiveGroups(NaiveMatching):
                 callback_rate_e8=amended.callback,
                 display_atoms=amended.display if amended.display < amended.quantity else 0,
                 expires_ms=amended.expires,
+                reduce_only=amended.reduce_only,
+                close_position=amended.closes,
             ),
         )
         if not less:
@@ -293,3 +325,4 @@ class NaiveGroups(NaiveMatching):
             self.require_special(placed, market, waits=False)
             if not waits:
                 self.require_thawed(placed)
+            self.require_amended_margin_terms(amended, placed)

@@ -23,7 +23,16 @@ from exchange.core.enums import (
 )
 from exchange.core.rejects import Code
 from simulation.naive_accounts import AMOUNT_MAX, Answer, Refused, WalletKey
-from simulation.naive_book import ATOMS, MAY_REST, DryRun, Judge, NaiveOrder, rounded_up, value_of
+from simulation.naive_book import (
+    ATOMS,
+    MAY_REST,
+    WAITS_FOR_RISE,
+    DryRun,
+    Judge,
+    NaiveOrder,
+    rounded_up,
+    value_of,
+)
 from simulation.naive_checks import refuse_if
 from simulation.naive_positions import (
     MakerJudge,
@@ -55,7 +64,8 @@ class NaiveMargin(NaivePositions):
         """Check prices, liquidation, and that what only reduces fits."""
         if order.market_id not in self.contracts:
             return
-        reduces = order.special is not None and order.special.reduce_only
+        special = order.special
+        reduces = special is not None and (special.reduce_only or special.close_position)
         if not reduces:
             self.require_prices(order.market_id)
         liquidating = self.is_liquidating(order.account_id, order.market_id)
@@ -65,6 +75,8 @@ class NaiveMargin(NaivePositions):
         slot = self.slots.get((order.account_id, order.market_id))
         if slot is None or not slot.is_reduced_by(order.side):
             raise Refused(Code.REDUCE_ONLY_NO_POSITION)
+        if (order.order_type, order.side) in WAITS_FOR_RISE:
+            return
         resting = sum(o.remaining for o in self.reducing(slot))
         too_much = order.quantity_atoms + resting > abs(slot.quantity)
         refuse_if(too_much, Code.REDUCE_ONLY_EXCEEDS)
@@ -82,7 +94,7 @@ class NaiveMargin(NaivePositions):
             order
             for order in self.orders
             if (order.account_id, order.market_id) == (slot.account_id, slot.market_id)
-            and order.reduce_only
+            and order.reduces()
             and order.is_in_book()
         ]
 
@@ -97,6 +109,8 @@ class NaiveMargin(NaivePositions):
             return
         trial = Trial(self, taker.account_id, taker.market_id)
         before, held = trial.exposure(), trial.slot.quantity
+        # An amended order gives up what it counted before.
+        trial.orders.pop(taker.order_id, None)
         filled = [step for step in run.steps if step.filled]
         opens = False
         for step in filled:
@@ -196,11 +210,19 @@ class NaiveMargin(NaivePositions):
 
     def fit(self, slot: NaivePosition, taker: NaiveOrder | None = None) -> None:
         """End or trim orders that only reduce: worst-priced first, then the newest."""
-        resting = [order for order in self.reducing(slot) if order is not taker]
-        for order in resting:
+        mine = [
+            order
+            for order in self.orders
+            if (order.account_id, order.market_id) == (slot.account_id, slot.market_id)
+            and order.reduces()
+            and order.is_open()
+            and order.status is not OrderStatus.WAITING
+            and order is not taker
+        ]
+        for order in mine:
             if not slot.is_reduced_by(order.side):
                 self.end(order, OrderStatus.EXPIRED, EndReason.POSITION_CLOSED)
-        resting = [order for order in resting if order.is_open()]
+        resting = [order for order in mine if order.is_in_book()]
         excess = sum(order.remaining for order in resting) - abs(slot.quantity)
         sign = 1 if slot.quantity < 0 else -1
         for order in sorted(resting, key=lambda order: (sign * order.price, -order.turn)):
@@ -218,7 +240,8 @@ class NaiveMargin(NaivePositions):
 
     # -- owners -----------------------------------------------------------------------
 
-    def _require_owned(self, account_id: int, market_id: int) -> None:
+    def require_owned(self, account_id: int, market_id: int) -> None:
+        """Check that an owner may change something about a position there."""
         refuse_if(account_id not in self.accounts, Code.ACCOUNT_NOT_FOUND)
         refuse_if(market_id not in self.markets, Code.MARKET_NOT_FOUND)
         refuse_if(market_id not in self.contracts, Code.NOT_A_PERPETUAL)
@@ -228,7 +251,7 @@ class NaiveMargin(NaivePositions):
 
     def set_leverage(self, change: c.SetLeverage, _: object) -> Answer:
         """Set the leverage; what is open must fit it and be affordable with it."""
-        self._require_owned(change.account_id, change.market_id)
+        self.require_owned(change.account_id, change.market_id)
         brackets = self.contracts[change.market_id].brackets
         refuse_if(not 1 <= change.leverage <= brackets[0][2], Code.INVALID_LEVERAGE)
         if (change.account_id, change.market_id) in self.slots:
@@ -249,7 +272,7 @@ class NaiveMargin(NaivePositions):
 
     def set_margin_mode(self, change: c.SetMarginMode, _: object) -> Answer:
         """Set the margin mode; nothing may be open."""
-        self._require_owned(change.account_id, change.market_id)
+        self.require_owned(change.account_id, change.market_id)
         key = (change.account_id, change.market_id)
         known = self.slots.get(key)
         isolated = change.mode is MarginMode.ISOLATED
@@ -264,7 +287,7 @@ class NaiveMargin(NaivePositions):
 
     def adjust_margin(self, change: c.AdjustMargin, _: object) -> Answer:
         """Move quote between the margin wallet and an isolated one."""
-        self._require_owned(change.account_id, change.market_id)
+        self.require_owned(change.account_id, change.market_id)
         key = (change.account_id, change.market_id)
         slot = self.slots.get(key)
         if slot is None or not slot.quantity:
@@ -291,7 +314,7 @@ class NaiveMargin(NaivePositions):
 
     def close_position(self, close: c.ClosePosition, finding: Any) -> Answer:
         """Place the order that closes a position, or turns it round."""
-        self._require_owned(close.account_id, close.market_id)
+        self.require_owned(close.account_id, close.market_id)
         slot = self.slots.get((close.account_id, close.market_id))
         if slot is None or not slot.quantity:
             raise Refused(Code.POSITION_NOT_FOUND)

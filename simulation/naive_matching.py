@@ -15,7 +15,7 @@ from exchange.core.enums import (
     WalletKind,
 )
 from exchange.core.rejects import Code
-from simulation.naive_accounts import Refused
+from simulation.naive_accounts import BY_LAST, Refused
 from simulation.naive_book import (
     MAY_REST,
     WITHOUT_PRICE,
@@ -34,6 +34,7 @@ _HARD_STOPS = (EndReason.SELF_TRADE, EndReason.MATCH_LIMIT, EndReason.CIRCUIT_BR
 _FAILED_TO_TAKE = {
     Code.FOK_NOT_FILLABLE: EndReason.FOK_NOT_FILLABLE,
     Code.POST_ONLY_WOULD_CROSS: EndReason.POST_ONLY_WOULD_CROSS,
+    Code.REDUCE_ONLY_NO_POSITION: EndReason.POSITION_CLOSED,
 }
 
 
@@ -165,7 +166,7 @@ class NaiveMatching(NaiveSafeguards):
         self.after_trade(taker, maker, market)
         self.last[market.market_id] = maker.price
         self.traded_ms[market.market_id] = self.now
-        self.observe(market.market_id, maker.price, by_last=True)
+        self.observe(market.market_id, maker.price, BY_LAST)
 
     def charge(self, taker: NaiveOrder, maker: NaiveOrder, quantity: int) -> tuple[int, int]:
         """Fill both orders; return the fees of taker and maker, rounded up over an order."""
@@ -236,9 +237,9 @@ class NaiveMatching(NaiveSafeguards):
 
     # -- waiting for prices -----------------------------------------------------------
 
-    def observe(self, market_id: int, price: int, *, by_last: bool) -> None:
+    def observe(self, market_id: int, price: int, kinds: tuple[TriggerType, ...]) -> None:
         """
-        Let conditional orders see a price; those it fires have their turn later.
+        Let conditional orders see a price of some kinds; those it fires have their turn later.
 
         First those that wait for a rise, then those that wait for a fall: the most distant
         trigger first, then the oldest. Then the trailing stops that follow the price: the
@@ -248,9 +249,7 @@ class NaiveMatching(NaiveSafeguards):
         conditional = [
             o
             for o in self.orders
-            if o.market_id == market_id
-            and o.status is _UNTRIGGERED
-            and (o.trigger_type is TriggerType.LAST) == by_last
+            if o.market_id == market_id and o.status is _UNTRIGGERED and o.trigger_type in kinds
         ]
         for order in conditional:
             if order.extreme:
@@ -294,11 +293,18 @@ class NaiveMatching(NaiveSafeguards):
         market = self.markets[order.market_id]
         self.end_other_leg(order)
         order.fired = False
-        order.status = OrderStatus.OPEN
         # It is a taker now: nothing of it is held back or in the book while it takes.
         try:
+            self.size_fired(order)
             run = self.plan(order, market)
+            if order.margined:
+                self.require_funds(order, run, market)
         except Refused as refused:
-            self.finish(order, OrderStatus.EXPIRED, _FAILED_TO_TAKE[refused.code])
+            why = _FAILED_TO_TAKE.get(refused.code, EndReason.INSUFFICIENT_MARGIN)
+            self.finish(order, OrderStatus.EXPIRED, why)
             return
+        order.status = OrderStatus.OPEN
         self.carry_out(order, run, market)
+
+    def size_fired(self, order: NaiveOrder) -> None:
+        """Check that a fired order may take now, and how much; on spot it is what it was."""

@@ -182,9 +182,9 @@ class NaivePositions(NaiveExchange):
 
     def order_value(self, order: NaiveOrder) -> int:
         """Return what a resting order that may open counts."""
-        if order.reduce_only or not order.is_in_book():
+        if order.reduces() or not order.is_in_book():
             return 0
-        return value_of(order.price, order.remaining)
+        return value_of(order.price, order.remaining + order.hidden)
 
     def resting(self, account_id: int, market_id: int) -> dict[int, tuple[Side, int]]:
         """Return side and value of an account's resting orders by number."""
@@ -339,7 +339,7 @@ class MakerJudge:
 
     def offered(self, maker: NaiveOrder, shown: int) -> int:
         """Return what a maker may give: one that only reduces, up to its position."""
-        if not maker.reduce_only:
+        if not maker.reduces():
             return shown
         slot = self.trial(maker).slot
         return min(shown, abs(slot.quantity)) if slot.is_reduced_by(maker.side) else 0
@@ -347,7 +347,7 @@ class MakerJudge:
     def affords(self, maker: NaiveOrder, quantity: int) -> bool:
         """Let a maker trade if its account stays sound, and covers what opens."""
         trial = self.trial(maker).copy()
-        if not maker.reduce_only:
+        if not maker.reduces():
             side, value = trial.orders[maker.order_id]
             trial.orders[maker.order_id] = (side, value - value_of(maker.price, quantity))
         opens = trial.fill(maker, quantity, maker.price, maker.maker_rate)

@@ -13,17 +13,19 @@ from exchange.core.enums import (
     PriceQuality,
     StatusCause,
     SystemAccount,
+    TriggerType,
     insurance_account,
     is_system_account,
     liquidation_account,
 )
 from exchange.core.rejects import Code
-from simulation.naive_accounts import AMOUNT_MAX, Answer, Refused
+from simulation.naive_accounts import AMOUNT_MAX, BY_INDEX, Answer, Refused
 from simulation.naive_book import ATOMS
 from simulation.naive_checks import refuse_if
-from simulation.naive_margin import MARK_AGE_MOST_MS, NaiveMargin
+from simulation.naive_margin import MARK_AGE_MOST_MS
 from simulation.naive_marks import Book, NaiveMark, Noted
 from simulation.naive_positions import NaivePosition, Scope
+from simulation.naive_waiting import NaiveWaiting
 
 LIVE = PriceQuality.LIVE
 # A last trade older than this says nothing of today.
@@ -56,7 +58,7 @@ class NaiveGroup:
     stopped: bool = False
 
 
-class NaivePrices(NaiveMargin):
+class NaivePrices(NaiveWaiting):
     """
     What prices do to positions.
 
@@ -117,7 +119,19 @@ class NaivePrices(NaiveMargin):
             own_slot = self.slots.get((liquidation_account(market_id), market_id))
             if own_slot and own_slot.quantity and ("unwind", market_id) not in self.waiting:
                 self.waiting.append(("unwind", market_id))
+        # Who is to be liquidated comes before whoever's order the same price fires.
+        self._show_prices(update.prices, marked)
         return Answer(Code.OK)
+
+    def _show_prices(self, prices: tuple[tuple[int, int], ...], marked: list[int]) -> None:
+        """Let conditional orders see new prices; a doubtful index fires none of a perpetual."""
+        for market_id, price in prices:
+            if market_id not in self.contracts:
+                self.observe(market_id, price, BY_INDEX)
+            elif self.quality[market_id] is LIVE:
+                self.observe(market_id, price, (TriggerType.INDEX,))
+        for market_id in marked:
+            self.observe(market_id, self.marks[market_id], (TriggerType.MARK,))
 
     def _take_prices(self, market_id: int, given: PriceQuality) -> None:
         own, terms = self.prices[market_id], self.contracts[market_id]

@@ -100,7 +100,7 @@ class NaivePerpetuals(NaiveLadder):
     def _end_orders(self, market_id: int) -> None:
         reason = self.ending[market_id]
         for order in self.orders:
-            kept = reason is EndReason.PRICE_DEGRADED and order.reduce_only
+            kept = reason is EndReason.PRICE_DEGRADED and order.reduces()
             if order.market_id == market_id and order.is_open() and not kept:
                 self.end(order, OrderStatus.CANCELLED, reason)
 

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from exchange.core import commands as c
-from exchange.core.enums import MarketKind, OrderStatus, OrderType, TriggerType
+from exchange.core.enums import (
+    EndReason,
+    MarketKind,
+    OrderStatus,
+    OrderType,
+    TimeInForce,
+    TriggerType,
+)
 from exchange.core.rejects import Code
+from simulation.naive_accounts import Answer, Refused
 from simulation.naive_book import DryRun, NaiveOrder
 from simulation.naive_checks import refuse_if
 from simulation.naive_margin import NaiveMargin
@@ -15,6 +23,10 @@ CLOSING_TYPES = (OrderType.STOP_LOSS, OrderType.TAKE_PROFIT)
 
 class NaiveWaiting(NaiveMargin):
     """Conditional orders take no margin before they fire; then they are judged like any other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.handlers |= {c.SetPositionExits: self.set_exits}
 
     def price_of(self, market_id: int, trigger_type: TriggerType) -> int:
         """Return the last price of a kind; a perpetual market has a mark of its own."""
@@ -57,6 +69,55 @@ class NaiveWaiting(NaiveMargin):
         refuse_if(not room, Code.REDUCE_ONLY_NO_POSITION)
         size = room if order.closes else min(order.remaining, room)
         order.quantity = order.remaining = size
+
+    # -- exits ------------------------------------------------------------------------
+
+    def set_exits(self, change: c.SetPositionExits, _: object) -> Answer:
+        """Replace take-profit and stop-loss of a position; each must not be reached yet."""
+        self.require_owned(change.account_id, change.market_id)
+        slot = self.slots.get((change.account_id, change.market_id))
+        if slot is None or not slot.quantity:
+            raise Refused(Code.POSITION_NOT_FOUND)
+        exits: list[NaiveOrder] = []
+        for order_type, trigger in (
+            (OrderType.TAKE_PROFIT, change.take_profit_atoms),
+            (OrderType.STOP_LOSS, change.stop_loss_atoms),
+        ):
+            if trigger:
+                exits.append(self._exit(change, slot, order_type, trigger))
+                exits[-1].order_id = self.last_order + len(exits)
+        for order in self.orders:
+            mine = (order.account_id, order.market_id) == (slot.account_id, slot.market_id)
+            waits = order.closes and order.status is OrderStatus.UNTRIGGERED
+            if mine and waits and order.order_type in CLOSING_TYPES:
+                self.end(order, OrderStatus.CANCELLED, EndReason.USER_CANCELLED)
+        for order in exits:
+            self.wait(order)
+        self.last_order += len(exits)
+        return Answer(Code.OK, exits[0].order_id if exits else 0)
+
+    def _exit(
+        self,
+        change: c.SetPositionExits,
+        slot: NaivePosition,
+        order_type: OrderType,
+        trigger: int,
+    ) -> NaiveOrder:
+        order = c.PlaceOrder(
+            change.account_id,
+            change.market_id,
+            slot.closing_side(),
+            order_type,
+            TimeInForce.IOC,
+            0,
+            0,
+            special=c.SpecialTerms(change.trigger_type, trigger, close_position=True),
+        )
+        try:
+            return self.checked(order, self.require_open(order, change.account_id))
+        except Refused as refused:
+            reached = refused.code is Code.TRIGGER_WOULD_FIRE
+            raise Refused(Code.EXIT_PRICES if reached else refused.code) from None
 
     # -- amending ---------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -31,7 +31,8 @@ KILLS = 10
 ASKED_LATE = 500
 CREATED, CONFLICT = 201, 409
 DEFINITE = {200, CREATED, CONFLICT}
-STRIKE_WITHIN_S = 0.02
+# Ids on their way at a time.
+AT_ONCE = 4
 AGAIN_S = 0.05
 GIVE_UP_S = 120.0
 # Well before a token ends.
@@ -56,6 +57,7 @@ class IdsRun:
         self.hashes: object = None
         self.seconds = 0.0
         self._lock = threading.Lock()
+        self._striking = threading.Lock()
         self._ended = threading.Event()
 
     def run(self) -> bool:
@@ -101,7 +103,16 @@ class IdsRun:
             people.renew()
 
     def _send_all(self, token: Callable[[], str]) -> None:
+        """Send all ids, some at a time so that batches hold several; then the first ones again."""
+        numbers = iter([*range(self.ids), *range(min(ASKED_LATE, self.ids))])
         strikes = set(self.random.sample(range(self.ids), min(KILLS, self.ids)))
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            senders = [pool.submit(self._sender, numbers, strikes, token) for _ in range(AT_ONCE)]
+            for sender in senders:
+                sender.result()
+
+    def _sender(self, numbers: Iterator[int], strikes: set[int], token: Callable[[], str]) -> None:
+        """Take one id after the other and send its copies in the same moment."""
         clients = [Client("127.0.0.1", self.world.port) for _ in range(COPIES)]
         gate = threading.Barrier(COPIES)
 
@@ -110,25 +121,27 @@ class IdsRun:
             return self._until_definite(clients[copy], body_of(client_id, copy), token)
 
         with ThreadPoolExecutor(COPIES) as pool:
-            for number in range(self.ids):
-                striking = threading.Thread(target=self._strike) if number in strikes else None
-                if striking:
-                    striking.start()
-                self._ask(pool, one, f"id-{number}")
-                if striking:
-                    striking.join()
-            for number in range(min(ASKED_LATE, self.ids)):
-                self._ask(pool, one, f"id-{number}")
+            while True:
+                with self._lock:
+                    number = next(numbers, None)
+                    # The first ids come again at the end, without a strike.
+                    strikes_now = number in strikes
+                    strikes.discard(number if number is not None else -1)
+                if number is None:
+                    break
+                if strikes_now:
+                    self._strike()
+                client_id = f"id-{number}"
+                answers = list(pool.map(one, range(COPIES), [client_id] * COPIES))
+                self._judge(client_id, answers)
         for client in clients:
             client.close()
 
-    def _ask(
-        self, pool: ThreadPoolExecutor, one: Callable[[int, str], Answer], client_id: str
-    ) -> None:
-        answers = list(pool.map(one, range(COPIES), [client_id] * COPIES))
-        before = self.told.get(client_id)
-        self.problems += problems_of(client_id, answers, before)
-        self.told[client_id] = next((order_id for _, order_id in answers if order_id), "")
+    def _judge(self, client_id: str, answers: list[Answer]) -> None:
+        with self._lock:
+            before = self.told.get(client_id)
+            self.problems += problems_of(client_id, answers, before)
+            self.told[client_id] = next((order_id for _, order_id in answers if order_id), "")
 
     def _until_definite(
         self, client: Client, body: dict[str, str], token: Callable[[], str]
@@ -148,11 +161,11 @@ class IdsRun:
             time.sleep(AGAIN_S)
 
     def _strike(self) -> None:
-        """Kill the exchange while an id is on its way, and start it again."""
-        time.sleep(self.random.uniform(0, STRIKE_WITHIN_S))
-        self.world.kill("exchange")
-        self.kills += 1
-        self.world.start("exchange")
+        """Kill the exchange while ids of others are on their way, and start it again."""
+        with self._striking:
+            self.world.kill("exchange")
+            self.kills += 1
+            self.world.start("exchange")
 
     def _look_at_rows(self) -> None:
         from orders.models import Order

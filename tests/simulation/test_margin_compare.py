@@ -15,6 +15,7 @@ from exchange.core import (
     guards,
     judging,
     liquidation,
+    margin_checks,
     marking,
     positions,
     settling,
@@ -31,6 +32,8 @@ def test_engine_and_naive_exchange_agree_on_margin(seed: int) -> None:
     counts = margin_compare.run(seed, COMMANDS)
 
     assert counts["fills"] > 200
+    assert counts["AmendOrder OK"] > 0
+    assert counts["SetPositionExits OK"] > 0
     assert counts["UpdateIndexPrices OK"] > 300
 
 
@@ -124,9 +127,14 @@ def _interest_is_not_clamped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(funding, "INTEREST_CLAMP_E8", 10**8)
 
 
+def _fired_orders_forget_those_that_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(margin_checks, "_resting_atoms", lambda _: 0)
+
+
 @pytest.mark.parametrize(
     "plant",
     [
+        _fired_orders_forget_those_that_rest,
         _basis_is_off_by_an_atom,
         _interest_is_not_clamped,
         _wide_guards,
