@@ -44,7 +44,7 @@ class LogPositionAdmin(ReadOnlyAdmin):
     """Who leads, and what the last committed batch was."""
 
     list_display = ["epoch", "owner", "owner_pid", "renewed", "batch", "last_command"]
-    fields = [*_all_fields_but(LogPosition, "tasks", "last_prices"), "renewed"]
+    fields = [*_all_fields_but(LogPosition, "tasks", "last_prices", "live_sums"), "renewed"]
     readonly_fields = ["renewed"]
 
     @display(description="last sign of life")

@@ -374,6 +374,9 @@ def grow(orders: int, chance: random.Random) -> None:
         "last_order": position.last_order + orders,
         "last_trade": position.last_trade + trades,
         "last_entry": position.last_entry + 2 * trades,
+        # These rows are in no sums: the next start makes them, as of an older version's rows.
+        "live_sums": b"",
+        "checksum": 0,
     }
     store.write(Fence(position.epoch, numbers), [])
     store.close()

@@ -28,8 +28,7 @@ from exchange.core.enums import Lane
 from exchange.core.events import AnyEvent, OrderChanged, Outcome
 from exchange.core.rejects import Code
 from exchange.projection import Row
-from exchange.store.base import Group
-from exchange.store.tables import BATCHES, OPERATOR_COMMANDS
+from exchange.store.sums import row_checksum
 from exchange.wire import WIRE_VERSION, Answer, BatchPayload, Result, Submission, Unapplied, encode
 
 # Commands of operators and of the platform itself; each leaves an audit row.
@@ -109,10 +108,10 @@ class OpenBatch:
         ids += [unapplied.command_id for unapplied in self.unapplied]
         return [command_id for command_id in ids if command_id]  # internal ones have none
 
-    def log_groups(
+    def log_row(
         self, *, number: int, epoch: int, last_command: int, time_ms: int, offsets: Offsets
-    ) -> list[Group]:
-        """Return the row of the command log and the audit rows."""
+    ) -> Row:
+        """Return the row of the command log."""
         envelopes = self.envelopes
         payload = BatchPayload(WIRE_VERSION, envelopes, self.results, self.unapplied)
         row = (
@@ -127,7 +126,7 @@ class OpenBatch:
             offsets.orders_offset,
             encode(payload),
         )
-        return [(BATCHES, [row]), (OPERATOR_COMMANDS, self.operator_rows)]
+        return (*row, row_checksum(row))
 
     def _answer(self, item: Item, outcome: Outcome) -> None:
         if item.submission.command_id:

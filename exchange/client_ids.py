@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 
 from exchange.core.commands import (
     AnyCommand,
@@ -23,6 +24,7 @@ from exchange.core.commands import (
     PlaceOrder,
     Transfer,
 )
+from exchange.position import Position
 from exchange.store.base import Fence, Store
 from exchange.store.tables import CLIENT_KEYS
 
@@ -109,28 +111,31 @@ class ClientIds:
         waited_s = time.monotonic() - self._merged_at
         return waited_s >= (MERGE_AFTER_S if idle else MERGE_AFTER_BUSY_S)
 
-    def merge_step(self, *, epoch: int, batch: int) -> int:
+    def merge_step(self, *, epoch: int, position: Position) -> Position | None:
         """
-        Merge the next step and return the batch through which all ids are merged, or 0.
+        Merge the next step; return the position once all ids up to a batch are merged.
 
-        ``batch`` is the last committed one: what memory holds now was used up to it.
+        ``position`` is the last committed one: what memory holds now was used up to it.
         """
         if not self._merge_rows:
             self._merging, self._recent = self._recent, {}
-            self._merge_through = batch
+            self._merge_through = position.batch
             self._merge_rows = sorted(
                 ((hash_key(key), key, finding) for key, finding in self._merging.items()),
                 reverse=True,
             )
         step = [self._merge_rows.pop() for _ in range(min(MERGE_STEP_KEYS, len(self._merge_rows)))]
         done = not self._merge_rows
-        values = {"merged_batch": self._merge_through} if done else {"epoch": epoch}
+        values: dict[str, object] = {"epoch": epoch}
+        merged = replace(position, merged_batch=self._merge_through).sealed()
+        if done:
+            values = {"merged_batch": merged.merged_batch, "checksum": merged.checksum}
         self._store.write(Fence(epoch, values), [(CLIENT_KEYS, self._numbered(step))])
         if not done:
-            return 0
+            return None
         self._merging = {}
         self._merged_at = time.monotonic()
-        return self._merge_through
+        return merged
 
     def _numbered(
         self, step: list[tuple[int, Key, ClientIdFinding]]

@@ -18,7 +18,9 @@ class LogPosition(models.Model):
     ``epoch`` is the fencing token: every batch first updates this row where the epoch is its
     own. ``heartbeat`` rises with each renewal and each batch; a standby watches it on its own
     clock. Offsets are Redis stream ids; the offset names the last entry that was touched and
-    ``*_taken`` how many of its commands were consumed (0: all of them).
+    ``*_taken`` how many of its commands were consumed (0: all of them). ``live_sums`` are the
+    sums over all rows that a start reads, ``checksum`` is over this row itself; empty and 0
+    until a version that keeps them has led. See ``exchange.store.sums``.
     """
 
     id = RowKeyField()
@@ -49,6 +51,8 @@ class LogPosition(models.Model):
     last_prices = models.BinaryField(default=b"")
     last_slot = models.BigIntegerField(default=0)
     last_liquidation = models.BigIntegerField(default=0)
+    live_sums = models.BinaryField(default=b"")
+    checksum = models.BigIntegerField(default=0)
 
     def __str__(self) -> str:
         """Return epoch and batch."""
@@ -61,7 +65,8 @@ class Batch(models.Model):
 
     ``payload`` is an ``exchange.wire.BatchPayload``: the envelopes as applied, a result for
     each, and the submissions that were answered without being applied. A batch of those
-    alone has ``last_command`` = ``first_command`` - 1.
+    alone has ``last_command`` = ``first_command`` - 1. ``checksum`` is over the row; null where
+    an older version wrote it.
     """
 
     id = RowKeyField()
@@ -74,6 +79,7 @@ class Batch(models.Model):
     system_offset = models.CharField(max_length=41)
     orders_offset = models.CharField(max_length=41)
     payload = models.BinaryField()
+    checksum = models.BigIntegerField(null=True)
 
     class Meta:
         verbose_name_plural = "batches"
@@ -81,6 +87,25 @@ class Batch(models.Model):
     def __str__(self) -> str:
         """Return the batch number."""
         return f"batch {self.id}"
+
+
+class BatchSums(models.Model):
+    """
+    Digests of all rows that a batch wrote, kept when its row in the log goes.
+
+    The key is the batch number, ``checksum`` is over the row; see ``exchange.store.sums``.
+    """
+
+    id = RowKeyField()
+    row_sums = models.BinaryField()
+    checksum = models.BigIntegerField()
+
+    class Meta:
+        verbose_name_plural = "batch sums"
+
+    def __str__(self) -> str:
+        """Return the batch number."""
+        return f"sums of batch {self.id}"
 
 
 class ClientKey(models.Model):

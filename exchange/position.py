@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import msgspec
@@ -21,6 +21,7 @@ from exchange.core.tasks import (
     Task,
     UnwindTask,
 )
+from exchange.store.sums import row_checksum
 from exchange.store.tables import POSITION
 
 TASK_TYPES: dict[str, type[Task]] = {
@@ -72,6 +73,26 @@ class Position:
     last_prices: bytes = b""
     last_slot: int = 0
     last_liquidation: int = 0
+    live_sums: bytes = b""
+    checksum: int = 0
+
+    def sealed(self) -> Position:
+        """Return this position with the checksum over its columns."""
+        return replace(self, checksum=self._sum())
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether a version that keeps checksums has written the row."""
+        return bool(self.checksum or self.live_sums)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the row is what was written; true of one that has no checksum yet."""
+        return not self.is_sealed or self.checksum == self._sum()
+
+    def _sum(self) -> int:
+        # Never 0, which says that there is none.
+        return row_checksum([getattr(self, name) for name in _SEALED_COLUMNS]) + 1
 
     def fence_values(self) -> dict[str, Any]:
         """Return the columns that a batch writes; the lease's and the merge's stay as they are."""
@@ -103,6 +124,9 @@ class Position:
 
 _KEPT = {"id", "epoch", "owner", "owner_pid", "owner_started", "merged_batch"}
 _BATCH_COLUMNS = tuple(name for name in POSITION.columns if name not in _KEPT)
+# The lease is also renewed and taken by one UPDATE that knows nothing of the others.
+_UNSEALED = {*_KEPT, "heartbeat", "renewed_ms", "checksum"} - {"merged_batch"}
+_SEALED_COLUMNS = tuple(name for name in POSITION.columns if name not in _UNSEALED)
 
 if tuple(field.name for field in fields(Position)) != POSITION.columns:
     raise TypeError("Position must name the columns of the position row in their order")

@@ -37,7 +37,8 @@ from exchange.position import Position, encode_prices, encode_tasks
 from exchange.projection import Projection, Row
 from exchange.store.base import DataError, Fence, Group, Store, StoreBusyError
 from exchange.store.loader import LoadedState, load_state
-from exchange.store.tables import QUARANTINE
+from exchange.store.sums import row_checksum
+from exchange.store.tables import BATCH_SUMS, BATCHES, OPERATOR_COMMANDS, QUARANTINE
 from exchange.wire import Answer, Submission, encode, now_ms
 
 logger = structlog.get_logger(__name__)
@@ -204,9 +205,9 @@ class Processor:
         behind = self.position.merged_batch < self.position.batch
         if not behind or not client_ids.merge_due(idle=idle):
             return
-        merged = client_ids.merge_step(epoch=self.epoch, batch=self.position.batch)
-        if merged:
-            self._state.position = replace(self.position, merged_batch=merged)
+        merged = client_ids.merge_step(epoch=self.epoch, position=self.position)
+        if merged is not None:
+            self._state.position = merged
 
     def book_images(self) -> list[BookImage]:
         """Return every book, whole."""
@@ -279,17 +280,22 @@ class Processor:
 
     def _commit(self, batch: OpenBatch, consumed: int, offsets: Offsets) -> Committed:
         changes, coalesced = self.exchange.drain()
+        groups: list[Group] = [(OPERATOR_COMMANDS, batch.operator_rows)]
+        for projection in self.projections:
+            groups += projection.rows(changes)
+        groups += self._extra_groups
+        row_sums = self._state.sums.add(groups)
         position = self._position_after(offsets)
-        groups = batch.log_groups(
+        log_row = batch.log_row(
             number=position.batch,
             epoch=self.epoch,
             last_command=position.last_command,
             time_ms=position.time_ms,
             offsets=offsets,
         )
-        for projection in self.projections:
-            groups += projection.rows(changes)
-        groups += self._extra_groups
+        groups.insert(0, (BATCHES, [log_row]))
+        sums_row = (position.batch, row_sums)
+        groups.append((BATCH_SUMS, [(*sums_row, row_checksum(sums_row))]))
         reach("before_commit")
         started = time.perf_counter()
         self.store.write(Fence(self.epoch, position.fence_values()), groups)
@@ -314,6 +320,7 @@ class Processor:
         return Committed(consumed, batch.answers, events, rows, commit_s, batch)
 
     def _write_position(self, position: Position) -> None:
+        position = position.sealed()
         self.store.write(Fence(self.epoch, position.fence_values()), [])
         self._state.position = position
 
@@ -345,7 +352,8 @@ class Processor:
             post_only_until_ms=exchange.post_only_until_ms,
             tasks=encode_tasks(exchange.tasks),
             last_prices=encode_prices(exchange.last_prices),
-        )
+            live_sums=self._state.sums.encoded(),
+        ).sealed()
 
     def _blame(self, items: Sequence[Item], error: DataError) -> None:
         """After a refused value: run the batch one by one, then refuse only the culprit."""

@@ -24,12 +24,16 @@ class Table:
 
     ``key`` is the column that identifies a row; ``append_only`` rows are inserted and never
     changed. ``columns`` are the database columns in the order of the rows, the key first.
+    Of a table with a ``live`` column only rows that have a 1 there are loaded at start.
+    ``booleans`` are the columns of truth values, which SQLite gives back as numbers.
     """
 
     name: str
     columns: tuple[str, ...]
     key: str = "id"
     append_only: bool = False
+    live: str = ""
+    booleans: tuple[str, ...] = ()
 
 
 class Reader(Protocol):

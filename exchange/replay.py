@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from exchange.core.engine import Exchange
 from exchange.core.units import check
-from exchange.projection import Table
-from exchange.store.base import Store
+from exchange.store.base import Store, StoreReader
+from exchange.store.damage import PAYLOAD, check_batch
 from exchange.store.tables import BATCHES
 from exchange.wire import BatchPayload, decode_payload
-
-_PAYLOADS = Table(name=BATCHES.name, columns=("id", "payload"))
 
 
 def replay(batches: Iterable[BatchPayload]) -> Exchange:
@@ -34,6 +32,18 @@ def replay(batches: Iterable[BatchPayload]) -> Exchange:
 
 
 def replay_log(store: Store) -> Exchange:
-    """Return the state after the whole log of a database whose log was never trimmed."""
+    """
+    Return the state after the whole log of a database whose log was never trimmed.
+
+    Raises:
+        StoreUnusableError: if a row of the log is not what was written.
+        InvariantError: if a command's outcome differs from the one in the log.
+    """
     with store.snapshot() as reader:
-        return replay(decode_payload(row[1]) for row in reader.rows_from(_PAYLOADS, 1))
+        return replay(_payloads(reader))
+
+
+def _payloads(reader: StoreReader) -> Iterator[BatchPayload]:
+    for row in reader.rows_from(BATCHES, 1):
+        check_batch(row)
+        yield decode_payload(row[PAYLOAD])

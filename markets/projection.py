@@ -35,7 +35,9 @@ MARKETS = Table(
     ),
 )
 _MARKET_FIELDS = ("market_id", *MARKETS.columns[1:])
-PRICE_WINDOWS = Table(name="markets_pricewindow", columns=("id", "unanchored", "slots"))
+PRICE_WINDOWS = Table(
+    name="markets_pricewindow", columns=("id", "unanchored", "slots"), booleans=("unanchored",)
+)
 INDEX_PRICES = Table(name="markets_indexprice", columns=("id", "price_atoms", "time_ms"))
 
 _encode_slots = msgspec.msgpack.Encoder().encode

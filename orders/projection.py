@@ -49,6 +49,8 @@ ORDERS = Table(
         "created_ms",
         "updated_ms",
     ),
+    live="is_open",
+    booleans=("post_only",),
 )
 
 TERMS = Table(
@@ -76,6 +78,8 @@ TERMS = Table(
         "reduce_only",
         "close_position",
     ),
+    live="is_open",
+    booleans=("reprice", "holds", "price_protect", "reduce_only", "close_position"),
 )
 
 TRADES = Table(

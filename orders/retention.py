@@ -24,6 +24,7 @@ from django.db import connections
 from common.db import atomic
 from exchange.core.enums import FINAL_STATUSES, OrderStatus
 from orders.models import Order, OrderTerms, RetentionProgress
+from orders.projection import ORDERS, TERMS
 
 # Orders that one step reads; it changes at most as many, in one short transaction.
 STEP_ROWS = 500
@@ -89,6 +90,13 @@ def retention_run(*, now_ms: int | None = None, steps_max: int = 1_000) -> Reten
         if step.finished:
             return RetentionStep(scanned=scanned, removed=removed, finished=True)
     return RetentionStep(scanned=scanned, removed=removed, finished=False)
+
+
+def pruned_through() -> dict[str, int]:
+    """Return, by table, the order up to which rows may be gone or linked anew."""
+    progress = RetentionProgress.objects.filter(id=_PROGRESS_ID).first()
+    through_id = progress.through_order_id if progress else 0
+    return {ORDERS.name: through_id, TERMS.name: through_id}
 
 
 def retention_step(*, before_ms: int, rows_max: int = STEP_ROWS) -> RetentionStep:

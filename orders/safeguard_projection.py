@@ -12,6 +12,7 @@ from exchange.projection import Reader, Row, Table
 SWITCHES = Table(
     name="orders_cancelswitch",
     columns=("id", "account_id", "market_id", "timeout_ms", "due_ms", "is_armed"),
+    live="is_armed",
 )
 PROTECTIONS = Table(
     name="orders_quoteprotection",
@@ -27,6 +28,7 @@ PROTECTIONS = Table(
         "counted",
         "is_active",
     ),
+    live="is_active",
 )
 
 _encode_counted = msgspec.msgpack.Encoder().encode

@@ -18,16 +18,25 @@ from exchange.core.state import Changes, Image
 from exchange.projection import Reader, Row, Table
 
 CONTRACTS = Table(
-    name="riskengine_contract", columns=("id", *ContractConfigured.__struct_fields__[1:])
+    name="riskengine_contract",
+    columns=("id", *ContractConfigured.__struct_fields__[1:]),
+    booleans=("liquidations_paused",),
 )
 INSURANCES = Table(
-    name="riskengine_insurance", columns=("id", *InsuranceChanged.__struct_fields__[1:])
+    name="riskengine_insurance",
+    columns=("id", *InsuranceChanged.__struct_fields__[1:]),
+    booleans=("stopped",),
 )
-PRICES = Table(name="riskengine_price", columns=("id", *PricesChanged.__struct_fields__[1:]))
+PRICES = Table(
+    name="riskengine_price",
+    columns=("id", *PricesChanged.__struct_fields__[1:]),
+    booleans=("halted_for_price",),
+)
 FUNDINGS = Table(
     name="riskengine_funding",
     columns=("id", *FundingSettled.__struct_fields__),
     append_only=True,
+    booleans=("skipped",),
 )
 LIQUIDATIONS = Table(
     name="riskengine_liquidation",

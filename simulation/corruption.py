@@ -3,7 +3,8 @@ Damage a SQLite database in one place, start by the exchange's own path, and jud
 
 The database has orders, trades and positions, and as after ``kill -9`` a write-ahead log that
 is not yet in the file. Each trial changes one byte of either, or cuts one short. A start must
-refuse in one line or arrive at the right state hash; every other end is counted by its kind.
+refuse in one line or arrive at the right state hash, and ``verify_ledger`` must name what
+history is damaged; every other end fails the run.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from exchange.store.base import StoreError
 from exchange.store.factory import open_store
 from exchange.store.loader import load_state
 from exchange.store.schema import check_schema
+from exchange.store.tables import BATCH_SUMS, BATCHES, CLIENT_KEYS, OPERATOR_COMMANDS, QUARANTINE
 from simulation.stored_soak import COMMANDS_PER_BATCH, StoredSoak
 from tradingplatform.supervisor.problems import PreflightError
 from tradingplatform.supervisor.sqlite_check import check_sqlite
@@ -40,9 +42,14 @@ RIGHT = "right state, nothing lost"
 HISTORY_NAMED = "right state, damaged history that verify_ledger names"
 HISTORY_QUIET = "right state, damaged history that nobody names"
 EARLIER = "state of an earlier commit"
+UNKEPT = "right state, damage outside the rows of the exchange"
 NAMED = "wrong state that verify_ledger names"
 SILENT = "wrong state that nobody names"
 CRASHED = "ended without a clear line"
+# The lease aside, which the position row also holds, these are all tables of the exchange.
+_KEPT = {table.name for table in (BATCHES, BATCH_SUMS, CLIENT_KEYS, OPERATOR_COMMANDS, QUARANTINE)}
+_KEPT |= {table.name for projection in make_projections() for table in projection.tables}
+NEVER = frozenset({CRASHED, EARLIER, SILENT, NAMED, HISTORY_QUIET})
 
 
 @dataclass(slots=True)
@@ -66,7 +73,7 @@ class CorruptionRun:
     _file: bytes = b""
     _log: bytes = b""
     _hash: str = ""
-    _rows: str = ""
+    _rows: dict[str, str] = field(default_factory=dict)
     _batch: int = 0
     _parts: dict[str, str] = field(default_factory=dict)
 
@@ -81,11 +88,11 @@ class CorruptionRun:
         return not self.problems()
 
     def problems(self) -> list[str]:
-        """Return what a start may never do."""
+        """Return what may never happen."""
         return [
             f"{trial.outcome}: {trial.kind} at {trial.where}: {trial.detail}"
             for trial in self.done
-            if trial.outcome in (CRASHED, EARLIER)
+            if trial.outcome in NEVER
         ]
 
     def count(self, outcome: str) -> int:
@@ -107,7 +114,7 @@ class CorruptionRun:
         lines += [
             f"{trial.outcome}: {trial.kind} at {trial.where}, in {trial.detail}"
             for trial in self.done
-            if trial.outcome == SILENT
+            if trial.outcome == UNKEPT
         ]
         return lines + [f"PROBLEM {problem}" for problem in self.problems()]
 
@@ -131,7 +138,7 @@ class CorruptionRun:
         self._file = self.path.read_bytes()
         self._log = self._log_path.read_bytes()
         self._put(self._file, self._log)
-        self._rows = _digest()
+        self._rows = _digests()
 
     def _different(self, engine: Exchange) -> str:
         found = _parts(engine)
@@ -174,9 +181,13 @@ class CorruptionRun:
         named = _ledger_problem()
         if found != self._hash:
             return (NAMED, named) if named else (SILENT, self._different(state.exchange))
-        if _digest() == self._rows:
+        found_rows = _digests()
+        damaged = [name for name, digest in self._rows.items() if found_rows.get(name) != digest]
+        if not damaged:
             return RIGHT, ""
-        return (HISTORY_NAMED, named) if named else (HISTORY_QUIET, "")
+        if named:
+            return HISTORY_NAMED, named
+        return (HISTORY_QUIET if _KEPT & {*damaged} else UNKEPT), ", ".join(damaged)
 
 
 def _parts(engine: Exchange) -> dict[str, str]:
@@ -197,16 +208,17 @@ def _ledger_problem() -> str:
     return ""
 
 
-def _digest() -> str:
-    """Return a hash over every row of every table, whatever cannot be read included."""
-    digest = hashlib.sha256()
-    tables = sorted(connection.introspection.table_names())
+def _digests() -> dict[str, str]:
+    """Return a hash over every row of each table, whatever cannot be read included."""
+    found = {}
     with connection.cursor() as cursor:
-        for table in tables:
+        for table in sorted(connection.introspection.table_names()):
+            digest = hashlib.sha256()
             try:
                 # Names of our own tables.
                 cursor.execute(f'SELECT * FROM "{table}" ORDER BY rowid')  # noqa: S608  # nosec B608
-                digest.update(repr((table, cursor.fetchall())).encode())
+                digest.update(repr(cursor.fetchall()).encode())
             except (DatabaseError, UnicodeDecodeError) as error:
-                digest.update(repr((table, str(error))).encode())
-    return digest.hexdigest()
+                digest.update(repr(str(error)).encode())
+            found[table] = digest.hexdigest()
+    return found

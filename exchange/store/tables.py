@@ -33,6 +33,8 @@ POSITION = Table(
         "last_prices",
         "last_slot",
         "last_liquidation",
+        "live_sums",
+        "checksum",
     ),
 )
 
@@ -49,8 +51,13 @@ BATCHES = Table(
         "system_offset",
         "orders_offset",
         "payload",
+        "checksum",
     ),
     append_only=True,
+)
+
+BATCH_SUMS = Table(
+    name="exchange_batchsums", columns=("id", "row_sums", "checksum"), append_only=True
 )
 
 CLIENT_KEYS = Table(

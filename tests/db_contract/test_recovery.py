@@ -11,11 +11,15 @@ from exchange.inline import InlineExchange
 from exchange.processor import make_projections
 from exchange.projection import Table
 from exchange.replay import replay_log
+from exchange.row_check import verify_rows
+from exchange.store.base import StoreUnusableError
 from exchange.store.factory import open_store
 from exchange.store.loader import rows_hash
-from orders.retention import retention_step
+from orders.models import Trade
+from orders.retention import pruned_through, retention_step
 from simulation.stored_soak import StoredSoak
 from tests.support.databases import OwnDatabase
+from wallets.models import Balance
 
 SEEDS = (12, 13)
 COMMANDS = 1_000
@@ -42,6 +46,7 @@ def assert_one_state(harness: InlineExchange) -> None:
     store = open_store(paced=False)
     assert rows_hash(store, make_projections()) == live
     assert replay_log(store).state_hash() == live
+    assert verify_rows(store, make_projections(), pruned_through=pruned_through).problems == []
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -51,6 +56,20 @@ def test_live_loaded_and_replayed_state_are_one(soak: StoredSoak, seed: int) -> 
     assert_one_state(soak.inline)
     tables = [table for projection in make_projections() for table in projection.tables]
     assert {table.name for table in tables if not count_rows(table)} == EMPTY
+
+
+def test_a_damaged_row_is_refused_at_start_and_named(soak: StoredSoak) -> None:
+    soak.run(SEEDS[0], COMMANDS // 10)
+    balance = Balance.objects.filter(total_atoms__gt=0).earliest("id")
+    Balance.objects.filter(id=balance.id).update(last_entry_id=balance.last_entry_id + 1)
+    Trade.objects.filter(id=1).update(kind=2)
+
+    with pytest.raises(StoreUnusableError, match=f"damaged or lost: wallets_balance {balance.id}"):
+        soak.inline.processor.reload()
+
+    _, *named = verify_rows(open_store(paced=False), make_projections()).problems
+    assert [problem.split(" of batch")[0] for problem in named if "_trade" in problem] != []
+    assert f"wallets_balance {balance.id} is not what was written" in named
 
 
 def test_a_loaded_exchange_goes_on_as_the_first_would(soak: StoredSoak) -> None:

@@ -30,7 +30,7 @@ def key_row(
 
 
 def batch_row(number: int, payload: bytes = b"payload") -> Row:
-    return (number, EPOCH, 1, 2, 3, 4, 5, "1-0", "2-0", payload)
+    return (number, EPOCH, 1, 2, 3, 4, 5, "1-0", "2-0", payload, 7)
 
 
 def order_row(order_id: int, **changes: Any) -> Row:

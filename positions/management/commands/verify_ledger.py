@@ -1,4 +1,4 @@
-"""``manage.py verify_ledger``: prove that all money adds up."""
+"""``manage.py verify_ledger``: prove that all money adds up and no row is damaged."""
 
 from typing import Any
 
@@ -6,16 +6,20 @@ from django.core.management.base import BaseCommand
 
 from common.db import read_snapshot
 from exchange.core.units import format_atoms
+from exchange.processor import make_projections
+from exchange.row_check import RowReport, verify_rows
+from exchange.store.factory import open_store
 from markets.selectors import assets_all, cache_clear
+from orders.retention import pruned_through
 from orders.selectors import holds_needed
 from positions.ledger_standing import standing_all
 from wallets.verify import AssetReport, verify_ledger
 
 
 class Command(BaseCommand):
-    """Prints one line per asset; exit code 1 if anything does not add up."""
+    """Prints one line per asset and one of rows; exit code 1 if anything is wrong."""
 
-    help = "Check balances, ledger, holds and positions against each other."
+    help = "Check balances, ledger, holds and positions, and every row against its checksum."
 
     def handle(self, *args: Any, **options: Any) -> None:
         """
@@ -32,8 +36,28 @@ class Command(BaseCommand):
             asset = assets.get(report.asset_id)
             code = asset.code if asset else f"asset {report.asset_id}"
             self._print(code, asset.decimals if asset else 8, report)
-        if not all(report.ok for report in reports):
+        store = open_store(paced=False)
+        try:
+            rows = verify_rows(
+                store,
+                make_projections(),
+                pruned_through=pruned_through,
+                progress=lambda text: self.stderr.write(f"checking rows: {text}"),
+            )
+        finally:
+            store.close()
+        self._print_rows(rows)
+        if not (rows.ok and all(report.ok for report in reports)):
             raise SystemExit(1)
+
+    def _print_rows(self, report: RowReport) -> None:
+        result = "ok" if report.ok else f"WRONG: {report.problems_found} differences"
+        self.stdout.write(
+            f"rows: {result}; {report.checked} are what was written, {report.batches} batches in"
+            f" the command log, {report.uncovered} without a checksum"
+        )
+        for problem in report.problems:
+            self.stdout.write(f"  {problem}")
 
     def _print(self, code: str, decimals: int, report: AssetReport) -> None:
         result = "ok" if report.ok else f"WRONG: {report.problems_found} differences"

@@ -24,6 +24,7 @@ from exchange.core.units import ATOMS
 from exchange.lease import renew
 from exchange.models import Batch, LogPosition, OperatorCommand, Quarantine
 from exchange.position import decode_tasks, encode_tasks
+from exchange.projection import Row
 from exchange.replay import replay_log
 from exchange.store.base import DataError, Fence, Group, LeaseLostError, StoreBusyError
 from exchange.store.factory import open_store
@@ -180,16 +181,15 @@ class TestRefusedValue:
         self, exchange: ExchangeHarness, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         batches = Batch.objects.count()
-        rows = processor.OpenBatch.log_groups
+        whole = processor.OpenBatch.log_row
 
-        def too_large(batch: processor.OpenBatch, **values: int) -> list[Group]:
-            groups = rows(batch, **values)  # type: ignore[arg-type]
+        def too_large(batch: processor.OpenBatch, **values: int) -> Row:
+            row = whole(batch, **values)  # type: ignore[arg-type]
             if any(isinstance(item.command, Transfer) for item in batch.envelopes):
-                table, (row,) = groups[0]
-                groups[0] = (table, [(*row[:4], 2**63, *row[5:])])
-            return groups
+                return (*row[:4], 2**63, *row[5:])
+            return row
 
-        monkeypatch.setattr(processor.OpenBatch, "log_groups", too_large)
+        monkeypatch.setattr(processor.OpenBatch, "log_row", too_large)
         outcome = gateway.submit(
             Transfer(ALICE, WalletKind.SPOT, BOB, WalletKind.SPOT, USDT, ATOMS)
         )

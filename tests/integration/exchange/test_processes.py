@@ -104,7 +104,9 @@ class TestRefusedDatabase:
         assert refused.wait(60) == 2
         assert refused.stderr is not None
         line = refused.stderr.read().decode()
-        assert line.startswith("exchange: database rows contradict each other")
+        assert line.startswith(
+            "exchange: database is damaged (a live row of wallets_balance is not"
+        )
         assert line.count("\n") == 1
         process.process = None
 

@@ -45,8 +45,9 @@ class TestVerifyLedger:
         code, lines = verify()
 
         assert code == 0
-        assert [line.split(":")[0] for line in lines] == ["BTC", "ETH", "USDT"]
-        assert all(": ok; sum 0.00000000, issued" in line for line in lines)
+        assert [line.split(":")[0] for line in lines] == ["BTC", "ETH", "USDT", "rows"]
+        assert all(": ok; sum 0.00000000, issued" in line for line in lines[:-1])
+        assert lines[-1].startswith("rows: ok; ")
 
     @pytest.mark.parametrize(
         ("_case", "sql", "message"),

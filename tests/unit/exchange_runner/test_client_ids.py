@@ -10,6 +10,7 @@ from exchange import client_ids
 from exchange.client_ids import ClientIds, client_key, hash_key
 from exchange.core.commands import CancelOrder, ClientIdFinding, Credit, PlaceOrder
 from exchange.core.enums import OrderType, Side, TimeInForce, WalletKind
+from exchange.position import Position
 from exchange.projection import Row, Table
 from exchange.store.base import Fence, Group
 
@@ -59,7 +60,7 @@ def ids(store: FakeStore) -> ClientIds:
 
 
 def merge_all(ids: ClientIds, batch: int) -> None:
-    while not ids.merge_step(epoch=1, batch=batch):
+    while not ids.merge_step(epoch=1, position=Position(batch=batch)):
         pass
 
 
@@ -99,7 +100,8 @@ class TestClientIds:
         ids.prefetch([order("0"), order(str(count - 1)), order("never")])
 
         assert len(store.fences) == 3
-        assert store.fences[-1].values == {"merged_batch": 12}
+        merged = Position(batch=12, merged_batch=12).sealed()
+        assert store.fences[-1].values == {"merged_batch": 12, "checksum": merged.checksum}
         assert all("merged_batch" not in fence.values for fence in store.fences[:-1])
         assert len(store.rows) == count
         assert ids.find((ACCOUNT, "o:0")) == ClientIdFinding(0, 7)
@@ -109,7 +111,7 @@ class TestClientIds:
     def test_ids_used_while_merging_are_not_lost(self, ids: ClientIds) -> None:
         for number in range(client_ids.MERGE_STEP_KEYS + 1):
             ids.remember((ACCOUNT, f"o:{number}"), ClientIdFinding(number, 7))
-        ids.merge_step(epoch=1, batch=5)
+        ids.merge_step(epoch=1, position=Position(batch=5))
         ids.remember((ACCOUNT, "o:late"), ClientIdFinding(99, 7))
 
         assert ids.find((ACCOUNT, "o:0")) == ClientIdFinding(0, 7)
