@@ -24,6 +24,7 @@ from common import redis as common_redis
 from common.db import atomic
 from common.errors import ApiError, FieldError
 from common.ids import make_id
+from exchange import redis_rest
 
 log = structlog.get_logger(__name__)
 
@@ -136,14 +137,14 @@ def api_keys_end(
 
 def last_uses(rows: Sequence[ApiKey]) -> dict[int, int]:
     """Return when keys were last used, UTC milliseconds; those never used, or forgotten, lack."""
-    if not rows or common_redis.is_resting():
+    if not rows or redis_rest.is_resting():
         return {}
     try:
         values: list[bytes | None] = common_redis.client().mget(  # type: ignore[assignment]
             [used_key(row.pk) for row in rows]
         )
     except RedisError as error:
-        common_redis.note_failure()
+        redis_rest.note_failure(error)
         log.warning("api_key_uses_unavailable", error=type(error).__name__)
         return {}
     pairs = zip(rows, values, strict=True)

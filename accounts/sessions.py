@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from accounts.models import Session
 from common import redis as common_redis
+from exchange import redis_rest
 
 log = structlog.get_logger(__name__)
 
@@ -79,7 +80,7 @@ def session_state(session_id: int) -> SessionState | None:
 
 
 def _from_redis_or_database(session_id: int) -> SessionState | None:
-    if common_redis.is_resting():
+    if redis_rest.is_resting():
         return _from_database(session_id)
     try:
         client = common_redis.client()
@@ -92,7 +93,7 @@ def _from_redis_or_database(session_id: int) -> SessionState | None:
         if state is not None:
             client.set(_key(session_id), _encode(state), nx=True, ex=REDIS_CACHE_S)
     except (RedisError, msgspec.DecodeError) as error:
-        common_redis.note_failure()
+        redis_rest.note_failure(error)
         log.warning("session_cache_unavailable", error=type(error).__name__)
         return _from_database(session_id)
     return state

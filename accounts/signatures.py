@@ -26,6 +26,7 @@ from accounts.types import Identity
 from common import redis as common_redis
 from common.deadline import bind_deadline
 from common.errors import ApiError
+from exchange import redis_rest
 
 log = structlog.get_logger(__name__)
 
@@ -163,7 +164,7 @@ def _use_nonce(key_id: int, nonce: str, *, window_ms: int) -> None:
     unavailable = ApiError(
         "SERVICE_UNAVAILABLE", "Signed requests cannot be checked at the moment.", 503
     )
-    if common_redis.is_resting():
+    if redis_rest.is_resting():
         raise unavailable
     try:
         pipeline = common_redis.client().pipeline(transaction=False)
@@ -172,7 +173,7 @@ def _use_nonce(key_id: int, nonce: str, *, window_ms: int) -> None:
         pipeline.set(used_key(key_id), str(int(time.time() * 1000)))
         fresh = pipeline.execute()[0]
     except RedisError as error:
-        common_redis.note_failure()
+        redis_rest.note_failure(error)
         log.warning("nonces_unavailable", error=type(error).__name__)
         raise unavailable from error
     if not fresh:

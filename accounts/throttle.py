@@ -15,9 +15,9 @@ from redis.exceptions import RedisError
 
 from accounts.models import User
 from common import limits
-from common import redis as common_redis
 from common.errors import ApiError
 from common.network import limit_key
+from exchange import redis_rest
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +50,7 @@ def _counting() -> Iterator[None]:
     try:
         yield
     except RedisError as error:
-        common_redis.note_failure()
+        redis_rest.note_failure(error)
         raise _unavailable() from error
 
 

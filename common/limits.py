@@ -19,11 +19,11 @@ from redis.exceptions import RedisError
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from common import redis as common_redis
 from common.errors import ApiError
 from common.limit_store import store
 from common.network import client_ip, limit_key
 from common.tiers import Tier, limits_of
+from exchange import redis_rest
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView
@@ -140,7 +140,7 @@ def reset() -> None:
 
 def is_resting() -> bool:
     """Return whether nothing can be counted because Redis has just failed."""
-    return settings.LIMITS_STORAGE == "redis" and common_redis.is_resting()
+    return settings.LIMITS_STORAGE == "redis" and redis_rest.is_resting()
 
 
 def count(bucket: str, who: str, *, window_s: int, amount: int = 1) -> int:
@@ -202,7 +202,7 @@ def take(
     try:
         return _drawn(key, limit=limit, window_s=window_s, cost=cost, code=code)
     except RedisError as error:
-        common_redis.note_failure()
+        redis_rest.note_failure(error)
         log.warning("rate_limit_unavailable", bucket=bucket, error=type(error).__name__)
         return Rate(limit, limit)
 
@@ -238,7 +238,7 @@ def look(bucket: str, who: str, *, limit: int, window_s: int) -> Rate:
     try:
         seen = store().take(key, cost=0, limit=limit, window_s=window_s)
     except RedisError as error:
-        common_redis.note_failure()
+        redis_rest.note_failure(error)
         log.warning("rate_limit_unavailable", bucket=bucket, error=type(error).__name__)
         return Rate(limit, limit)
     used = seen.remaining < limit

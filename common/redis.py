@@ -5,8 +5,6 @@ redis-py retries a command up to ten times by default and would so send one XADD
 times: every client here sends a command once. A caller that may retry does it knowingly.
 """
 
-import time
-
 import redis
 import redis.asyncio
 from django.conf import settings
@@ -15,13 +13,11 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from common.once import Once
+from exchange import redis_rest
 
 # Longer than any command here takes; a stuck server is noticed, not waited for.
 SOCKET_TIMEOUT_S = 1.0
 CONNECT_TIMEOUT_S = 0.5
-# After a failure, requests that can do without Redis do so for this long: none of them
-# should wait for one time-out after the other.
-REST_S = 1.0
 # A reader blocks in Redis for up to this long; its socket must wait longer.
 BLOCK_MARGIN_S = 5.0
 CONNECTIONS_MAX = 128
@@ -76,24 +72,8 @@ def async_client(*, socket_timeout_s: float | None = SOCKET_TIMEOUT_S) -> redis.
     )
 
 
-class _Failure:
-    """When a command last failed, on the monotonic clock."""
-
-    at = float("-inf")
-
-
-def note_failure() -> None:
-    """Remember that Redis has just failed."""
-    _Failure.at = time.monotonic()
-
-
-def is_resting() -> bool:
-    """Return whether Redis failed within the last ``REST_S``."""
-    return time.monotonic() - _Failure.at < REST_S
-
-
 def reset_clients() -> None:
     """Forget the shared client and its failures; for tests that change ``REDIS_URL``."""
-    _Failure.at = float("-inf")
+    redis_rest.forget_failures()
     _client.clear()
     _pool.clear()

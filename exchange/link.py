@@ -18,12 +18,21 @@ from redis.connection import ConnectionPool
 from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
-__all__ = ["CONNECT_TIMEOUT_S", "REPLY_TIMEOUT_S", "Link", "RedisError", "ResponseError"]
+__all__ = [
+    "CONNECT_TIMEOUT_S",
+    "QUESTION_TIMEOUT_S",
+    "REPLY_TIMEOUT_S",
+    "Link",
+    "RedisError",
+    "ResponseError",
+]
 
 # A leader that is looking for Redis must find it before its standby misses him.
 CONNECT_TIMEOUT_S = 1.0
 # Longer than any XREAD of ours blocks.
 REPLY_TIMEOUT_S = 2.0
+# How long a request may wait to learn who leads, of the two seconds it has for everything.
+QUESTION_TIMEOUT_S = 1.0
 
 Reply = Any
 Arguments = Sequence[str | bytes | int]

@@ -14,6 +14,7 @@ import msgspec
 import redis
 
 from common import redis as redis_clients
+from exchange import redis_rest
 
 LIGHTS = 5
 
@@ -58,14 +59,14 @@ def lights_key(market_id: int) -> str:
 
 def limits_read(market_ids: Sequence[int]) -> dict[int, Limits]:
     """Return where the fifths of markets begin, without those that nobody ranks just now."""
-    if not market_ids or redis_clients.is_resting():
+    if not market_ids or redis_rest.is_resting():
         return {}
     try:
         raws: list[bytes | None] = redis_clients.client().mget(  # type: ignore[assignment]
             [lights_key(market_id) for market_id in market_ids]
         )
-    except redis.RedisError:
-        redis_clients.note_failure()
+    except redis.RedisError as error:
+        redis_rest.note_failure(error)
         return {}
     found = zip(market_ids, raws, strict=True)
     return {market_id: _decode(raw) for market_id, raw in found if raw is not None}

@@ -16,14 +16,14 @@ from django.db import connections
 from redis.asyncio.connection import ConnectionPool
 from redis.exceptions import RedisError, ResponseError
 
-from exchange import keys
+from exchange import keys, redis_rest
 from exchange.core.enums import Lane
 from exchange.core.events import Outcome
 from exchange.dispatch.ack_times import ACK_TIMES
 from exchange.dispatch.admission import Admission
 from exchange.dispatch.calls import Call, Pack, make_packs
 from exchange.errors import ExchangeUnavailable, StatusUnknown
-from exchange.link import REPLY_TIMEOUT_S, Arguments, connection_options
+from exchange.link import QUESTION_TIMEOUT_S, REPLY_TIMEOUT_S, Arguments, connection_options
 from exchange.wire import Submission, decode_answers
 
 logger = structlog.get_logger(__name__)
@@ -72,6 +72,7 @@ class LoopDispatcher:
         self._wakeup = asyncio.Event()
         self._listening = asyncio.Event()
         self._connection = _make_connection(REPLY_TIMEOUT_S)
+        self._questions = _make_connection(QUESTION_TIMEOUT_S)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def submit(
@@ -113,6 +114,7 @@ class LoopDispatcher:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
         await self._connection.disconnect()
+        await self._questions.disconnect()
 
     async def _after_timeout(self, call: _AwaitedCall) -> list[Outcome]:
         if call.sent is None and call in self._waiting:
@@ -160,11 +162,17 @@ class LoopDispatcher:
             pack.mark_sent(stream_epoch, stream_id.decode())
 
     async def _read_status(self) -> None:
-        try:
-            self._admission.update(await _call(self._connection, ("GET", keys.status())))
-        except (RedisError, OSError) as error:
-            logger.warning("status_not_read", error=str(error))
-            self._admission.update(None)
+        """Read the status again; a Redis that has just not answered is not asked."""
+        status = None
+        if not redis_rest.is_resting():
+            try:
+                status = await _call(self._questions, ("GET", keys.status()))
+            except (RedisError, OSError) as error:
+                redis_rest.note_failure(error)
+                # Likely as dead: what is sent next must not be lost in it.
+                await self._connection.disconnect()
+                logger.warning("status_not_read", error=str(error))
+        self._admission.update(status)
 
     async def _hear_all(self) -> None:
         connection = _make_connection(None)
@@ -200,8 +208,9 @@ class LoopDispatcher:
                 if call.deadline <= now:
                     call.wake()
             if not self._listening.is_set():
+                is_resting = redis_rest.is_resting()
                 for call in self._waiting:
-                    if call.send_by <= now:
+                    if is_resting or call.send_by <= now:
                         call.wake()
 
 

@@ -10,14 +10,14 @@ import time
 
 import structlog
 
-from exchange import keys
+from exchange import keys, redis_rest
 from exchange.core.enums import Lane
 from exchange.core.events import Outcome
 from exchange.dispatch.ack_times import ACK_TIMES
 from exchange.dispatch.admission import Admission
 from exchange.dispatch.calls import Call, Pack, make_packs
 from exchange.errors import ExchangeUnavailable, StatusUnknown
-from exchange.link import Link, RedisError, ResponseError
+from exchange.link import QUESTION_TIMEOUT_S, Link, RedisError, ResponseError
 from exchange.outcome_log import Sent, is_behind
 from exchange.wire import StatusMessage, Submission, decode_answers
 
@@ -62,6 +62,11 @@ class ThreadDispatcher:
         self._reply_to = keys.replies(secrets.token_hex(8))
         self._link = Link()
         self._link_lock = threading.Lock()
+        # Apart from what is sent, whose reply may take longer.
+        self._questions = Link(reply_timeout_s=QUESTION_TIMEOUT_S)
+        self._questions_lock = threading.Lock()
+        # The connection for what is sent is likely as dead as the one for questions was.
+        self._is_doubtful = False
         self._admission = Admission()
         self._listening = threading.Event()
         self._hearing = Link(reply_timeout_s=None)
@@ -75,9 +80,10 @@ class ThreadDispatcher:
         self._start()
         started = time.monotonic()
         deadline = started + timeout_s
-        is_heard = self._listening.is_set() or self._listening.wait(min(LISTEN_S, timeout_s))
-        if not is_heard:
-            raise ExchangeUnavailable
+        if not self._listening.is_set():
+            listen_s = 0.0 if redis_rest.is_resting() else min(LISTEN_S, timeout_s)
+            if not self._listening.wait(listen_s):
+                raise ExchangeUnavailable
         call = _WaitingCall(submissions, lane)
         # Single operations on a dictionary need no lock.
         for submission in submissions:
@@ -101,10 +107,8 @@ class ThreadDispatcher:
 
     def status(self) -> StatusMessage | None:
         """Return what the leader last said, None when nobody leads or Redis is away."""
-        with self._link_lock:
-            if self._admission.is_old():
-                self._read_status()
-            return self._admission.status
+        self._read_status()
+        return self._admission.status
 
     def wait_until_caught_up(self, timeout_s: float) -> None:
         """Wait until the orders lane is consumed as far as it reaches now."""
@@ -113,8 +117,8 @@ class ThreadDispatcher:
         if status is None:
             raise ExchangeUnavailable
         try:
-            with self._link_lock:
-                newest = self._link.call(
+            with self._questions_lock:
+                newest = self._questions.call(
                     "XREVRANGE", keys.lane(Lane.ORDERS, status.stream_epoch), "+", "-", "COUNT", 1
                 )
         except (RedisError, OSError) as error:
@@ -132,8 +136,9 @@ class ThreadDispatcher:
         self._closed = True
         _release(self._idle)
         self._hearing.close()
-        with self._link_lock:
-            self._link.close()
+        for lock, link in ((self._link_lock, self._link), (self._questions_lock, self._questions)):
+            with lock:
+                link.close()
 
     def _start(self) -> None:
         if self._started:
@@ -165,12 +170,14 @@ class ThreadDispatcher:
                     self._send(pack)
 
     def _send(self, pack: Pack) -> None:
-        if self._admission.is_old():
-            self._read_status()
+        self._read_status()
         stream_epoch = pack.admit(self._admission)
         if not pack.calls:
             return
         stream_id = None
+        if self._is_doubtful:
+            self._is_doubtful = False
+            self._link.close()
         try:
             self._link.open()
             # From here on the entry may exist, so a lost reply is "unknown".
@@ -193,11 +200,21 @@ class ThreadDispatcher:
             pack.mark_sent(stream_epoch, stream_id.decode())
 
     def _read_status(self) -> None:
-        try:
-            self._admission.update(self._link.call("GET", keys.status()))
-        except (RedisError, OSError) as error:
-            logger.warning("status_not_read", error=str(error))
-            self._admission.update(None)
+        """Bring the status up to date; a Redis that has just not answered is not asked."""
+        if not self._admission.is_old():
+            return
+        with self._questions_lock:
+            if not self._admission.is_old():
+                return
+            status = None
+            if not redis_rest.is_resting():
+                try:
+                    status = self._questions.call("GET", keys.status())
+                except (RedisError, OSError) as error:
+                    redis_rest.note_failure(error)
+                    self._is_doubtful = True
+                    logger.warning("status_not_read", error=str(error))
+            self._admission.update(status)
 
     def _hear_all(self) -> None:
         while not self._closed:
