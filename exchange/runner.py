@@ -45,7 +45,7 @@ SMALL_BATCH = 50
 PAUSE_MIN_S = 0.0002
 RETRY_MIN_S = 0.05
 RETRY_MAX_S = 1.0
-# So many failed commits in a row are not a passing fault: gateways are told.
+# So many failed commits or renewals in a row are not a passing fault: gateways are told.
 FAILURES_TOLD = 3
 
 
@@ -181,7 +181,7 @@ class Runner:
     def _failed(self) -> None:
         self._failures += 1
         FIGURES.failed_commits += 1
-        if self._failures >= FAILURES_TOLD:
+        if self._is_stalled:
             self._try(lambda: self._publish_status("stalled", leader=False))
         time.sleep(min(RETRY_MAX_S, RETRY_MIN_S * 2 ** min(self._failures, 10)))
 
@@ -220,15 +220,20 @@ class Runner:
         self._commands_per_second = self._throughput.per_second(
             self._processor.position.last_command, now_s=time.monotonic()
         )
-        books_wanted = self._publish_status(self._phase(), leader=True)
+        books_wanted = self._publish_status(self._phase(), leader=not self._is_stalled)
         if books_wanted and self._last_events is not None:
             self._publisher.publish_books(self._last_events, self._processor.book_images())
         if not self._lanes.are_intact():
             self._open_streams()
         self._lanes.trim()
 
+    @property
+    def _is_stalled(self) -> bool:
+        """Whether the database takes nothing, so that nothing may be sent either."""
+        return self._failures >= FAILURES_TOLD
+
     def _phase(self) -> str:
-        if self._failures >= FAILURES_TOLD:
+        if self._is_stalled:
             return "stalled"
         exchange = self._processor.exchange
         now = now_ms()
@@ -301,8 +306,13 @@ class Runner:
             self._renew_when_due()
 
     def _renew_when_due(self) -> None:
-        if time.monotonic() - self._renewed_at >= RENEW_S and self._try(self._processor.renew):
+        if time.monotonic() - self._renewed_at < RENEW_S:
+            return
+        if self._try(self._processor.renew):
             self._renewed_at = time.monotonic()
+            self._failures = 0
+        else:
+            self._failures += 1
 
 
 def _log_commands(committed: Committed) -> None:

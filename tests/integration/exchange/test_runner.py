@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connections
 
 from exchange import gateway, keys
 from exchange.core.commands import CancelAllOrders, ConfigureAccount, UpdateIndexPrices
@@ -24,7 +23,7 @@ from exchange.models import Batch, LogPosition
 from exchange.outcome_log import Sent
 from exchange.publisher import Publisher
 from exchange.replay import replay_log
-from exchange.runner import PAUSE_MIN_S, lead
+from exchange.runner import PAUSE_MIN_S
 from exchange.store.base import Store
 from exchange.store.factory import open_store
 from exchange.store.loader import rows_hash
@@ -36,63 +35,11 @@ from exchange.wire import (
     encode,
     make_command_id,
 )
-from tests.support.databases import OwnDatabase
-from tests.support.exchange import ExchangeHarness, limit_order
+from tests.support.exchange import limit_order
 from tests.support.processes import RedisProcess, wait_until
+from tests.support.runner_thread import ALICE, RunnerThread
 
 ONE = {"quantity_atoms": ATOMS}
-ALICE, BOB = 1_000_000_001, 1_000_000_002
-
-
-class RunnerThread:
-    """A leader in a thread of the test's process."""
-
-    def __init__(self) -> None:
-        self._stop = threading.Event()
-        self.error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-        wait_until(lambda: not gateway.status().down and gateway.status().leader)
-
-    def stop(self) -> None:
-        self._stop.set()
-        self._thread.join(20)
-        assert not self._thread.is_alive()
-        if self.error is not None:
-            raise self.error
-
-    def make_store(self) -> Store:
-        return open_store()
-
-    def _run(self) -> None:
-        try:
-            lead(self.make_store, self._stop.is_set)
-        except BaseException as error:  # shown to the test by stop()
-            self.error = error
-        finally:
-            connections.close_all()
-
-
-@pytest.fixture
-def seeded(own_database: OwnDatabase, redis_server: RedisProcess, settings: object) -> None:
-    """A database with markets and two rich accounts; nobody leads it."""
-    settings.EXCHANGE_TRANSPORT = "redis"  # type: ignore[attr-defined]
-    harness = ExchangeHarness()
-    harness.seed_markets()
-    harness.add_account(ALICE, BTC=10, USDT=1_000_000)
-    harness.add_account(BOB, BTC=10, USDT=1_000_000)
-    LogPosition.objects.update(owner="", owner_pid=0)
-
-
-@pytest.fixture
-def runner(seeded: None) -> Iterator[RunnerThread]:
-    """A running leader."""
-    leader = RunnerThread()
-    leader.start()
-    yield leader
-    leader.stop()
 
 
 def assert_rows_and_replay_agree() -> None:

@@ -1,0 +1,81 @@
+"""A database that takes nothing: gateways are told, for as long as it lasts and no longer."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from exchange import gateway, keys
+from exchange import runner as runner_module
+from exchange.core.commands import CancelAllOrders
+from exchange.core.enums import Lane
+from exchange.core.rejects import Code
+from exchange.models import LogPosition
+from exchange.publisher import Publisher
+from exchange.store.base import StoreBusyError
+from exchange.store.factory import open_store
+from exchange.wire import WIRE_VERSION, Packet, StatusMessage, Submission, encode, make_command_id
+from tests.support.processes import RedisProcess, wait_until
+from tests.support.runner_thread import ALICE, RunnerThread
+
+PATIENCE_S = 60.0
+
+
+@pytest.fixture
+def full(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """While set, no write is taken."""
+    monkeypatch.setattr(runner_module, "RENEW_S", 0.02)
+    monkeypatch.setattr(runner_module, "RETRY_MAX_S", 0.02)
+    is_full = threading.Event()
+    kind: Any = type(open_store())
+    write = kind.write
+
+    def write_or_refuse(*arguments: Any) -> None:
+        if is_full.is_set():
+            raise StoreBusyError("told to")
+        write(*arguments)
+
+    monkeypatch.setattr(kind, "write", write_or_refuse)
+    return is_full
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[StatusMessage]:
+    """What the leader has said of itself."""
+    said: list[StatusMessage] = []
+    publish = Publisher.publish_status
+
+    def note(self: Publisher, status: StatusMessage) -> bool:
+        said.append(status)
+        return publish(self, status)
+
+    monkeypatch.setattr(Publisher, "publish_status", note)
+    return said
+
+
+@pytest.mark.parametrize("is_idle", [True, False], ids=["nothing waits", "a command waits"])
+def test_nobody_leads_while_the_database_takes_nothing(
+    runner: RunnerThread,
+    redis_server: RedisProcess,
+    full: threading.Event,
+    told: list[StatusMessage],
+    *,
+    is_idle: bool,
+) -> None:
+    full.set()
+    if not is_idle:
+        submission = Submission(make_command_id(), CancelAllOrders(ALICE))
+        lane = keys.lane(Lane.ORDERS, LogPosition.objects.get().stream_epoch)
+        data = encode(Packet(WIRE_VERSION, "", [submission]))
+        redis_server.client.xadd(lane, {"n": 1, "d": data})
+    wait_until(lambda: any(not status.leader for status in list(told)), PATIENCE_S)
+
+    told.clear()
+    wait_until(lambda: len(told) >= 10, PATIENCE_S)
+    assert {(status.phase, status.leader) for status in list(told)} == {("stalled", False)}
+
+    full.clear()
+    wait_until(lambda: gateway.status().leader, PATIENCE_S)
+    assert gateway.submit(CancelAllOrders(ALICE)).code is Code.OK
