@@ -84,6 +84,7 @@ def _add_processes(actions: argparse._SubParsersAction[argparse.ArgumentParser])
     backlog.add_argument("--accounts", type=int, default=1_000)
     degraded = actions.add_parser("degraded", help="each part away once, every action asserted")
     degraded.add_argument("--fault", action="append", help="only this row; may be repeated")
+    degraded.add_argument("--slower", type=float, default=1.0, help="multiplies the bounds on time")
     degraded.add_argument("--write", action="store_true", help="the table to docs/RELIABILITY.md")
     degraded.add_argument("--passes", type=int, default=1, help="over degraded modes")
     overload = actions.add_parser("overload", help="ten times what can be done is asked for")
@@ -239,7 +240,7 @@ def _degraded(options: argparse.Namespace) -> int:
     if options.write:
         write(ROOT / "docs" / "RELIABILITY.md")
         return 0
-    run_of_faults = DegradedRun(options.passes, options.fault or ())
+    run_of_faults = DegradedRun(options.passes, options.fault or (), slower=options.slower)
     held = run_of_faults.run()
     for line in run_of_faults.lines():
         _say(line)

@@ -12,17 +12,19 @@ ANSWER_S = 2.0
 RECOVERY_S = 10.0
 
 AWAY = "503 ENGINE_UNAVAILABLE"
+NO_REDIS = (
+    "503 MARKET_DATA_UNAVAILABLE",
+    "200 stale",
+    AWAY,
+    AWAY,
+    "503 LOGIN_UNAVAILABLE",
+    "subscribed",
+)
 # ``stale`` is what the body says; ``subscribed``: the socket stays silent, and the snapshot
 # comes over it when the part is back.
 EXPECTED: dict[str, tuple[str, ...]] = {
-    "redis down": (
-        "503 MARKET_DATA_UNAVAILABLE",
-        "200 stale",
-        AWAY,
-        AWAY,
-        "503 LOGIN_UNAVAILABLE",
-        "subscribed",
-    ),
+    "redis down": NO_REDIS,
+    "redis hung": NO_REDIS,
     "database read-only": ("200", "200", AWAY, AWAY, "503 SERVICE_UNAVAILABLE", "snapshot"),
     "exchange down": ("200 stale", "200 stale", AWAY, AWAY, "200", "snapshot"),
     "feed down": HEALTHY,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,8 @@ class Platform:
         self.world = World(directory, pauses="")
         self.faults = {
             "redis down": Fault(self._kill("redis"), self._start("redis"), self._no_leader),
-            "database read-only": Fault(self._fill_disk, self._empty_disk, self._no_leader),
+            "redis hung": Fault(self._stop("redis"), self._continue("redis"), self._no_leader),
+            "database read-only": Fault(self._fill_disk, self._empty_disk, self._stalled),
             "exchange down": Fault(
                 self._kill("exchange"), self._start("exchange"), self._no_leader
             ),
@@ -66,6 +68,13 @@ class Platform:
     def _kill(self, name: str) -> Callable[[], None]:
         return lambda: self.world.kill(name)
 
+    def _stop(self, name: str) -> Callable[[], None]:
+        """Let a process be there and do nothing, as one that swaps or whose host is frozen."""
+        return lambda: self.world.processes[name].send_signal(signal.SIGSTOP)
+
+    def _continue(self, name: str) -> Callable[[], None]:
+        return lambda: self.world.processes[name].send_signal(signal.SIGCONT)
+
     def _start(self, name: str) -> Callable[[], None]:
         if name != "worker":
             return lambda: self.world.start(name)
@@ -86,6 +95,13 @@ class Platform:
 
         status = gateway.status()
         return status.down or not status.leader
+
+    @staticmethod
+    def _stalled() -> bool:
+        """Tell whether the leader says that its database takes nothing."""
+        from exchange import gateway
+
+        return gateway.status().phase == "stalled"
 
     def _limit_files(self, bytes_max: int) -> None:
         """Let no file grow beyond a size: what a full disk or a read-only one does to SQLite."""
