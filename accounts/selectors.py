@@ -34,6 +34,11 @@ def user_by_id(user_id: int) -> User | None:
     return User.objects.filter(id=user_id).select_related("two_factor").first()
 
 
+def user_by_account(account_id: int) -> User | None:
+    """Return the user whose account this is, None for an account without one."""
+    return User.objects.filter(account_id=account_id).first()
+
+
 def users_made_after(user_id: int, *, before_id: int, limit: int) -> list[int]:
     """Return at most ``limit`` ids of users above one and below another, lowest first."""
     rows = User.objects.filter(id__gt=user_id, id__lt=before_id).order_by("id")

@@ -106,9 +106,10 @@ GROUPS: tuple[tuple[str, tuple[ListLink | PageLink, ...]], ...] = (
         "Money",
         (
             PageLink("Trial balance", "balance", "section-trial-balance", _P.MONEY_VIEW),
-            PageLink(
-                "Deposits and withdrawals", "import_export", "section-deposits", _P.MONEY_VIEW
-            ),
+            PageLink("Deposits and payouts", "import_export", "section-deposits", _P.MONEY_VIEW),
+            ListLink("Withdrawals", "outbound", "wallets.withdrawal"),
+            ListLink("Withdrawal terms", "rule_settings", "wallets.withdrawalterms"),
+            ListLink("Withdrawal addresses", "contacts", "wallets.withdrawaladdress"),
             ListLink("Wallets", "account_balance_wallet", "wallets.balance"),
             ListLink("Ledger", "receipt_long", "wallets.ledgerentry"),
             PageLink("Approvals", "how_to_reg", "approvals", _P.MONEY_VIEW),

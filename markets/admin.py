@@ -33,11 +33,16 @@ def symbol_of(market_id: int) -> str:
 
 
 @admin.register(Asset)
-class AssetAdmin(ReadOnlyAdmin):
+class AssetAdmin(OperationsMixin, ReadOnlyAdmin):
     """Assets; the exchange alone configures them."""
 
+    target_kind = "asset"
     list_display = ["code", "name", "decimals", "id"]
     keyset_ascending = True
+
+    def target_key(self, row: Asset) -> str:
+        """Return the code."""
+        return row.code
 
 
 @admin.register(Market)

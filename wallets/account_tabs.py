@@ -11,6 +11,8 @@ from accounts.permissions import Permission
 from common.tables import Cell, Column, Kind, Table
 from wallets import selectors
 from wallets.render import render_balance, render_entry, render_margin
+from wallets.withdrawals.render import render_withdrawal
+from wallets.withdrawals.selectors import withdrawals_page
 
 _BALANCE_COLUMNS = (
     Column("currency", "Currency"),
@@ -43,6 +45,18 @@ _ENTRY_COLUMNS = (
 )
 
 
+_WITHDRAWAL_COLUMNS = (
+    Column("id", "Withdrawal", Kind.NUMBER),
+    Column("created_at", "Asked (UTC)", Kind.TIME),
+    Column("amount", "Amount", Kind.FIGURE),
+    Column("fee", "Fee", Kind.FIGURE),
+    Column("currency", "Currency"),
+    Column("address", "To"),
+    Column("status", "State", Kind.BADGE),
+    Column("transaction_id", "Transaction"),
+)
+
+
 def _wallets(subject: Subject, _from_id: int | None) -> Sequence[Table]:
     balances = [render_balance(row) for row in selectors.balances_of(subject.account_id)]
     margins = [render_margin(row) for row in selectors.margin_summaries(subject.account_id)]
@@ -67,7 +81,27 @@ def _ledger(subject: Subject, from_id: int | None) -> Sequence[Table]:
     return [Table(_ENTRY_COLUMNS, rows, "Ledger", next_from=next_from)]
 
 
+def _withdrawals(subject: Subject, from_id: int | None) -> Sequence[Table]:
+    rows = withdrawals_page(account_id=subject.account_id, limit=TAB_ROWS, below_id=from_id)
+    shown = []
+    for info in rows[:TAB_ROWS]:
+        link = reverse("admin:wallets_withdrawal_change", args=[info.withdrawal_id])
+        row = render_withdrawal(info)
+        shown.append({**row, "id": Cell(row["id"], link), "status": Cell(row["status"])})
+    next_from = str(rows[TAB_ROWS - 1].withdrawal_id) if len(rows) > TAB_ROWS else ""
+    return [
+        Table(
+            _WITHDRAWAL_COLUMNS,
+            shown,
+            "Withdrawals",
+            next_from=next_from,
+            empty="This account never withdrew anything.",
+        )
+    ]
+
+
 TABS = (
     AccountTab("wallets", "Wallets", Permission.MONEY_VIEW, _wallets),
     AccountTab("ledger", "Ledger", Permission.MONEY_VIEW, _ledger),
+    AccountTab("withdrawals", "Withdrawals", Permission.MONEY_VIEW, _withdrawals),
 )

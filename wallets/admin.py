@@ -11,29 +11,11 @@ from common.back_office import ReadOnlyAdmin, shown_time
 from common.ids import parse_id
 from common.keyset import before_key
 from exchange.core.enums import LedgerKind, WalletKind
-from exchange.core.units import format_atoms
-from markets.selectors import AssetNotFound, asset_by_id
 from wallets.chains import chain_ids
 from wallets.models import Balance, LedgerEntry
+from wallets.render import amount_text, asset_code
 from wallets.selectors import chain_heads
-
-
-def asset_code(asset_id: int) -> str:
-    """Return the code of an asset, "" for none."""
-    if not asset_id:
-        return ""
-    try:
-        return asset_by_id(asset_id).code
-    except AssetNotFound:
-        return f"asset {asset_id}"
-
-
-def amount_text(atoms: int, asset_id: int) -> str:
-    """Return an amount in the decimals of its asset."""
-    try:
-        return format_atoms(atoms, asset_by_id(asset_id).decimals)
-    except AssetNotFound:
-        return format_atoms(atoms)
+from wallets.withdrawals import back_office as back_office  # Importing it registers its lists.
 
 
 @admin.register(Balance)

@@ -5,7 +5,7 @@ from typing import Any
 from exchange.core.enums import LedgerKind, WalletKind
 from exchange.core.events import BalanceChanged, LedgerPosted
 from exchange.core.units import RATE_ONE, ceil_div, format_atoms
-from markets.selectors import asset_by_id
+from markets.selectors import AssetNotFound, asset_by_id
 from wallets.types import MarginSummary, TransferResult
 
 # Ratios of 10^-8 as fractions: 0.8 is 80 %.
@@ -18,6 +18,24 @@ WALLETS_BY_NAME = {
 }
 LEDGER_KIND_NAMES = {kind: kind.name.lower() for kind in LedgerKind}
 LEDGER_KINDS_BY_NAME = {name: kind for kind, name in LEDGER_KIND_NAMES.items()}
+
+
+def asset_code(asset_id: int) -> str:
+    """Return the code of an asset, "" for none."""
+    if not asset_id:
+        return ""
+    try:
+        return asset_by_id(asset_id).code
+    except AssetNotFound:
+        return f"asset {asset_id}"
+
+
+def amount_text(atoms: int, asset_id: int) -> str:
+    """Return an amount in the decimals of its asset."""
+    try:
+        return format_atoms(atoms, asset_by_id(asset_id).decimals)
+    except AssetNotFound:
+        return format_atoms(atoms)
 
 
 def render_balance(balance: BalanceChanged) -> dict[str, Any]:

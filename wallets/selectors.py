@@ -128,18 +128,21 @@ def contra_accounts(entries: Sequence[LedgerPosted]) -> dict[int, int]:
     """
     Return the other account of deposits, withdrawals and transfers, by number of the entry.
 
-    Both entries of one are written side by side and name the same reference.
+    Entries of one are written side by side and name the same reference; of a withdrawal that was
+    sent it is the account of pending ones.
     """
     wanted = {entry.entry_id: (entry.kind, entry.reference_id) for entry in entries}
     beside = {number + step for number in wanted for step in (-1, 1)}
-    rows = LedgerEntry.objects.filter(id__in=beside).values_list(
-        "id", "kind", "reference_id", "account_id"
+    rows = (
+        LedgerEntry.objects.filter(id__in=beside)
+        .order_by("id")
+        .values_list("id", "kind", "reference_id", "account_id")
     )
     found: dict[int, int] = {}
     for number, kind, reference_id, account_id in rows:
         for own in (number - 1, number + 1):
             if wanted.get(own) == (kind, reference_id):
-                found[own] = account_id
+                found.setdefault(own, account_id)
     return found
 
 

@@ -21,6 +21,7 @@ from exchange.core.enums import (
     liquidation_account,
 )
 from wallets.models import Balance, LedgerEntry
+from wallets.withdrawals.reconciling import pending_problems
 
 # Rows fetched at once.
 CHUNK_ROWS = 5_000
@@ -98,7 +99,8 @@ def verify_ledger(
     entries is the contra; what they end at is what the balance says; each wallet holds what
     its open orders need, a margin wallet nothing; no balance is negative but that of
     ``external``, of clearing accounts and of margin wallets behind open cross positions;
-    clearing accounts hold what the costs of positions leave them.
+    clearing accounts hold what the costs of positions leave them; pending withdrawals are what
+    their rows say.
     """
     return _Verification(asset_ids, needs, standing).run()
 
@@ -148,6 +150,8 @@ class _Verification:
             self._balance(*balance)
         self._isolated_wallets()
         self._what_is_left()
+        for asset_id, text in pending_problems():
+            self._report(asset_id).blame(text)
         for report in self.reports.values():
             if report.sum_atoms:
                 report.blame(f"all balances sum to {report.sum_atoms} atoms, expected 0")

@@ -33,7 +33,7 @@ _COLUMNS = (
 )
 
 
-@section_page("Deposits and withdrawals", Permission.MONEY_VIEW)
+@section_page("Deposits and payouts", Permission.MONEY_VIEW)
 def cash_page(request: HttpRequest) -> Section:
     """
     Show what was credited and debited, the newest first.
@@ -49,7 +49,10 @@ def cash_page(request: HttpRequest) -> Section:
     accounts = contra_accounts(page.entries)
     rows = [_row(entry, accounts.get(entry.entry_id)) for entry in page.entries]
     next_from = str(page.next_id) if page.next_id else ""
-    note = "Credits and debits by operators, and what they paid into or out of insurance funds."
+    note = (
+        "Credits and debits by operators, withdrawals that were sent, and what was paid into or out"
+        " of insurance funds."
+    )
     return Section([Table(_COLUMNS, rows, note=note, next_from=next_from)])
 
 

@@ -44,14 +44,20 @@ def alerts_of(
     markets: list[dict[str, Any]],
     funds: list[dict[str, Any]],
     gauges: Mapping[str, float],
+    halted: Sequence[str] = (),
 ) -> list[Alert]:
-    """Return all alerts, critical ones first; ``gauges`` are the sweep's own."""
+    """
+    Return all alerts, critical ones first.
+
+    ``gauges`` are the sweep's own, ``halted`` the currencies whose withdrawals are halted.
+    """
     found = [
         *_engine_alerts(health),
         *_process_alerts(health),
         *_feed_alerts(feeds),
         *_market_alerts(markets),
         *_risk_alerts(funds, gauges),
+        *(_halted_alert(currency) for currency in halted),
     ]
     return sorted(found, key=lambda alert: alert.severity != CRITICAL)
 
@@ -130,6 +136,11 @@ def _market_alerts(markets: list[dict[str, Any]]) -> Iterator[Alert]:
         if market["liquidations_paused"]:
             text = f"Liquidations of {symbol} are paused."
             yield Alert("LIQUIDATIONS_PAUSED", WARNING, symbol, text, see)
+
+
+def _halted_alert(currency: str) -> Alert:
+    text = f"Withdrawals of {currency} are halted: its books did not add up."
+    return Alert("WITHDRAWALS_HALTED", CRITICAL, currency, text, Permission.MONEY_VIEW)
 
 
 def _risk_alerts(funds: list[dict[str, Any]], gauges: Mapping[str, float]) -> Iterator[Alert]:

@@ -26,6 +26,7 @@ from common.ws import topics
 from common.ws.clock import now_ms
 from markets.selectors import markets_all
 from riskengine.nearest import NearestScopes, nearest_from, nearest_key
+from wallets.withdrawals.terms import halted_currencies
 
 KEPT_MS = 900
 _RISK_GAUGES = ("risk_markets_unmatched", "risk_overdue_accounts", "risk_near_scopes")
@@ -38,6 +39,7 @@ SECTIONS: dict[str, Permission] = {
     "funds": Permission.EXPOSURE_VIEW,
     "near_liquidation": Permission.EXPOSURE_VIEW,
     "liquidations": Permission.EXPOSURE_VIEW,
+    "withdrawals": Permission.MONEY_VIEW,
     "users": Permission.USERS_VIEW,
     "commands": Permission.SYSTEM_VIEW,
     "audit": Permission.AUDIT_VIEW,
@@ -108,6 +110,7 @@ def _make(memory: health.HealthMemory) -> Board:
             "funds": exposure.funds_data(terms),
             "near_liquidation": exposure.near_data(nearest, limit=NEAR_SHOWN),
             "liquidations": changes.liquidations_data(),
+            "withdrawals": changes.withdrawals_data(),
             "users": health.users_section(figures, memory, users=users.total if users else 0),
             "commands": changes.commands_data(),
             "audit": changes.audit_data(),
@@ -118,6 +121,7 @@ def _make(memory: health.HealthMemory) -> Board:
         markets=sections["markets"],
         funds=sections["funds"],
         gauges=_gauges(figures),
+        halted=halted_currencies(),
     )
     engine = sections["health"]["engine"]
     phase = engine["phase"] if engine["available"] else "down"

@@ -122,6 +122,15 @@ class Near(Shape, forbid_unknown_fields=True, kw_only=True):
     distance: str | None
 
 
+class WaitingWithdrawals(Shape, forbid_unknown_fields=True, kw_only=True):
+    """Withdrawals of a currency that wait in one state; ``total`` includes their fees."""
+
+    status: str
+    currency: str
+    count: int
+    total: str
+
+
 class RegisteredUsers(Users, forbid_unknown_fields=True, kw_only=True):
     """How many users there are, who is connected, and what they ask for."""
 
@@ -162,6 +171,7 @@ class Stats(Shape, forbid_unknown_fields=True, kw_only=True):
     funds: list[Fund] | None
     near_liquidation: list[Near] | None
     liquidations: list[LiquidationStep] | None
+    withdrawals: list[WaitingWithdrawals] | None
     users: RegisteredUsers | None
     commands: list[Command] | None
     audit: list[Audit] | None

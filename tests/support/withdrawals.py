@@ -43,7 +43,7 @@ def add_address(trader: Trader, *, usable: bool = True, **fields: Any) -> dict[s
     return found
 
 
-def withdraw(trader: Trader, /, headers: dict[str, str] | None = None, **fields: Any) -> Any:
+def withdraw(trader: Trader, /, code: str = "", **fields: Any) -> Any:
     """Ask for 100 USDT unless fields say otherwise; a field of None is left out."""
     body = {
         "currency": "USDT",
@@ -53,7 +53,8 @@ def withdraw(trader: Trader, /, headers: dict[str, str] | None = None, **fields:
         **fields,
     }
     sent = {name: value for name, value in body.items() if value is not None}
-    return trader.api.post("/api/wallet/withdrawals", sent, **(headers or {}))
+    headers = {"X-2FA-Code": code} if code else {}
+    return trader.api.post("/api/wallet/withdrawals", sent, headers)
 
 
 def requested(trader: Trader, /, **fields: Any) -> dict[str, Any]:

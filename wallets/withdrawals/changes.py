@@ -18,6 +18,7 @@ from markets.selectors import asset_by_id
 from wallets.enums import EDGES, WithdrawalState
 from wallets.models import Withdrawal
 from wallets.withdrawals import money
+from wallets.withdrawals.selectors import info_of
 from wallets.withdrawals.tell import tell_changed
 
 log = structlog.get_logger(__name__)
@@ -77,7 +78,8 @@ def state_move(
         },
         reason=audit_reason,
     )
-    transaction.on_commit(lambda: tell_changed(row))
+    told = info_of(row)
+    transaction.on_commit(lambda: tell_changed(told))
     return True
 
 
@@ -107,7 +109,7 @@ def settle(row: Withdrawal) -> bool:
     settled_ms = now_ms()
     if Withdrawal.objects.filter(id=row.pk, settled_ms=0).update(settled_ms=settled_ms):
         row.settled_ms = settled_ms
-        tell_changed(row)
+        tell_changed(info_of(row))
     else:
         row.refresh_from_db()
     return True

@@ -10,10 +10,9 @@ import structlog
 from common import redis as redis_clients
 from common.ws import topics
 from common.ws.notices import notices_push
-from wallets.enums import WithdrawalState
-from wallets.models import Withdrawal
 from wallets.withdrawals.render import render_withdrawal
-from wallets.withdrawals.selectors import info_of, withdrawals_page
+from wallets.withdrawals.selectors import withdrawals_page
+from wallets.withdrawals.types import WithdrawalInfo
 
 log = structlog.get_logger(__name__)
 
@@ -21,15 +20,15 @@ log = structlog.get_logger(__name__)
 SNAPSHOT_WITHDRAWALS = 20
 
 
-def tell_changed(row: Withdrawal) -> None:
-    """Send a withdrawal as it now is; without Redis it can be read over REST."""
-    if row.state == WithdrawalState.OPENING:
-        return
-    data = render_withdrawal(info_of(row))
+def tell_changed(info: WithdrawalInfo) -> None:
+    """Send a withdrawal as it was at a change; without Redis it can be read over REST."""
+    told = (info.account_id, topics.WITHDRAWALS, render_withdrawal(info))
     try:
-        notices_push(redis_clients.client(), [(row.account_id, topics.WITHDRAWALS, data)])
+        notices_push(redis_clients.client(), [told])
     except redis.RedisError as error:
-        log.warning("withdrawal_not_told", withdrawal_id=row.pk, error=type(error).__name__)
+        log.warning(
+            "withdrawal_not_told", withdrawal_id=info.withdrawal_id, error=type(error).__name__
+        )
 
 
 def withdrawals_snapshot(account_id: int) -> dict[str, Any]:

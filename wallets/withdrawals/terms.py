@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import IntegrityError
@@ -11,8 +11,8 @@ from accounts import audit
 from common.db import atomic
 from common.errors import ApiError
 from common.tiers import Tier
-from markets.selectors import asset_by_id
 from wallets.models import WithdrawalTerms
+from wallets.render import asset_code
 from wallets.withdrawals.types import TermsInfo
 
 PLATFORM = "platform"
@@ -111,7 +111,6 @@ def _halt(asset_id: int, because: str) -> bool:
         return True
     if rows.exists():
         return False
-    asset_by_id(asset_id)
     try:
         with atomic():
             WithdrawalTerms.objects.create(id=asset_id, halted_because=because, **_CLOSED)
@@ -120,10 +119,10 @@ def _halt(asset_id: int, because: str) -> bool:
     return True
 
 
-def halted_among(asset_ids: Collection[int]) -> list[int]:
-    """Return which assets are halted."""
-    halted = WithdrawalTerms.objects.filter(id__in=asset_ids, halted_because__gt="")
-    return sorted(halted.values_list("id", flat=True))
+def halted_currencies() -> list[str]:
+    """Return the codes of all assets whose withdrawals are halted."""
+    halted = WithdrawalTerms.objects.filter(halted_because__gt="").order_by("id")
+    return [asset_code(asset_id) for asset_id in halted.values_list("id", flat=True)]
 
 
 def _info(row: WithdrawalTerms) -> TermsInfo:

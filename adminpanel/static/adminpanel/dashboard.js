@@ -127,6 +127,12 @@
       ["Headroom", (row) => make("span", cents(row.headroom), row.headroom.startsWith("-") ? "bad" : "good"), "number"],
       ["May take over", (row) => (row.takeovers_stopped ? badge("stopped", "bad") : cents(row.takeover_limit)), "number"],
     ], board.funds, "There are no insurance funds.");
+    table("withdrawals", [
+      ["State", (row) => badge(row.status, row.status === "requested" ? "warn" : "good")],
+      ["Currency", (row) => row.currency],
+      ["Withdrawals", (row) => number(row.count), "number"],
+      ["With fees", (row) => money(row.total), "number"],
+    ], board.withdrawals, "No withdrawal waits.");
     showHealth(board);
     table("liquidations", [
       ["Time (UTC)", (row) => utc(row.time)],

@@ -31,6 +31,7 @@ SMALL = (
     "riskengine_contract",
     "riskengine_price",
     "riskengine_insurance",
+    "wallets_withdrawalterms",
 )
 admin.autodiscover()
 OURS = [a for a in admin.site._registry.values() if isinstance(a, KeysetAdmin)]

@@ -9,11 +9,16 @@ import pytest
 from accounts.enums import Role
 from accounts.models import AuditEvent, OperationRequest, User
 from accounts.switches import WITHDRAWALS_FROZEN, switch_set
+from adminpanel.stats import board
 from common.testing import error_code
+from orders.live import PrivateProjector, WatchedAccount
+from positions.tasks import trial_balance_count
+from positions.trial_balance import ledger_check
 from tests.support.margin import MarginHarness
 from tests.support.staff import Staff, audited, staff_member
 from tests.support.trading import Trader
 from tests.support.withdrawals import (
+    ADDRESS,
     add_address,
     books,
     open_terms,
@@ -22,6 +27,7 @@ from tests.support.withdrawals import (
     states,
 )
 from wallets.models import Withdrawal
+from wallets.withdrawals.tell import withdrawals_snapshot
 from wallets.withdrawals.terms import assets_halt
 
 pytestmark = pytest.mark.integration
@@ -239,6 +245,137 @@ class TestTerms:
         (halted,) = audited("asset.halt_withdrawals")
         assert (halted["actor"], halted["after"]) == ("platform", {"because": "first"})
         requested(customer)
+
+
+class TestTelling:
+    def test_the_user_hears_every_change(
+        self,
+        customer: Trader,
+        operator: Staff,
+        redis_client: Any,
+        django_capture_on_commit_callbacks: Any,
+    ) -> None:
+        projector = PrivateProjector(redis_client)
+        projector._watched = {customer.account_id: WatchedAccount()}
+        with django_capture_on_commit_callbacks(execute=True):
+            found = requested(customer)
+        with django_capture_on_commit_callbacks(execute=True):
+            operate(operator, found, "approve")
+        with django_capture_on_commit_callbacks(execute=True):
+            operate(operator, found, "sent", transaction_id="0xabc")
+
+        projector._take_notices(1)
+
+        frames = [
+            (channel, data["status"], data["settled_at"] is not None)
+            for account, channel, data, _ in projector._frames
+            if account == customer.account_id
+        ]
+        # What waits for a commit comes late in a test, which is one transaction.
+        assert sorted(frames) == [
+            ("withdrawals", "approved", False),
+            ("withdrawals", "requested", False),
+            ("withdrawals", "sent", False),
+            ("withdrawals", "sent", True),
+        ]
+        (shown,) = withdrawals_snapshot(customer.account_id)["withdrawals"]
+        assert shown == customer.api.get(f"/api/wallet/withdrawals/{found['id']}").json()
+
+
+class TestBackOffice:
+    def test_the_page_of_one_shows_it_and_what_may_be_done(
+        self, customer: Trader, operator: Staff
+    ) -> None:
+        requested(customer, client_withdrawal_id="a", amount="55")
+        found = requested(customer)
+        support = staff_member(Role.SUPPORT)
+
+        listed = operator.browser.get("/admin/wallets/withdrawal/?state=requested")
+        page = operator.browser.get(f"/admin/wallets/withdrawal/{found['id']}/change/")
+        looked = support.browser.get(f"/admin/wallets/withdrawal/{found['id']}/change/")
+
+        assert ADDRESS in listed.content.decode()
+        text = page.content.decode()
+        assert "100.00000000 USDT" in text
+        assert f"55.00000000 USDT to {ADDRESS}: waiting for approval" in text
+        for action in ("approve", "reject"):
+            assert f"/admin/operations/withdrawal-{action}/{found['id']}" in text
+        assert "withdrawal-sent" not in text
+        assert "withdrawal-approve" not in looked.content.decode()
+
+    def test_its_forms_lead_to_the_end(
+        self, exchange: MarginHarness, customer: Trader, operator: Staff
+    ) -> None:
+        found = requested(customer)
+
+        for action in ("approve", "sent"):
+            filled = operator.fill_in(
+                f"withdrawal-{action}", found["id"], **ENDINGS.get(action, {})
+            )
+            operator.confirm(filled)
+
+        assert states() == ["sent"]
+        cash = operator.browser.get("/admin/sections/deposits/").content.decode()
+        assert f"withdrawal {found['id']}" in cash
+
+    def test_pages_around_it(self, customer: Trader, operator: Staff) -> None:
+        requested(customer)
+        user = User.objects.get(username="alice")
+
+        pages = {
+            address: operator.browser.get(f"/admin/{address}")
+            for address in (
+                "wallets/withdrawaladdress/",
+                "wallets/withdrawalterms/",
+                "wallets/withdrawalterms/3/change/",
+                "markets/asset/3/change/",
+                f"accounts/user/{user.pk}/tab/withdrawals/",
+            )
+        }
+
+        assert {page.status_code for page in pages.values()} == {200}
+        assert "asset-withdrawal-terms" in pages["markets/asset/3/change/"].content.decode()
+        tab = pages[f"accounts/user/{user.pk}/tab/withdrawals/"].content.decode()
+        assert ADDRESS in tab
+
+    def test_the_dashboard_sums_what_waits(self, customer: Trader, operator: Staff) -> None:
+        requested(customer, client_withdrawal_id="a")
+        operate(operator, requested(customer, client_withdrawal_id="b"), "approve")
+        board.forget()
+
+        shown = board.board_now().body(lambda _permission: True)
+
+        assert shown["withdrawals"] == [
+            {"status": state, "currency": "USDT", "count": 1, "total": "101.00000000"}
+            for state in ("requested", "approved")
+        ]
+
+
+class TestBooks:
+    def test_the_ledger_knows_them(
+        self, exchange: MarginHarness, customer: Trader, operator: Staff
+    ) -> None:
+        made = [requested(customer, client_withdrawal_id=name) for name in "abc"]
+        operate(operator, made[0], "approve")
+        operate(operator, made[0], "sent", transaction_id="0xabc")
+        operate(operator, made[1], "reject")
+
+        assert ledger_check(time_ms=1).problems == {}
+
+    def test_a_row_without_its_money_halts_the_asset(
+        self, customer: Trader, operator: Staff
+    ) -> None:
+        found = requested(customer)
+        Withdrawal.objects.update(amount_atoms=90 * 10**8)
+
+        trial_balance_count()
+
+        text = "pending withdrawals hold 10100000000 atoms, their rows need 9100000000"
+        assert ledger_check(time_ms=1).problems == {3: [text]}
+        assert error_code(operate(operator, found, "approve")) == "WITHDRAWALS_HALTED"
+        board.forget()
+        alerts = board.board_now().body(lambda _permission: True)["alerts"]
+        assert ("WITHDRAWALS_HALTED", "USDT") in {(a["code"], a["subject"]) for a in alerts}
 
 
 def test_support_and_risk_managers_only_look(customer: Trader) -> None:
