@@ -60,6 +60,10 @@ def _add_processes(actions: argparse._SubParsersAction[argparse.ArgumentParser])
     """Add the proofs that need real processes, and what they share."""
     kill = actions.add_parser("kill", help="kill -9 exchange, Redis and web under load")
     kill.add_argument("--kills", type=int, default=20, help="of each of the three")
+    points = actions.add_parser("points", help="the exchange ends at each of its crash points")
+    points.add_argument("--seeds", type=int, default=0, help="1 to this, each by itself")
+    redis_file = actions.add_parser("redisfile", help="the file of a killed Redis damaged")
+    redis_file.add_argument("--rounds", type=int, default=3)
     streams = actions.add_parser("streams", help="every channel rebuilt while frames are lost")
     streams.add_argument("--seconds", type=float, default=60.0)
     fall = actions.add_parser("crash", help="one crash that fires very many stops")
@@ -94,7 +98,8 @@ def _add_processes(actions: argparse._SubParsersAction[argparse.ArgumentParser])
     soak.add_argument("--minutes", type=float, default=60.0)
     corruption = actions.add_parser("corruption", help="a database damaged, then started from")
     corruption.add_argument("--flips", type=int, default=500)
-    for action in (kill, streams, takeovers, network, siege, ids, jobs, soak, corruption):
+    seeded = (kill, points, redis_file, streams, takeovers, network, siege, ids, jobs, soak)
+    for action in (*seeded, corruption):
         action.add_argument("--seed", type=int, default=1)
 
 
@@ -109,6 +114,8 @@ def main(arguments: list[str] | None = None) -> int:
         "spot": lambda o: many.compare_spot(o.commands, say=_say),
         "perpetuals": lambda o: many.compare_perpetuals(o.commands, say=_say),
         "kill": lambda o: _kill(o.kills, o.seed, o.seconds),
+        "points": lambda o: _points(o.seeds, o.seed),
+        "redisfile": lambda o: _redis_file(o.rounds, o.seed),
         "takeovers": lambda o: _takeovers(o.takeovers, o.seed, o.seconds),
         "network": lambda o: _network(o.cuts, o.seed, o.seconds),
         "faults": lambda _: _faults(),
@@ -186,6 +193,20 @@ def _kill(kills: int, seed: int, seconds: float = 0) -> int:
     from simulation.kill.harness import KillRun
 
     return _reported(KillRun(kills, seed=seed, seconds=seconds))
+
+
+def _points(seeds: int, seed: int) -> int:
+    os.environ["LOG_LEVEL"] = "error"
+    from simulation.kill.points import PointsRun, run_seeds
+
+    return run_seeds(seeds) if seeds else _reported(PointsRun(seed))
+
+
+def _redis_file(rounds: int, seed: int) -> int:
+    os.environ["LOG_LEVEL"] = "error"
+    from simulation.kill.redis_file import RedisFileRun
+
+    return _reported(RedisFileRun(rounds, seed))
 
 
 def _takeovers(takeovers: int, seed: int, seconds: float) -> int:

@@ -61,7 +61,7 @@ class World:
             "LOG_LEVEL": "info",
             "PYTHONPATH": str(ROOT),
         }
-        for name in ("NODE_ENV", "MONGODB_URI", "EXCHANGE_PAUSE_AT"):
+        for name in ("NODE_ENV", "MONGODB_URI", "EXCHANGE_PAUSE_AT", "EXCHANGE_CRASH_AT"):
             self.environment.pop(name, None)
         self._pauses = pauses
         self._commands = {
