@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.access import body_of, caller_of, requires
+from accounts.direct_views import DirectPostView
 from accounts.permissions import Permission
 from common.errors import not_found
 from common.freshness import freshness
@@ -46,7 +47,7 @@ def _cursor_of(query: dict[str, Any]) -> int | None:
     return keys[0] if keys else None
 
 
-class OrdersView(APIView):
+class OrdersView(DirectPostView):
     """Place an order, list the open ones, cancel all."""
 
     permission_classes = [requires(Permission.ACCOUNT_VIEW, write=Permission.TRADE)]
