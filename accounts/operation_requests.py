@@ -15,6 +15,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts import audit
@@ -46,6 +47,8 @@ WINDOW_ROWS_MAX = 1_000
 # An answer that is still missing after this never comes: a command is void after 5 s.
 RETRY_AFTER_MS = 10_000
 EXPIRED_AT_ONCE = 100
+# Weighing takes milliseconds; after this whoever did it is gone.
+WEIGHED_WITHIN_MS = 60_000
 
 PLATFORM = "platform"
 _STRAIGHT = (RequestStatus.WEIGHING, RequestStatus.EXECUTING, RequestStatus.EXECUTED)
@@ -102,16 +105,31 @@ def request_open(call: Call, *, value_atoms: int | None) -> Result:
             row.save(force_insert=True)
     except IntegrityError:
         return _repeated(call, row)
-    call = _numbered(call, row)
-    # The row is visible to the other requests of this operator before they are added up: of
-    # two at once that only together pass the limit, at least one waits.
+    return _weigh(row, _numbered(call, row))
+
+
+def _weigh(row: OperationRequest, call: Call) -> Result:
+    """
+    Carry out what this operator may move alone, and let anything else wait.
+
+    The row is visible to the other requests of this operator before they are added up: of two
+    at once that only together pass the limit, at least one waits. Of two who weigh one row,
+    because it was sent again, one goes on and the other finds what became of it.
+
+    Raises:
+        ApiError: 409 ``REQUEST_EXPIRED`` if it was ended meanwhile; what the exchange refuses
+            it with.
+    """
     if _within_limit(row):
-        _move(row, RequestStatus.WEIGHING, status=RequestStatus.EXECUTING)
-        return _execute(row, call)
-    with atomic():
-        _move(row, RequestStatus.WEIGHING, status=RequestStatus.PENDING)
-        call_tell(call, PENDING_RESULT)
-    return Result(status=PENDING, approval_id=row.pk)
+        if _move(row, RequestStatus.WEIGHING, status=RequestStatus.EXECUTING):
+            return _execute(row, call)
+    else:
+        with atomic():
+            if _move(row, RequestStatus.WEIGHING, status=RequestStatus.PENDING):
+                call_tell(call, PENDING_RESULT)
+                return Result(status=PENDING, approval_id=row.pk)
+    row.refresh_from_db()
+    return _answer(row, call)
 
 
 def request_approve(*, request_id: int, actor: Operator, reason: str) -> Result:
@@ -162,15 +180,26 @@ def request_reject(*, request_id: int, actor: Operator, reason: str) -> None:
 
 
 def requests_expire() -> int:
-    """End requests that nobody decided in time; returns how many. Safe to run twice."""
-    waiting = OperationRequest.objects.filter(
-        status=RequestStatus.PENDING, expires_ms__lte=_now_ms()
+    """
+    End requests that nobody decided in time; returns how many. Safe to run twice.
+
+    So do those whose process ended before it had weighed them: nothing was moved, and whoever
+    asked has no answer.
+    """
+    now = _now_ms()
+    waiting = OperationRequest.objects.filter(status=RequestStatus.PENDING, expires_ms__lte=now)
+    left = OperationRequest.objects.filter(
+        status=RequestStatus.WEIGHING, created_ms__lt=now - WEIGHED_WITHIN_MS
     )
+    return _expire(waiting, "nobody decided in time") + _expire(left, "its process ended")
+
+
+def _expire(rows: QuerySet[OperationRequest], reason: str) -> int:
     ended = 0
-    for row in waiting.order_by("id")[:EXPIRED_AT_ONCE]:
+    for row in rows.order_by("id")[:EXPIRED_AT_ONCE]:
         with atomic():
-            if _move(row, RequestStatus.PENDING, status=RequestStatus.EXPIRED):
-                _tell_end(row, "expire", actor=PLATFORM, reason="nobody decided in time")
+            if _move(row, RequestStatus(row.status), status=RequestStatus.EXPIRED):
+                _tell_end(row, "expire", actor=PLATFORM, reason=reason)
                 ended += 1
     return ended
 
@@ -266,6 +295,11 @@ def _repeated(call: Call, row: OperationRequest) -> Result:
     same = ("operation", "target", "given", "reason")
     if any(getattr(first, name) != getattr(row, name) for name in same):
         raise ApiError("REQUEST_ID_CONFLICT", "This id was used for another request.", 409)
+    return _answer(first, _numbered(call, first))
+
+
+def _answer(first: OperationRequest, call: Call) -> Result:
+    """Return what became of a request, going on where nobody has."""
     result = json.loads(first.result) if first.result else {}
     if first.status == RequestStatus.EXECUTED:
         return Result(status=DONE, answer=result, approval_id=first.pk)
@@ -273,7 +307,10 @@ def _repeated(call: Call, row: OperationRequest) -> Result:
         error = result["error"]
         raise ApiError(error["code"], error["message"], error["status"])
     if first.status == RequestStatus.EXECUTING:
-        return _execute(first, _numbered(call, first))
+        return _execute(first, call)
+    if first.status == RequestStatus.WEIGHING:
+        # Its process is gone, or about to go on: one of both does.
+        return _weigh(first, call)
     if first.status == RequestStatus.PENDING:
         return Result(status=PENDING, approval_id=first.pk)
     raise _decided(first)

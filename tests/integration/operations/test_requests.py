@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from accounts import operation_requests
 from accounts.enums import RequestStatus, Role
 from accounts.models import OperationRequest, User
 from accounts.operation_requests import request_approve, requests_expire
+from accounts.operations import Call, all_operations, call_of
 from common.errors import ApiError
 from common.testing import error_code
 from exchange import gateway
@@ -37,6 +39,12 @@ def asked(operator: Staff, trader: Trader) -> str:
     assert (answer.status_code, answer.json()["status"]) == (202, "pending_approval")
     number: str = answer.json()["approval_id"]
     return number
+
+
+def call_of_row(row: OperationRequest, staff: Staff) -> Call:
+    """Return what a row asks for, as its process had it in memory."""
+    body = {**json.loads(row.given), "reason": row.reason}
+    return call_of(all_operations()[row.operation], row.target, body, staff.user)
 
 
 def approve(staff: Staff, number: str) -> Any:
@@ -272,6 +280,55 @@ class TestSecondPerson:
         assert OperationRequest.objects.get().status == RequestStatus.EXPIRED
         assert [event["actor"] for event in audited("account.credit_expire")] == ["platform"]
         assert usdt(alice) == "1000000.00000000"
+
+    def weighed_by_nobody(
+        self, operator: Staff, trader: Trader, patched: pytest.MonkeyPatch
+    ) -> dict[str, str]:
+        """Ask for a credit whose process dies before it is weighed; return what was asked."""
+        body = {**BODY, "client_request_id": "died-early"}
+
+        def die(_row: OperationRequest) -> bool:
+            raise KeyboardInterrupt
+
+        with patched.context() as dying:
+            dying.setattr(operation_requests, "_within_limit", die)
+            with pytest.raises(KeyboardInterrupt):
+                operator.api.post(address(trader), body)
+        assert OperationRequest.objects.get().status == RequestStatus.WEIGHING
+        return body
+
+    def test_one_whose_process_died_is_weighed_when_it_is_sent_again(
+        self, operator: Staff, alice: Trader, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        body = self.weighed_by_nobody(operator, alice, monkeypatch)
+
+        answers = [operator.api.post(address(alice), body) for _ in range(2)]
+
+        assert [answer.json()["status"] for answer in answers] == ["done", "done"]
+        assert usdt(alice) == "1000500.00000000"
+        assert OperationRequest.objects.get().status == RequestStatus.EXECUTED
+
+    def test_one_whose_process_died_ends_and_is_not_carried_out_later(
+        self, operator: Staff, alice: Trader, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        body = self.weighed_by_nobody(operator, alice, monkeypatch)
+        (row,) = OperationRequest.objects.all()
+        early = requests_expire()
+        created = row.created_ms - operation_requests.WEIGHED_WITHIN_MS - 1
+        OperationRequest.objects.update(created_ms=created)
+
+        ended, again = requests_expire(), requests_expire()
+        late = operator.api.post(address(alice), body)
+        call = operation_requests._numbered(call_of_row(row, operator), row)
+        with pytest.raises(ApiError) as refusal:
+            operation_requests._weigh(row, call)
+
+        assert (early, ended, again) == (0, 1, 0)
+        assert (late.status_code, error_code(late)) == (409, "REQUEST_EXPIRED")
+        assert refusal.value.code == "REQUEST_EXPIRED"
+        assert usdt(alice) == "1000000.00000000"
+        (event,) = audited("account.credit_expire")
+        assert (event["actor"], event["reason"]) == ("platform", "its process ended")
 
     def test_a_lost_answer_is_asked_for_again_and_paid_once(
         self,
