@@ -8,6 +8,7 @@ leaves exactly one event in the audit log, whatever comes of it.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -139,6 +140,12 @@ class Call:
         """Return the client id under which the exchange moves the amount once, for ever."""
         # The colon keeps it apart from every id that a client may choose.
         return f"operation:{self.request_id}"
+
+    @property
+    def once_hash(self) -> int:
+        """Return 63 bits of the same: another request under its client id conflicts."""
+        digest = hashlib.blake2b(self.once_key.encode(), digest_size=8).digest()
+        return int.from_bytes(digest, "big") >> 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

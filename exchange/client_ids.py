@@ -19,11 +19,13 @@ from exchange.core.commands import (
     ClosePosition,
     Credit,
     Debit,
+    MoveInsurance,
     MoveWithdrawal,
     PlaceLinkedOrders,
     PlaceOrder,
     Transfer,
 )
+from exchange.core.enums import insurance_account
 from exchange.position import Position
 from exchange.store.base import Fence, Store
 from exchange.store.tables import CLIENT_KEYS
@@ -54,6 +56,8 @@ def client_key(command: AnyCommand) -> Key | None:
     if kind in _TRANSFERS:
         client_id = command.client_transfer_id  # type: ignore[union-attr]
         return (command.account_id, f"t:{client_id}") if client_id else None  # type: ignore[union-attr]
+    if isinstance(command, MoveInsurance) and command.client_transfer_id:
+        return insurance_account(command.group_id), f"t:{command.client_transfer_id}"
     return None
 
 

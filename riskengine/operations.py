@@ -14,7 +14,6 @@ from accounts.operations import Call, Done, Operation, Target, TargetKind
 from accounts.operators import operator_submit
 from accounts.permissions import Permission
 from accounts.user_operations import nothing_to_change
-from common.decimals import parse_atoms
 from common.errors import invalid_fields, raise_for_code
 from common.openapi import BOOLEAN, DECIMAL, TEXT, list_of, object_of
 from exchange.core.commands import MoveInsurance, SettleMarket
@@ -39,7 +38,7 @@ from riskengine.requests import (
     insurance_command,
     require_change,
 )
-from wallets.services import asset_of
+from wallets.operations import asset_and_amount, weigh
 
 _GROUP_DIGITS_MAX = 9
 
@@ -134,8 +133,7 @@ def _group_terms_now(target: Target) -> dict[str, Any]:
 
 def _fund_move(call: Call) -> Done:
     group: InsuranceChanged = call.target.subject
-    asset = asset_of(call.values["currency"])
-    amount = parse_atoms(call.given["amount"], field="amount", decimals=asset.decimals)
+    asset, amount = asset_and_amount(call)
     signed = amount * call.values["direction"]
     operator_submit(
         MoveInsurance(
@@ -144,6 +142,8 @@ def _fund_move(call: Call) -> Done:
             amount_atoms=signed,
             reason=call.reason,
             actor=call.signed_by,
+            client_transfer_id=call.once_key,
+            request_hash=call.once_hash,
         )
     )
     return Done(
@@ -319,7 +319,8 @@ OPERATIONS = (
     Operation(
         name="insurance-move",
         title="Pay into or take out of the fund",
-        description="Move money between an insurance fund and outside.",
+        description="Move money between an insurance fund and outside. Above the daily limit of an"
+        " operator it waits for a second person.",
         target=INSURANCE,
         permission=Permission.MONEY_MANAGE,
         perform=_fund_move,
@@ -334,5 +335,6 @@ OPERATIONS = (
         },
         step_up=True,
         danger=True,
+        weigh=weigh,
     ),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import partial
 
 from accounts.opening import account_open
@@ -29,25 +28,26 @@ FIELDS: tuple[OperationField, ...] = (
 )
 
 
-def _asset_and_amount(call: Call) -> tuple[AssetInfo, int]:
+def asset_and_amount(call: Call) -> tuple[AssetInfo, int]:
+    """
+    Return what a call with ``currency`` and ``amount`` moves, in atoms.
+
+    Raises:
+        ApiError: 404 ``ASSET_NOT_FOUND``, or 400 for more decimals than the asset has.
+    """
     asset = asset_of(call.values["currency"])
     amount = parse_atoms(call.given["amount"], field="amount", decimals=asset.decimals)
     return asset, amount
 
 
-def _weigh(call: Call) -> int | None:
-    asset, amount_atoms = _asset_and_amount(call)
+def weigh(call: Call) -> int | None:
+    """Return what a call moves in atoms of USDT, None if nobody knows what it is worth."""
+    asset, amount_atoms = asset_and_amount(call)
     return value_in_usdt(asset.asset_id, amount_atoms)
 
 
-def _request_hash(call: Call) -> int:
-    """Return 63 bits of what a request moves: another request under its number conflicts."""
-    digest = hashlib.blake2b(call.once_key.encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1
-
-
 def _move(command_type: type[Credit] | type[Debit], call: Call) -> Done:
-    asset, amount_atoms = _asset_and_amount(call)
+    asset, amount_atoms = asset_and_amount(call)
     wallet: WalletKind = call.values["wallet"]
     # Opened at the first login, unless the exchange was away then.
     account_open(call.target.account_id)
@@ -60,7 +60,7 @@ def _move(command_type: type[Credit] | type[Debit], call: Call) -> Done:
             reason=call.reason,
             actor=call.signed_by,
             client_transfer_id=call.once_key,
-            request_hash=_request_hash(call),
+            request_hash=call.once_hash,
         )
     )
     return Done(
@@ -111,7 +111,7 @@ def _operation(
         step_up=True,
         danger=True,
         check=_check_debit if command_type is Debit else refuse_own_account,
-        weigh=_weigh,
+        weigh=weigh,
     )
 
 

@@ -363,13 +363,19 @@ class ConfigureInsurance(Command, frozen=True, gc=False):
 
 
 class MoveInsurance(Command, frozen=True, gc=False):
-    """Pay into (positive) or take out of (negative) an insurance fund; ``external`` is contra."""
+    """
+    Pay into (positive) or take out of (negative) an insurance fund; ``external`` is contra.
+
+    Same id and same request is carried out once; ids are those of the fund's account.
+    """
 
     group_id: int
     asset_id: int
     amount_atoms: int
     reason: str = ""
     actor: str = ""
+    client_transfer_id: str = ""
+    request_hash: int = 0
 
 
 class SetLeverage(Command, frozen=True, gc=False):

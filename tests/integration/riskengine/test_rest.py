@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from accounts import services
-from accounts.enums import Role
-from accounts.models import AuditEvent
+from accounts.enums import RequestStatus, Role
+from accounts.models import AuditEvent, OperationRequest
 from accounts.types import Caller
 from common.testing import ApiClient, error_code
 from exchange.core.enums import MarginMode, MarketStatus
@@ -198,6 +198,37 @@ class TestFund:
         assert taken.json()["result"]["balances"][0]["amount"] == "998999.50000000"
         assert AuditEvent.objects.filter(action="insurance.move").count() == 2
 
+    def test_the_same_request_again_is_paid_once(self, exchange: MarginHarness) -> None:
+        operator, path = staff(Role.OPERATOR), f"/api/admin/insurance-funds/{GROUP}/move"
+        body = {"currency": "USDT", "reason": "top up", "amount": "500", "direction": "pay_in"}
+        body["client_request_id"] = "top-up-17"
+
+        first, again = operator.post(path, body), operator.post(path, body)
+        # As when the process died after the exchange had moved it, before it wrote that down.
+        OperationRequest.objects.update(status=RequestStatus.EXECUTING, result="")
+        lost = operator.post(path, body)
+        other = operator.post(path, {**body, "amount": "501"})
+
+        for answer in (first, again, lost):
+            assert answer.status_code == 200, answer.content
+            (balance,) = answer.json()["result"]["balances"]
+            assert balance["amount"] == "1000500.00000000"
+        assert (other.status_code, error_code(other)) == (409, "REQUEST_ID_CONFLICT")
+
+    def test_a_large_one_waits_for_a_second_person(self, exchange: MarginHarness) -> None:
+        operator, path = staff(Role.OPERATOR), f"/api/admin/insurance-funds/{GROUP}/move"
+        body = {"currency": "USDT", "reason": "wind down", "direction": "take_out"}
+
+        asked = operator.post(path, {**body, "amount": "10000.01"})
+        before = terms_of(exchange)
+        own = operator.post(
+            f"/api/admin/approvals/{asked.json()['approval_id']}/approve", {"reason": "mine"}
+        )
+
+        assert (asked.status_code, asked.json()["status"]) == (202, "pending_approval")
+        assert (own.status_code, error_code(own)) == (422, "SECOND_PERSON_NEEDED")
+        assert terms_of(exchange) == before
+
     @pytest.mark.parametrize(
         ("_case", "change", "status", "code"),
         [
@@ -209,8 +240,15 @@ class TestFund:
         ],
     )
     def test_a_refusal_changes_nothing(
-        self, exchange: MarginHarness, _case: str, change: dict[str, Any], status: int, code: str
+        self,
+        exchange: MarginHarness,
+        settings: Any,
+        _case: str,
+        change: dict[str, Any],
+        status: int,
+        code: str,
     ) -> None:
+        settings.APPROVAL_LIMIT_ATOMS = units(2_000_000)
         operator, before = staff(Role.OPERATOR), terms_of(exchange)
         body = {"currency": "USDT", "amount": "1", "direction": "take_out", "reason": "x"}
         group = change.pop("group", GROUP)

@@ -8,8 +8,8 @@ import pytest
 
 from exchange import client_ids
 from exchange.client_ids import ClientIds, client_key, hash_key
-from exchange.core.commands import CancelOrder, ClientIdFinding, Credit, PlaceOrder
-from exchange.core.enums import OrderType, Side, TimeInForce, WalletKind
+from exchange.core.commands import CancelOrder, ClientIdFinding, Credit, MoveInsurance, PlaceOrder
+from exchange.core.enums import OrderType, Side, TimeInForce, WalletKind, insurance_account
 from exchange.position import Position
 from exchange.projection import Row, Table
 from exchange.store.base import Fence, Group
@@ -70,9 +70,14 @@ class TestClientKey:
 
         assert client_key(order("a")) == (ACCOUNT, "o:a")
         assert client_key(credit) == (ACCOUNT, "t:a")
+        assert client_key(MoveInsurance(2, 1, 1, client_transfer_id="a")) == (
+            insurance_account(2),
+            "t:a",
+        )
 
     def test_a_command_without_one_has_none(self) -> None:
         assert client_key(order("")) is None
+        assert client_key(MoveInsurance(2, 1, 1)) is None
         assert client_key(CancelOrder(ACCOUNT, 1, "a")) is None
 
 
