@@ -87,6 +87,16 @@ ERROR: dict[str, Any] = object_of(
         )
     }
 )
+_ERROR_NAME = "Error"
+_ERROR_REFERENCE = {"$ref": f"#/components/schemas/{_ERROR_NAME}"}
+
+
+def postprocess_error_schema(result: dict[str, Any], **_others: Any) -> dict[str, Any]:
+    """Add the schema that every error answer refers to; a hook of drf-spectacular."""
+    schemas = result.setdefault("components", {}).setdefault("schemas", {})
+    schemas[_ERROR_NAME] = ERROR
+    result["components"]["schemas"] = dict(sorted(schemas.items()))
+    return result
 
 
 Codes = Mapping[int, tuple[str, ...]]
@@ -129,6 +139,6 @@ def errors(*groups: Codes) -> dict[int, OpenApiResponse]:
             known = codes_by_status.setdefault(status, [])
             known.extend(code for code in codes if code not in known)
     return {
-        status: OpenApiResponse(response=ERROR, description=", ".join(codes))
+        status: OpenApiResponse(response=_ERROR_REFERENCE, description=", ".join(codes))
         for status, codes in sorted(codes_by_status.items())
     }

@@ -445,6 +445,10 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "ApiKeyKindEnum": "accounts.enums.KeyKind",
         "ApiKeyScopeEnum": "accounts.enums.Scope",
     },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "common.openapi.postprocess_error_schema",
+    ],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "/static/favicon.svg",
     "SWAGGER_UI_SETTINGS": {"persistAuthorization": False, "displayRequestDuration": True},
