@@ -17,11 +17,24 @@ from exchange.core.enums import EndReason, LinkKind, OrderStatus, OrderType, Sid
 from exchange.core.units import format_atoms
 from markets.selectors import MarketNotFound, market_by_id
 from orders.models import Order, OrderTerms, Trade
+from wallets.archive import entry_keys
 from wallets.chains import chain_ids
 from wallets.selectors import chain_heads, trade_entries_page
 
 # Orders of the largest group: a bracket with both children.
 GROUP_ORDERS_MAX = 3
+# Pages of an account's entries that one page of its trades reads at most.
+ENTRY_PAGES_MAX = 20
+
+_STATUS_LABELS = {
+    "open": "info",
+    "partially_filled": "info",
+    "filled": "success",
+    "cancelled": "",
+    "expired": "warning",
+    "untriggered": "primary",
+    "waiting": "primary",
+}
 
 
 def symbol_of(market_id: int) -> str:
@@ -68,6 +81,32 @@ class OpenFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return what was chosen."""
         return queryset.filter(is_open=1) if self.value() == "1" else queryset
+
+
+def account_trade_ids(account_id: int, *, before_id: int | None, rows_max: int) -> list[int]:
+    """
+    Return up to ``rows_max`` numbers of an account's trades, newest first, below ``before_id``.
+
+    They are named by its ledger entries, of which those of that trade's time or earlier are read.
+    """
+    from_id = None
+    if before_id is not None:
+        times = Trade.objects.filter(id=before_id).values_list("time_ms", flat=True)
+        time_ms = times.first()
+        if time_ms is None:
+            return []
+        from_id = entry_keys(since_ms=time_ms, until_ms=time_ms + 1).high - 1
+    # A trade with oneself is two entries.
+    found: dict[int, None] = {}
+    for _ in range(ENTRY_PAGES_MAX):
+        page = trade_entries_page(account_id, limit=rows_max, from_id=from_id)
+        for entry in page.entries:
+            if before_id is None or entry.reference_id < before_id:
+                found[entry.reference_id] = None
+        if not page.next_id or len(found) >= rows_max:
+            break
+        from_id = page.next_id
+    return list(found)[:rows_max]
 
 
 @admin.register(Order)
@@ -148,12 +187,13 @@ class OrderAdmin(OperationsMixin, ReadOnlyAdmin):
         """Return what was traded."""
         return quantity_text(order.filled_atoms, order.market_id)
 
-    @display(description="status")
-    def status_name(self, order: Order) -> str:
-        """Return the status, and why it ended."""
+    @display(description="status", label=_STATUS_LABELS)
+    def status_name(self, order: Order) -> str | tuple[str, str]:
+        """Return the status, which has its colour, and why it ended."""
         status = OrderStatus(order.status).name.lower()
         reason = EndReason(order.reason)
-        return status if reason is EndReason.NONE else f"{status} ({reason.name.lower()})"
+        shown = status if reason is EndReason.NONE else f"{status}: {reason.name.lower()}"
+        return status, shown.replace("_", " ")
 
     @display(description="placed (UTC)")
     def created(self, order: Order) -> datetime:
@@ -249,19 +289,20 @@ class TradeAdmin(ReadOnlyAdmin):
     ]
     search_fields = ["id"]
     search_is_linked = True
-    search_help_text = "Whole trade number, or account id for its newest"
+    search_help_text = "Whole trade number or account id"
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Trade], search_term: str
     ) -> tuple[QuerySet[Trade], bool]:
-        """Return a trade, or the newest of an account, which its ledger entries name."""
+        """Return a trade, or a page of an account's, which its ledger entries name."""
         number = parse_id(search_term.strip())
         if number is None:
             found = queryset.none() if search_term else queryset
             return found, False
-        page = trade_entries_page(number, limit=self.list_per_page - 1)
-        ids = [number, *(entry.reference_id for entry in page.entries)]
-        return queryset.filter(id__in=ids), False
+        ids = account_trade_ids(
+            number, before_id=before_key(request), rows_max=self.list_per_page + 1
+        )
+        return queryset.filter(id__in=[number, *ids]), False
 
     @display(description="market")
     def symbol(self, trade: Trade) -> str:

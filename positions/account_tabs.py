@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from accounts.account_tabs import TAB_ROWS, AccountTab, Subject
 from accounts.permissions import Permission
 from common.tables import Column, Kind, Table
+from exchange.core.units import format_atoms
+from markets.selectors import market_by_id
 from positions import selectors
 from positions.render import render_closed, render_payment
 from positions.standing import standing_of
 from positions.tables import POSITION_COLUMNS, position_row
+from positions.types import FundingSum
 
 _CLOSED_COLUMNS = (
     Column("id", "Position", Kind.NUMBER),
@@ -26,6 +29,14 @@ _CLOSED_COLUMNS = (
     Column("reason", "Ended by"),
     Column("opened_at", "Opened (UTC)", Kind.TIME),
     Column("closed_at", "Closed (UTC)", Kind.TIME),
+)
+_SUM_COLUMNS = (
+    Column("symbol", "Market"),
+    Column("side", "Slot"),
+    Column("open", "Open position received", Kind.FIGURE),
+    Column("closed", "Closed positions received", Kind.FIGURE),
+    Column("positions", "Closed positions", Kind.FIGURE),
+    Column("sum", "Together", Kind.FIGURE),
 )
 _PAYMENT_COLUMNS = (
     Column("id", "Entry", Kind.NUMBER),
@@ -62,7 +73,24 @@ def _funding(subject: Subject, from_entry_id: int | None) -> Sequence[Table]:
         subject.account_id, limit=TAB_ROWS, from_entry_id=from_entry_id
     )
     rows = [render_payment(paid) for paid in payments]
-    return [Table(_PAYMENT_COLUMNS, rows, "Funding", next_from=str(next_id) if next_id else "")]
+    table = Table(_PAYMENT_COLUMNS, rows, "Funding", next_from=str(next_id) if next_id else "")
+    if from_entry_id is not None:
+        return [table]
+    sums = [_sum_row(total) for total in selectors.funding_sums(subject.account_id)]
+    return [Table(_SUM_COLUMNS, sums, "By slot", empty="No slot."), table]
+
+
+def _sum_row(total: FundingSum) -> dict[str, str]:
+    market = market_by_id(total.market_id)
+    closed = f"{total.closed_count:,d}" if total.is_whole else f"latest {total.closed_count:,d}"
+    return {
+        "symbol": market.symbol,
+        "side": total.side.name.lower(),
+        "open": format_atoms(total.open_atoms, market.quote_decimals),
+        "closed": format_atoms(total.closed_atoms, market.quote_decimals),
+        "positions": closed,
+        "sum": format_atoms(total.open_atoms + total.closed_atoms, market.quote_decimals),
+    }
 
 
 TABS = (

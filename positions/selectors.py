@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from heapq import nlargest
 
-from exchange.core.enums import CloseReason, LedgerKind, MarginMode
+from exchange.core.enums import CloseReason, LedgerKind, MarginMode, PositionSide
 from exchange.core.events import FundingPaid, PositionClosed
 from markets.perpetuals import contracts_by_id
 from markets.selectors import markets_all
 from positions.models import ClosedPosition, FundingPayment, Position
 from positions.projection import CLOSED, PAYMENTS
-from positions.types import MarketSetting
+from positions.types import FundingSum, MarketSetting
 from wallets.chains import seek_chain, walk_chain
 from wallets.selectors import entries_page
+
+# Closed positions of one slot whose funding is added up when somebody looks.
+FUNDING_SUMMED_MAX = 1_000
 
 _CLOSED_COLUMNS = (
     "id",
@@ -153,6 +156,34 @@ def _closed_from(row: tuple[int, ...]) -> PositionClosed:
     position_id = values.pop("id")
     mode, reason = MarginMode(values.pop("mode")), CloseReason(values.pop("reason"))
     return PositionClosed(position_id=position_id, mode=mode, reason=reason, **values)
+
+
+def funding_sums(account_id: int) -> list[FundingSum]:
+    """Return what each slot of an account received by funding, by market and side."""
+    slots = Position.objects.filter(account_id=account_id).order_by("market_id", "side")
+    columns = ("market_id", "side", "funding_atoms", "previous_id")
+    found = []
+    for market_id, side, open_atoms, head_id in slots.values_list(*columns):
+        rows = walk_chain(
+            ClosedPosition,
+            start_id=head_id,
+            account_id=account_id,
+            columns=("id", "previous_id", "funding_atoms"),
+            rows_max=FUNDING_SUMMED_MAX + 1,
+        )
+        closed = [row[2] for row in rows]
+        summed = closed[:FUNDING_SUMMED_MAX]
+        found.append(
+            FundingSum(
+                market_id=market_id,
+                side=PositionSide(side),
+                open_atoms=open_atoms,
+                closed_atoms=sum(summed),
+                closed_count=len(summed),
+                is_whole=len(closed) == len(summed),
+            )
+        )
+    return found
 
 
 def payments_page(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from exchange.core.enums import MarginMode, TriggerType
+from exchange.core.enums import MarginMode, PositionSide, TriggerType
 from exchange.core.state import Position
 
 
@@ -50,3 +50,20 @@ class MarketSetting:
     leverage: int
     mode: MarginMode
     leverage_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class FundingSum:
+    """
+    What funding one slot received in all, in quote atoms (negative: paid).
+
+    ``closed_atoms`` is that of its ``closed_count`` latest closed positions; ``is_whole`` says
+    whether these are all.
+    """
+
+    market_id: int
+    side: PositionSide
+    open_atoms: int
+    closed_atoms: int
+    closed_count: int
+    is_whole: bool
