@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -183,7 +184,7 @@ def _confirmed(request: HttpRequest, call: Call, form: FieldsForm, key: str) -> 
     else:
         shown.update(
             outcome="done" if result.status == DONE else "pending",
-            answer=[(name, _shown(value)) for name, value in result.answer.items()],
+            answer=_answer_shown(call, result.answer),
             approval_id=str(result.approval_id) if result.status != DONE else "",
         )
     kept = list(results.items())[-RESULTS_MAX + 1 :]
@@ -191,8 +192,21 @@ def _confirmed(request: HttpRequest, call: Call, form: FieldsForm, key: str) -> 
     return redirect("operation-result", key)
 
 
+def _answer_shown(call: Call, answer: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return name and text of what was answered beside what was entered."""
+    return [
+        (name.replace("_", " ").capitalize(), _shown(value))
+        for name, value in answer.items()
+        if call.given.get(name) != value
+    ]
+
+
 def _shown(value: object) -> str:
-    return ", ".join(str(item) for item in value) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return ", ".join(_shown(item) for item in value)
+    if isinstance(value, dict):
+        return " ".join(_shown(item) for item in value.values())
+    return str(value)
 
 
 def _form_page(

@@ -1,8 +1,15 @@
-"""Answers outside of any view: Django's own errors, in the envelope of all others."""
+"""
+Answers outside of any view: Django's own errors, in the envelope of all others.
 
+A browser that is logged into the back-office gets a page instead.
+"""
+
+from django.conf import settings
+from django.contrib import admin
 from django.core.exceptions import DisallowedHost, RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.template.loader import render_to_string
 
 from common.errors import NOT_FOUND_MESSAGE, ApiError, error_body, not_found
 from common.exceptions import error_headers
@@ -28,6 +35,28 @@ def error_response(error: ApiError) -> HttpResponse:
     )
 
 
+class ErrorPage(HttpResponse):
+    """An error as a page for people, which stays one."""
+
+
+def _error_answer(request: HttpRequest, error: ApiError) -> HttpResponse:
+    """Return an error as a page to staff in the back-office, else in the envelope."""
+    is_browser = "text/html" in request.headers.get("Accept", "")
+    is_inside = request.path.startswith(f"/{settings.ADMIN_PATH}/")
+    if not (is_browser and is_inside and hasattr(request, "user")):
+        return error_response(error)
+    if not admin.site.has_permission(request):
+        return error_response(error)
+    context = {
+        **admin.site.each_context(request),
+        "title": error.message.rstrip("."),
+        "code": error.code,
+        "request_id": current_request_id(),
+    }
+    page = render_to_string("back_office/error.html", context, request)
+    return ErrorPage(page, status=error.status_code, headers=error_headers(error))
+
+
 # What an error that some library answered in its own words is called in ours.
 _BY_STATUS = {
     401: ("NOT_AUTHENTICATED", "The request carries no valid access token."),
@@ -51,6 +80,8 @@ def enveloped(response: HttpResponseBase) -> HttpResponseBase:
     Libraries answer some errors by themselves: an empty page for a method that a view does
     not take, YAML from the schema, a page from the static files.
     """
+    if isinstance(response, ErrorPage):
+        return response
     if response.headers.get("Content-Type", "").startswith("application/json"):
         return response
     status = response.status_code
@@ -78,12 +109,13 @@ def handler400(request: HttpRequest, exception: Exception | None = None) -> Http
 
 def handler403(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer a refused request."""
-    return error_response(ApiError("PERMISSION_DENIED", "This user may not do that.", 403))
+    error = ApiError("PERMISSION_DENIED", "This user may not do that.", 403)
+    return _error_answer(request, error)
 
 
 def handler404(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer an unknown address."""
-    return error_response(not_found())
+    return _error_answer(request, not_found())
 
 
 def handler500(request: HttpRequest) -> HttpResponse:

@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from accounts.enums import Role
 from accounts.models import AuditEvent
+from common.testing import error_code
 from exchange.core.enums import MarketStatus
 from markets import selectors
 from tests.support.margin import MarginHarness
@@ -95,10 +96,16 @@ class TestMarket:
     ) -> None:
         person, before = staff_member(role), AuditEvent.objects.count()
 
-        form = person.browser.get(person.form_url("market-halt", "BTC-USDT"))
+        form = person.browser.get(
+            person.form_url("market-halt", "BTC-USDT"), headers={"Accept": "text/html"}
+        )
         sent = person.fill_in("market-halt", "BTC-USDT", form_key="x" * 10)
 
         assert (form.status_code, sent.status_code) == (403, 403)
+        # A page for people who look, the envelope for programs.
+        assert "This user may not do that." in form.content.decode()
+        assert "nav-sidebar" in form.content.decode()
+        assert error_code(sent) == "PERMISSION_DENIED"
         assert selectors.market_by_symbol("BTC-USDT").status is MarketStatus.TRADING
         assert AuditEvent.objects.count() <= before + 2
 
