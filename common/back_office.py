@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from django.contrib.admin.options import ShowFacets
 from django.contrib.admin.utils import get_fields_from_path
 from django.db.models import IntegerField, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -41,6 +42,8 @@ class KeysetAdmin(ModelAdmin):
     list_per_page = 50
     list_fullwidth = True
     show_full_result_count = False
+    # A count for each choice of a filter reads the whole table.
+    show_facets = ShowFacets.NEVER
     sortable_by: Sequence[str] = ()
     keyset_columns: Sequence[str] = ("id",)
     keyset_ascending = False

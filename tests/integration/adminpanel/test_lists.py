@@ -193,6 +193,14 @@ class TestQueries:
             assert reads.offences(*SMALL) == [], name_of(model_admin)
             assert reads.count <= QUERIES_MAX, name_of(model_admin)
 
+    def test_nothing_is_counted_even_where_that_is_asked_for(self, office: Client) -> None:
+        for model_admin in (a for a in OURS if a.list_filter):
+            with watched_reads() as reads:
+                shown = office.get(url_of(model_admin), {"_facets": "1"})
+
+            assert not any("COUNT(" in sql for sql, _ in reads.plans), name_of(model_admin)
+            assert "Show counts" not in shown.content.decode()
+
     @pytest.mark.parametrize("direction", ["before", "after"])
     def test_later_pages_do_too(self, office: Client, direction: str) -> None:
         for model_admin in OURS:
