@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # Examples of one search of `make test`, which SEARCH_FACTOR multiplies (tests/support/searching).
 ROUNDING_EXAMPLES = 210
 MACHINE_EXAMPLES = 60
+# Seeds of `make test` in tests/unit/markets/test_faulty_prices.py.
+PRICE_SEEDS = 3
 BACKUPS = "tests/integration/tradingplatform/test_backups.py"
 UNDER_LOAD = "test_under_load_it_is_one_moment_of_the_exchange"
 
@@ -77,6 +79,7 @@ def parts(
     overload_seconds: float = 60.0,
     examples: int = 50_000,
     times: int = 100,
+    price_seeds: int = 1_000,
 ) -> list[Part]:
     """Return everything that is proved, the quick parts first; see docs/RELIABILITY.md."""
     return [
@@ -92,6 +95,11 @@ def parts(
             "rounding",
             "tests/property/test_rounding.py",
             factor=-(-2 * examples // ROUNDING_EXAMPLES),
+        ),
+        of_tests(
+            "faulty prices",
+            "tests/unit/markets/test_faulty_prices.py",
+            factor=-(-price_seeds // PRICE_SEEDS),
         ),
         of_tests("endings", "tests/integration/ws/test_endings.py", times=times),
         of_tests("backups", f"{BACKUPS}::{UNDER_LOAD}", times=-(-times // 5)),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import signal
 import tempfile
 import time
 from collections import Counter
@@ -31,6 +32,8 @@ PROGRESS_S = 60.0
 # One in so many strikes at the exchange also kills its standby: a cold start.
 COLD_EVERY = 4
 PROBLEMS_SHOWN_MAX = 20
+# How a leader ends whose standby took over: killed by it, or by what the database told it.
+REPLACED = (-signal.SIGKILL, 70)
 
 
 class KillRun:
@@ -42,12 +45,15 @@ class KillRun:
         self.random = random.Random(seed)
         self.directory = Path(tempfile.mkdtemp(prefix="exk-"))
         self.world = World(self.directory)
+        # Longer than any run: an expired token says nothing of the order that is asked about.
+        self.world.environment["JWT_EXPIRES_IN"] = "7d"
         self.histories = [self.directory / f"{kind}.jsonl" for kind in ("gateway", "http")]
         self.tails = {path.stem: Tail(path) for path in self.histories}
         self.strikes: dict[str, Counter[str]] = {target: Counter() for target in TARGETS}
         self.back_s: dict[str, list[float]] = {name: [] for name in (*TARGETS, "cold start")}
         # Names of the two exchange processes; they change roles when the leader dies.
         self.leader, self.standby = "exchange a", "exchange b"
+        self.replaced = 0
         self.web_struck = 0.0
         self.web_seen = 0
         self.report: dict[str, Any] = {}
@@ -92,6 +98,7 @@ class KillRun:
             self._strike_web(aim)
             return
         world = self.world
+        self._follow_leader()
         process = self.leader if target == "exchange" else target
         if not world.alive(process):
             raise SystemExit(f"{process} ended by itself: {world.output(process)[-2000:]}")
@@ -115,6 +122,23 @@ class KillRun:
         self.back_s["cold start" if cold else target].append(time.monotonic() - struck)
         if target == "exchange":
             world.start(self.standby)
+
+    def _follow_leader(self) -> None:
+        """
+        Change roles where the standby has replaced the leader by itself.
+
+        It does, as it should, when a busy machine lets the leader wait longer than its lease.
+        """
+        world = self.world
+        if world.alive(self.leader) or not world.alive(self.standby):
+            return
+        code = world.processes[self.leader].poll()
+        if code not in REPLACED:
+            tail = world.output(self.leader)[-2000:]
+            raise SystemExit(f"{self.leader} ended by itself with {code}: {tail}")
+        self.replaced += 1
+        self.leader, self.standby = self.standby, self.leader
+        world.start(self.standby)
 
     def _strike_web(self, aim: str) -> None:
         """Kill the web process; its slow start runs while the others are struck."""
@@ -144,6 +168,7 @@ class KillRun:
     def _finish(self) -> None:
         world = self.world
         self._web_is_back()
+        self._follow_leader()
         world.stop_file.touch()
         for kind in self.tails:
             world.processes[f"{kind} clients"].wait(60)
@@ -171,6 +196,7 @@ class KillRun:
         for target in TARGETS:
             cells = "".join(f"{self.strikes[target][phase]:>15}" for phase in phases)
             lines.append(f"{target:<10}{cells}")
+        lines.append(f"{self.replaced} leaders replaced by their standby without a strike")
         for name, seconds in self.back_s.items():
             if seconds:
                 middle = sorted(seconds)[len(seconds) // 2]

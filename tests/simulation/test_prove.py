@@ -36,6 +36,7 @@ def test_what_is_searched_is_at_least_what_was_asked_for() -> None:
     found = {part.name: part.variables for part in parts(examples=50_000)}
 
     assert int(found["rounding"]["SEARCH_FACTOR"]) * prove.ROUNDING_EXAMPLES >= 100_000
+    assert int(found["faulty prices"]["SEARCH_FACTOR"]) * prove.PRICE_SEEDS >= 1_000
     assert int(found["state machine"]["SEARCH_FACTOR"]) * prove.MACHINE_EXAMPLES >= 50_000
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
 
 import pytest
 
@@ -16,6 +17,7 @@ from markets.feeds.engine import IndexEngine
 from markets.feeds.validate import RawQuote
 from tests.support.engine import ALICE, BOB, CAROL, units
 from tests.support.perpetual import PERP, PerpetualBench
+from tests.support.searching import FACTOR
 
 BTC = LIVE_INSTRUMENTS[0]
 START = 1_800_000_000_000
@@ -125,6 +127,25 @@ def test_an_unconfirmed_answer_of_one_source_liquidates_nobody(fault: Fault) -> 
 
     assert platform.quality() is PriceQuality.LIVE
     assert platform.mark() == 60_000 * ATOMS
+    assert platform.bench.position(ALICE).quantity_atoms == units("0.8")
+    assert platform.bench.position(BOB).quantity_atoms == -units("0.8")
+
+
+@pytest.mark.parametrize("seed", range(1, 1 + 3 * FACTOR))
+def test_p18_whatever_one_source_says_in_turn_moves_nothing(seed: int) -> None:
+    chance = Random(seed)
+    platform = Platform()
+    platform.turn()
+    faulty = 0
+
+    for turn in range(30):
+        # A third sample in a row that says the same would be a confirmation.
+        faulty = faulty + 1 if faulty < 2 and chance.random() < 0.6 else 0
+        fault = chance.choice(list(FAULTS.values())) if faulty else None
+        platform.turn(fault=fault, turn=turn)
+
+        assert platform.quality() is PriceQuality.LIVE
+        assert platform.mark() == 60_000 * ATOMS
     assert platform.bench.position(ALICE).quantity_atoms == units("0.8")
     assert platform.bench.position(BOB).quantity_atoms == -units("0.8")
 
