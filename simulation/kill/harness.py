@@ -28,7 +28,7 @@ AIMS = ("in_commit", "in_batch", "in_publish", "in_commit", "idle", "before_comm
 AIM_S = 1.5
 COMMIT_SHARE_MIN = 1 / 6
 # The system counts as back when a client had a definite answer.
-PROGRESS_S = 60.0
+PROGRESS_S = 180.0
 # One in so many strikes at the exchange also kills its standby: a cold start.
 COLD_EVERY = 4
 PROBLEMS_SHOWN_MAX = 20
@@ -171,7 +171,7 @@ class KillRun:
         self._follow_leader()
         world.stop_file.touch()
         for kind in self.tails:
-            world.processes[f"{kind} clients"].wait(60)
+            world.processes[f"{kind} clients"].wait(180)
         if world.alive(self.standby):
             world.kill(self.standby)
         code = world.ask_to_stop(self.leader)

@@ -11,7 +11,7 @@ from exchange.core.enums import MarketKind
 ATOMS = 10**8
 GATEWAY_ACCOUNTS = (7_000_001, 7_000_002, 7_000_003)
 RICH = 10**7 * ATOMS
-READY_S = 60.0
+READY_S = 120.0
 
 
 USERNAME = "killer"

@@ -21,7 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAUSES = "in_batch:2ms,before_commit:1ms,in_commit:5ms,in_publish:2ms"
-START_S = 60.0
+START_S = 180.0
 
 
 class World:
@@ -144,7 +144,7 @@ class World:
         process.send_signal(signal.SIGKILL)
         process.wait()
 
-    def ask_to_stop(self, name: str, timeout_s: float = 20.0) -> int:
+    def ask_to_stop(self, name: str, timeout_s: float = 60.0) -> int:
         """Send SIGTERM and return the exit code."""
         process = self.processes[name]
         process.send_signal(signal.SIGTERM)
