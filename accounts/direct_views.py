@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any, cast
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.functional import cached_property
 from rest_framework.exceptions import NotAuthenticated, PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -37,6 +37,7 @@ class DirectRequest:
         self.META = request.META
         self.user = identify(request)
 
+    # Django's: the standard library's takes one lock for all requests before Python 3.12.
     @cached_property
     def data(self) -> Mapping[str, Any]:
         """
