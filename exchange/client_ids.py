@@ -13,6 +13,8 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 
+import structlog
+
 from exchange.core.commands import (
     AnyCommand,
     ClientIdFinding,
@@ -28,14 +30,22 @@ from exchange.core.commands import (
 from exchange.core.enums import insurance_account
 from exchange.position import Position
 from exchange.store.base import Fence, Store
+from exchange.store.damage import is_whole
+from exchange.store.sums import row_checksum
 from exchange.store.tables import CLIENT_KEYS
 
+logger = structlog.get_logger(__name__)
+
 Key = tuple[int, str]
+# Columns of ``CLIENT_KEYS``.
+KeyRow = tuple[int, int, str, int, int, int | None]
 
 _ORDERS = frozenset({PlaceOrder, PlaceLinkedOrders, ClosePosition})
 _TRANSFERS = frozenset({Transfer, Credit, Debit, MoveWithdrawal})
 
 KEY_MASK = 2**63 - 1
+# The hash of no request, so that each one that asks for a damaged row is a conflict.
+DAMAGED = -1
 
 # Random keys touch one page each unless many are merged at once: 100,000 sorted keys share
 # the pages of a table of a million.
@@ -141,18 +151,17 @@ class ClientIds:
         self._merged_at = time.monotonic()
         return merged
 
-    def _numbered(
-        self, step: list[tuple[int, Key, ClientIdFinding]]
-    ) -> list[tuple[int, int, str, int, int]]:
+    def _numbered(self, step: list[tuple[int, Key, ClientIdFinding]]) -> list[KeyRow]:
         """Return rows for a step, each under its hash or, if another id sits there, the next."""
         owners = {row[0]: (row[1], row[2]) for row in self._rows(number for number, _, _ in step)}
-        rows = []
+        rows: list[KeyRow] = []
         for number, key, finding in step:
             while owners.get(number, key) != key:
                 number = (number + 1) & KEY_MASK
                 owners |= {row[0]: (row[1], row[2]) for row in self._rows([number])}
             owners[number] = key
-            rows.append((number, *key, finding.reference_id, finding.request_hash))
+            row = (number, *key, finding.reference_id, finding.request_hash)
+            rows.append((*row, row_checksum(row)))
         return rows
 
     def _look_up(self, keys: Iterable[Key]) -> dict[Key, ClientIdFinding]:
@@ -165,12 +174,16 @@ class ClientIds:
                 row = rows.get(number)
                 if row is None:
                     continue
-                if (row[1], row[2]) == key:
+                if not is_whole(row):
+                    # Whose it is cannot be told: better a conflict than a second order.
+                    logger.error("client_key_damaged", key=row[0])
+                    found[key] = ClientIdFinding(row[3], DAMAGED)
+                elif (row[1], row[2]) == key:
                     found[key] = ClientIdFinding(row[3], row[4])
                 else:
                     collided.append(((number + 1) & KEY_MASK, key))
             wanted = collided
         return found
 
-    def _rows(self, numbers: Iterable[int]) -> list[tuple[int, int, str, int, int]]:
+    def _rows(self, numbers: Iterable[int]) -> list[KeyRow]:
         return self._store.find(CLIENT_KEYS, numbers)

@@ -113,7 +113,8 @@ class ClientKey(models.Model):
     A client id that an account has used, for ever.
 
     The key is 63 bits of a hash of (account, kind, client id); on a collision the next free
-    number is taken. Rows are merged from the command log off the commit.
+    number is taken. Rows are merged from the command log off the commit. ``checksum`` is over
+    the row; null where an older version wrote it.
     """
 
     id = RowKeyField()
@@ -121,6 +122,7 @@ class ClientKey(models.Model):
     client_key = models.CharField(max_length=66)
     reference_id = models.BigIntegerField()
     request_hash = models.BigIntegerField()
+    checksum = models.BigIntegerField(null=True)
 
     def __str__(self) -> str:
         """Return whose client id this is."""

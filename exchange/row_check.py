@@ -27,7 +27,7 @@ from exchange.store.sums import (
     unpack_digests,
     unpack_keys,
 )
-from exchange.store.tables import BATCH_SUMS, BATCHES, OPERATOR_COMMANDS, QUARANTINE
+from exchange.store.tables import BATCH_SUMS, BATCHES, CLIENT_KEYS, OPERATOR_COMMANDS, QUARANTINE
 
 # Differences told in full; the rest is only counted.
 PROBLEMS_SHOWN_MAX = 20
@@ -117,6 +117,7 @@ class _RowCheck:
             self.report.blame(f"a start would be refused: {error}")
         summed = self._check_sums(reader, position)
         self._check_log(reader, position, summed)
+        self._check_client_keys(reader)
         for table in self._tables.values():
             if table.append_only:
                 self._compare_history(table)
@@ -155,6 +156,16 @@ class _RowCheck:
             self._tell(f"command log, batch {number:,d} of {position.batch:,d}")
         if number != position.batch:
             self.report.blame(f"command log ends at batch {number}, expected {position.batch}")
+
+    def _check_client_keys(self, reader: StoreReader) -> None:
+        for row in reader.rows_from(CLIENT_KEYS, 0):
+            if row[-1] is None:
+                self.report.uncovered += 1
+            elif is_whole(row):
+                self.report.checked += 1
+            else:
+                self.report.blame(f"{CLIENT_KEYS.name} {row[0]} is not what was written")
+            self._tell(f"client ids, of which {self.report.checked:,d} rows so far")
 
     def _expect(self, what: str, number: int, expected: int) -> None:
         if number != expected:

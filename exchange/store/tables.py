@@ -62,7 +62,7 @@ BATCH_SUMS = Table(
 
 CLIENT_KEYS = Table(
     name="exchange_clientkey",
-    columns=("id", "account_id", "client_key", "reference_id", "request_hash"),
+    columns=("id", "account_id", "client_key", "reference_id", "request_hash", "checksum"),
 )
 
 OPERATOR_COMMANDS = Table(

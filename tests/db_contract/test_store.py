@@ -26,7 +26,7 @@ TEXTS = ["", "NULL", "null", "{}", '"', "\\", "a,b", "{a}", "'", "ü€𝄞", " 
 def key_row(
     number: int, *, account_id: int = 1, client_key: str = "o:a", reference: int = 1
 ) -> Row:
-    return (number, account_id, client_key, reference, 99)
+    return (number, account_id, client_key, reference, 99, 7)
 
 
 def batch_row(number: int, payload: bytes = b"payload") -> Row:
@@ -132,10 +132,10 @@ class TestValues:
         "value", [INT64_MIN, INT64_MIN + 1, -1, 0, 1, INT64_MAX - 1, INT64_MAX]
     )
     def test_64_bits_come_back(self, store: Store, value: int) -> None:
-        store.write(FENCE, [(CLIENT_KEYS, [(1, value, "o:a", value, value)])])
+        store.write(FENCE, [(CLIENT_KEYS, [(1, value, "o:a", value, value, 7)])])
 
-        assert rows_of(store, CLIENT_KEYS) == [(1, value, "o:a", value, value)]
-        assert store.find(CLIENT_KEYS, [1]) == [(1, value, "o:a", value, value)]
+        assert rows_of(store, CLIENT_KEYS) == [(1, value, "o:a", value, value, 7)]
+        assert store.find(CLIENT_KEYS, [1]) == [(1, value, "o:a", value, value, 7)]
 
     @pytest.mark.parametrize("key", [INT64_MIN, -1, 0, INT64_MAX])
     def test_any_64_bit_number_is_a_key(self, store: Store, key: int) -> None:
@@ -148,7 +148,9 @@ class TestValues:
     @pytest.mark.parametrize("value", [INT64_MAX + 1, INT64_MIN - 1, 2**200, None])
     def test_no_64_bit_integer_is_refused_whole(self, store: Store, value: object) -> None:
         with pytest.raises(DataError):
-            store.write(FENCE, [(BATCHES, [batch_row(1)]), (CLIENT_KEYS, [(1, 1, "a", 1, value)])])
+            store.write(
+                FENCE, [(BATCHES, [batch_row(1)]), (CLIENT_KEYS, [(1, 1, "a", 1, value, 7)])]
+            )
 
         assert rows_of(store, BATCHES) == []
         assert rows_of(store, CLIENT_KEYS) == []
@@ -156,7 +158,7 @@ class TestValues:
 
     def test_after_a_refusal_the_next_batch_goes_through(self, store: Store) -> None:
         with pytest.raises(DataError):
-            store.write(FENCE, [(CLIENT_KEYS, [(1, 1, "a", 1, 2**63)])])
+            store.write(FENCE, [(CLIENT_KEYS, [(1, 1, "a", 1, 2**63, 7)])])
 
         store.write(FENCE, [(CLIENT_KEYS, [key_row(1)])])
 

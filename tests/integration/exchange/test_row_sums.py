@@ -12,6 +12,7 @@ from django.db.models import BooleanField
 from structlog.testing import capture_logs
 
 from exchange.core.enums import Side
+from exchange.core.rejects import Code
 from exchange.core.units import ATOMS
 from exchange.models import BatchSums, LogPosition
 from exchange.processor import make_projections
@@ -166,6 +167,24 @@ class TestHistory:
         report = verify()
         assert not report.ok
         assert any(re.search(named, problem) for problem in report.problems), report.problems
+
+    def test_a_damaged_client_id_is_named(self, inline_exchange: ExchangeHarness) -> None:
+        inline_exchange.seed_markets()
+        inline_exchange.add_account(ALICE, BTC=5)
+        asked = limit_order(
+            ALICE, Side.SELL, price=50_000, quantity_atoms=ATOMS, client_order_id="a"
+        )
+        inline_exchange.configure(asked)
+        inline_exchange.processor._state.client_ids._merged_at = 0.0
+        inline_exchange.processor.merge_client_ids(idle=True)
+        before = verify()
+        execute("UPDATE exchange_clientkey SET reference_id = reference_id + 1")
+
+        after = verify()
+
+        assert before.problems == []
+        assert [problem.split(" ")[0] for problem in after.problems] == ["exchange_clientkey"]
+        assert inline_exchange.apply(asked).code is Code.CLIENT_ORDER_ID_CONFLICT
 
     def test_rows_that_retention_removed_or_linked_anew_are_not_damage(
         self, traded: ExchangeHarness

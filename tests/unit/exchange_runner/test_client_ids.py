@@ -141,6 +141,29 @@ class TestClientIds:
         found = [ids.find((ACCOUNT, f"o:{number}")) for number in range(5)]
         assert found == [ClientIdFinding(number, 7) for number in range(4)] + [None]
 
+    @pytest.mark.parametrize("column", range(1, 6))
+    def test_a_damaged_row_is_a_conflict_and_no_second_order(
+        self, ids: ClientIds, store: FakeStore, column: int
+    ) -> None:
+        ids.remember((ACCOUNT, "o:a"), ClientIdFinding(1, 7))
+        merge_all(ids, batch=1)
+        ((key, row),) = store.rows.items()
+        store.rows[key] = (*row[:column], row[column] + row[column], *row[column + 1 :])
+
+        ids.prefetch([order("a")])
+
+        found = ids.find((ACCOUNT, "o:a"))
+        assert found is not None
+        assert found.request_hash not in (7, 0)
+
+    def test_a_row_of_an_older_version_is_found(self, ids: ClientIds, store: FakeStore) -> None:
+        key = hash_key((ACCOUNT, "o:a"))
+        store.rows[key] = (key, ACCOUNT, "o:a", 1, 7, None)
+
+        ids.prefetch([order("a")])
+
+        assert ids.find((ACCOUNT, "o:a")) == ClientIdFinding(1, 7)
+
     def test_merging_again_changes_nothing(self, ids: ClientIds, store: FakeStore) -> None:
         ids.remember((ACCOUNT, "o:a"), ClientIdFinding(1, 7))
         merge_all(ids, batch=1)
