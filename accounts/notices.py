@@ -54,7 +54,9 @@ def _tell(notice: Notice, subject: str) -> None:
         notice_send(notice)
     except redis.RedisError as error:
         log.warning("notice_not_sent", notice_id=notice.pk, error=type(error).__name__)
-    user_id = User.objects.filter(account_id=notice.account_id).values_list("id", flat=True).first()
+    # The worker looks again; who has no address to write to costs no task.
+    reachable = User.objects.filter(account_id=notice.account_id, verified_email__gt="")
+    user_id = reachable.values_list("id", flat=True).first()
     if user_id is not None:
         mail_enqueue("mail_notice", user_id=user_id, subject=subject, text=notice.text)
 

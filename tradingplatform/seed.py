@@ -28,6 +28,7 @@ from markets.services import markets_prepare
 from markets.types import AssetInfo
 from tradingplatform.environment import password_hint
 from tradingplatform.perpetual_seed import perpetuals_seed
+from tradingplatform.withdrawal_seed import address_seed, terms_seed
 
 MAKER_USERNAME = "market_maker"
 DEMO_USERNAMES = ("alice", "bob")
@@ -75,6 +76,7 @@ def seed() -> Report:
     report.made += perpetuals_seed(prepared.mode)
     _seed_operator(report)
     if not settings.PRODUCTION:
+        report.made += [f"withdrawal terms of {code}" for code in terms_seed()]
         _seed_demo(report)
         _seed_bots(report)
     return report
@@ -128,6 +130,7 @@ def _seed_demo(report: Report) -> None:
             password=settings.DEMO_PASSWORD,
         )
         _fund(user, username, Tier.TRADER, DEMO_BALANCES, DEMO_OTHER, DEMO_MARGIN)
+        address_seed(account_id=user.account_id, actor=user)
         report.logins.append((username, settings.DEMO_PASSWORD))
 
 

@@ -18,6 +18,7 @@ from markets.feeds.catalogue import VENUE_PAIR_IDS
 from tests.support.browser import Browser, find_chromium
 from tests.support.fake_exchanges import FakeExchanges
 from tests.support.platform import PASSWORD, Platform, wait_until
+from tradingplatform.withdrawal_seed import DEMO_ADDRESS
 
 STAFF = ("risk_manager", "operator", "auditor", "admin")
 MAKE_STAFF = """
@@ -241,6 +242,41 @@ def test_prices_go_on_without_a_source_that_is_switched_off(office: Office) -> N
     who = "staff_risk_manager"
     assert office.audited("price_source.off") == [(who, "the venue announced maintenance", "OK")]
     assert office.audited("price_source.on") == [(who, "the venue is back", "OK")]
+    assert office.browser.messages == []
+
+
+def test_a_user_is_paid_out_by_an_operator(office: Office) -> None:
+    body = {"currency": "USDT", "amount": "100", "address": DEMO_ADDRESS}
+    asked = office.sent("alice", "/api/wallet/withdrawals", **body, client_withdrawal_id="story")
+    assert asked.status_code == 201, asked.text
+    number = asked.json()["id"]
+    office.log_in("operator")
+
+    office.open("wallets/withdrawal/?state=requested")
+    office.follow(f"withdrawal/{number}")
+    office.browser.wait("document.querySelector('a[href*=withdrawal-approve]')")
+    office.follow("withdrawal-approve")
+    approved = office.carry_out("known customer")
+    office.open(f"operations/withdrawal-sent/{number}")
+    office.browser.type("[name=transaction_id]", "0x5c504ed4")
+    sent = office.carry_out("paid from the hot wallet")
+
+    def shown() -> dict[str, Any]:
+        found: dict[str, Any] = office.api("alice").get(f"/api/wallet/withdrawals/{number}").json()
+        return found
+
+    wait_until(lambda: shown()["settled_at"] is not None, PATIENCE_S, "it is never settled")
+    late = office.api("alice").delete(f"/api/wallet/withdrawals/{number}")
+    office.open("sections/deposits/")
+
+    assert "Done." in approved
+    assert "Done." in sent
+    assert (shown()["status"], shown()["transaction_id"]) == ("sent", "0x5c504ed4")
+    assert late.json()["error"]["code"] == "WITHDRAWAL_STATE"
+    assert f"withdrawal {number}" in office.browser.text("#content-main")
+    who = "staff_operator"
+    assert office.audited("withdrawal.approve") == [(who, "known customer", "OK")]
+    assert office.audited("withdrawal.sent") == [(who, "paid from the hot wallet", "OK")]
     assert office.browser.messages == []
 
 

@@ -21,10 +21,18 @@ ADDRESSES_MAX = 100
 
 
 def address_add(
-    *, account_id: int, actor: audit.Actor, asset_id: int, label: str, payee: Payee
+    *,
+    account_id: int,
+    actor: audit.Actor,
+    asset_id: int,
+    label: str,
+    payee: Payee,
+    delay_ms: int | None = None,
 ) -> AddressInfo:
     """
     Write an address into an account's book, usable after the delay; its user is told.
+
+    The delay is ``settings.WITHDRAWAL_DELAY_MS`` unless given.
 
     Raises:
         ApiError: 409 ``ADDRESS_EXISTS``, 422 ``ADDRESS_LIMIT``.
@@ -37,7 +45,7 @@ def address_add(
         asset_id=asset_id,
         label=label,
         created_ms=now,
-        usable_ms=now + settings.WITHDRAWAL_DELAY_MS,
+        usable_ms=now + (settings.WITHDRAWAL_DELAY_MS if delay_ms is None else delay_ms),
         **_columns(payee),
     )
     code = asset_by_id(asset_id).code

@@ -37,12 +37,11 @@ class WithdrawalAdmin(OperationsMixin, ReadOnlyAdmin):
     target_kind = "withdrawal"
     list_display = [
         "id",
+        "shown_state",
         "asked",
         "account_id",
         "amount",
-        "fee",
         "address",
-        "shown_state",
         "approved_by",
         "settled",
     ]

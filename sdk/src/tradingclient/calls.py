@@ -163,6 +163,10 @@ _TOKENS = _reader(models.Tokens)
 _TRADES = _reader(models.Trades)
 _TRANSFER = _reader(models.Transfer)
 _USER = _reader(models.User)
+_WITHDRAWAL = _reader(models.Withdrawal)
+_WITHDRAWALS = _reader(models.Page[models.Withdrawal])
+_ADDRESS = _reader(models.WithdrawalAddress)
+_ADDRESSES = _reader(models.Page[models.WithdrawalAddress])
 
 
 def _nothing(_raw: bytes) -> None:
@@ -341,3 +345,43 @@ def wallet_history(query: Mapping[str, str | int | None]) -> Call[models.Page[mo
 def transfer(body: Json) -> Call[models.Transfer]:
     """Move money between own wallets or to another user."""
     return _call("POST", "/api/wallet/transfer", _TRANSFER, body)
+
+
+# --- Withdrawals --------------------------------------------------------------------------
+
+
+def withdraw(body: Json) -> Call[models.Withdrawal]:
+    """Ask for a withdrawal."""
+    return _call("POST", "/api/wallet/withdrawals", _WITHDRAWAL, body)
+
+
+def withdrawals(query: Mapping[str, str | int | None]) -> Call[models.Page[models.Withdrawal]]:
+    """A page of withdrawals."""
+    return _call("GET", target_of("/api/wallet/withdrawals", query), _WITHDRAWALS)
+
+
+def withdrawal(withdrawal_id: str) -> Call[models.Withdrawal]:
+    """One withdrawal."""
+    return _call("GET", f"/api/wallet/withdrawals/{withdrawal_id}", _WITHDRAWAL)
+
+
+def cancel_withdrawal(withdrawal_id: str) -> Call[models.Withdrawal]:
+    """Take a withdrawal back."""
+    return _call("DELETE", f"/api/wallet/withdrawals/{withdrawal_id}", _WITHDRAWAL)
+
+
+def withdrawal_addresses(
+    query: Mapping[str, str | int | None],
+) -> Call[models.Page[models.WithdrawalAddress]]:
+    """A page of the address book."""
+    return _call("GET", target_of("/api/wallet/addresses", query), _ADDRESSES)
+
+
+def add_withdrawal_address(body: Json) -> Call[models.WithdrawalAddress]:
+    """Add an address to the book."""
+    return _call("POST", "/api/wallet/addresses", _ADDRESS, body)
+
+
+def remove_withdrawal_address(address_id: str) -> Call[None]:
+    """Remove an address from the book."""
+    return _call("DELETE", f"/api/wallet/addresses/{address_id}", _nothing)

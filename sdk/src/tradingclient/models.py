@@ -339,6 +339,42 @@ class Transfer(Model, frozen=True):
     client_transfer_id: str | None = None
 
 
+class Withdrawal(Model, frozen=True):
+    """
+    A withdrawal: ``requested``, ``approved``, ``sent``, ``cancelled`` or ``rejected``.
+
+    ``settled_at`` is when the ledger took its end, None before.
+    """
+
+    id: str
+    client_withdrawal_id: str
+    currency: str
+    amount: Decimal
+    fee: Decimal
+    address: str
+    status: str
+    created_at: int
+    updated_at: int
+    network: str | None = None
+    memo: str | None = None
+    reason: str | None = None
+    transaction_id: str | None = None
+    settled_at: int | None = None
+
+
+class WithdrawalAddress(Model, frozen=True):
+    """An address of the book; money can be withdrawn to it from ``usable_at`` on."""
+
+    id: str
+    label: str
+    currency: str
+    address: str
+    created_at: int
+    usable_at: int
+    network: str | None = None
+    memo: str | None = None
+
+
 class Account(Model, frozen=True):
     """The settings of an account; fees are rates."""
 

@@ -320,3 +320,84 @@ class AsyncRestClient(AsyncTransport):
         }
         call = calls.transfer(plain(body))
         return await self.send(replace(call, two_factor_code=two_factor_code))
+
+    # --- Withdrawals ------------------------------------------------------------------
+
+    async def withdraw(
+        self,
+        *,
+        currency: str,
+        amount: Amount,
+        address: str,
+        client_withdrawal_id: str,
+        network: str | None = None,
+        memo: str | None = None,
+        two_factor_code: str = "",
+    ) -> models.Withdrawal:
+        """
+        Ask for an amount to be paid out to an address of the book; the fee comes on top.
+
+        It may be repeated safely: the same request under its id is the first one. It needs a code
+        from users who have a second factor, and no API key may do it.
+        """
+        body = {
+            "currency": currency,
+            "amount": amount,
+            "address": address,
+            "network": network,
+            "memo": memo,
+            "client_withdrawal_id": client_withdrawal_id,
+        }
+        call = calls.withdraw(plain(body))
+        return await self.send(replace(call, two_factor_code=two_factor_code))
+
+    async def withdrawals(
+        self,
+        *,
+        status: str | None = None,
+        currency: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> models.Page[models.Withdrawal]:
+        """Return a page of withdrawals, newest first."""
+        query = {"status": status, "currency": currency, "limit": limit, "cursor": cursor}
+        return await self.send(calls.withdrawals(query))
+
+    async def withdrawal(self, withdrawal_id: str) -> models.Withdrawal:
+        """Return one withdrawal."""
+        return await self.send(calls.withdrawal(withdrawal_id))
+
+    async def cancel_withdrawal(self, withdrawal_id: str) -> models.Withdrawal:
+        """Take a request back that nobody approved yet; its money returns."""
+        return await self.send(calls.cancel_withdrawal(withdrawal_id))
+
+    async def withdrawal_addresses(
+        self, *, limit: int | None = None, cursor: str | None = None
+    ) -> models.Page[models.WithdrawalAddress]:
+        """Return a page of the address book, newest first."""
+        return await self.send(calls.withdrawal_addresses({"limit": limit, "cursor": cursor}))
+
+    async def add_withdrawal_address(
+        self,
+        *,
+        currency: str,
+        address: str,
+        label: str,
+        network: str | None = None,
+        memo: str | None = None,
+        two_factor_code: str = "",
+    ) -> models.WithdrawalAddress:
+        """Add an address to the book; it can be used from its ``usable_at`` on."""
+        body = {
+            "currency": currency,
+            "address": address,
+            "label": label,
+            "network": network,
+            "memo": memo,
+        }
+        call = calls.add_withdrawal_address(plain(body))
+        return await self.send(replace(call, two_factor_code=two_factor_code))
+
+    async def remove_withdrawal_address(self, address_id: str) -> None:
+        """Remove an address from the book."""
+        await self.send(calls.remove_withdrawal_address(address_id))

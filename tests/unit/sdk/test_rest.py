@@ -211,6 +211,75 @@ class TestSession:
         assert platform.codes[-1] == "654321"
         assert platform.bodies[-1] == b'{"currency":"BTC","amount":"1.5","to_username":"bob"}'
 
+    def test_asks_for_a_withdrawal_with_a_code(
+        self, client: RestClient, platform: FakePlatform
+    ) -> None:
+        asked = {
+            "id": "9",
+            "client_withdrawal_id": "w-1",
+            "currency": "USDT",
+            "amount": "100.00000000",
+            "fee": "1.00000000",
+            "network": None,
+            "address": "0xfeed",
+            "memo": None,
+            "status": "requested",
+            "reason": None,
+            "transaction_id": None,
+            "created_at": 1,
+            "updated_at": 1,
+            "settled_at": None,
+        }
+        platform.answers["/api/wallet/withdrawals"] = [
+            httpx.Response(201, json=asked),
+            httpx.Response(200, json={"items": [asked], "next_cursor": None}),
+        ]
+        ended = asked | {"status": "cancelled", "settled_at": 2}
+        platform.answers["/api/wallet/withdrawals/9"] = [httpx.Response(200, json=ended)]
+
+        made = client.withdraw(
+            currency="USDT",
+            amount=Decimal("100"),
+            address="0xfeed",
+            client_withdrawal_id="w-1",
+            two_factor_code="654321",
+        )
+        code, sent = platform.codes[-1], platform.bodies[-1]
+
+        assert (made.status, made.amount, made.fee) == ("requested", 100, 1)
+        assert code == "654321"
+        assert sent == (
+            b'{"currency":"USDT","amount":"100","address":"0xfeed","client_withdrawal_id":"w-1"}'
+        )
+        assert client.withdrawals(status="requested").items == [made]
+        assert client.cancel_withdrawal("9").settled_at == 2
+
+    def test_keeps_the_address_book(self, client: RestClient, platform: FakePlatform) -> None:
+        kept = {
+            "id": "5",
+            "label": "cold store",
+            "currency": "USDT",
+            "network": "ERC20",
+            "address": "0xfeed",
+            "memo": None,
+            "created_at": 1,
+            "usable_at": 2,
+        }
+        platform.answers["/api/wallet/addresses"] = [
+            httpx.Response(201, json=kept),
+            httpx.Response(200, json={"items": [kept], "next_cursor": None}),
+        ]
+        platform.answers["/api/wallet/addresses/5"] = [httpx.Response(204)]
+
+        made = client.add_withdrawal_address(
+            currency="USDT", address="0xfeed", label="cold store", network="ERC20"
+        )
+
+        assert (made.network, made.usable_at) == ("ERC20", 2)
+        assert client.withdrawal_addresses().items == [made]
+        client.remove_withdrawal_address(made.id)
+        assert platform.asked[-1][:2] == ("DELETE", "/api/wallet/addresses/5")
+
     def test_says_so_when_a_token_cannot_be_renewed(
         self, connect: Callable[..., RestClient], platform: FakePlatform
     ) -> None:

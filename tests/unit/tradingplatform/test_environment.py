@@ -163,6 +163,7 @@ class TestProduction:
             ("SECRETS_KEYS", "c2hvcnQ="),
             ("SECRETS_KEYS", "not base64"),
             ("TWO_FACTOR", "none"),
+            ("WITHDRAWAL_ADDRESS_DELAY", "0"),
             ("FEED_MODE", "auto"),
             ("FEED_MODE", "replay"),
             ("FEED_MODE", ""),
