@@ -3,13 +3,15 @@
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
-from django.db import connection, connections
+from django.db import connections
+from django.db.models import F
 
 from accounts import audit
 from accounts.enums import Role
@@ -17,6 +19,7 @@ from accounts.models import AuditEvent, AuditHead, User
 from accounts.services import user_create
 from common.db import atomic
 from common.testing import ApiClient, error_code
+from tests.support.tampering import alter, insert_copy, remove, rows
 
 
 def record(number: int = 0, **given: Any) -> AuditEvent:
@@ -43,12 +46,6 @@ def verify(*options: str) -> tuple[int, str]:
     except SystemExit as stop:
         return int(str(stop.code)), out.getvalue().strip()
     return 0, out.getvalue().strip()
-
-
-def tamper(sql: str, *values: str) -> None:
-    """Change rows behind the platform's back."""
-    with connection.cursor() as cursor:
-        cursor.execute(sql, values)
 
 
 @pytest.fixture
@@ -169,60 +166,60 @@ class TestConcurrency:
         assert verify() == (0, f"ok: 7 events, anchor 7:{event.seal}")
 
 
-_INSERT = (
-    "INSERT INTO accounts_auditevent SELECT {id}, time_ms, actor_id, actor, action, target,"
-    " before, after, reason, ip, request_id, previous_seal, seal FROM accounts_auditevent"
-    " WHERE id = 3"
-)
+def swap(one: int, other: int) -> None:
+    """Let two events take each other's number."""
+    events = [rows(AuditEvent, id=number).get() for number in (one, other)]
+    remove(AuditEvent, id__in=[one, other])
+    for event, number in zip(events, (other, one), strict=True):
+        event.id = number
+    AuditEvent.objects.bulk_create(events)
 
 
 class TestVerify:
     @pytest.mark.parametrize(
-        ("_case", "sql", "fault"),
+        ("_case", "tamper", "fault"),
         [
             *(
                 (
                     f"altered {column}",
-                    f"UPDATE accounts_auditevent SET {column} = {value} WHERE id = 3",  # noqa: S608
+                    partial(alter, AuditEvent, {"id": 3}, **{column: value}),
                     "event 3 was altered or inserted",
                 )
                 for column, value in {
-                    "time_ms": "time_ms + 1",
-                    "actor_id": "7",
-                    "actor": "'mallory'",
-                    "action": "'user.login'",
-                    "target": "'user:9'",
-                    "before": "''",
-                    "after": "'{}'",
-                    "reason": "''",
-                    "ip": "''",
-                    "request_id": "''",
-                    "previous_seal": f"'{'0' * 64}'",
-                    "seal": f"'{'0' * 64}'",
+                    "time_ms": F("time_ms") + 1,
+                    "actor_id": 7,
+                    "actor": "mallory",
+                    "action": "user.login",
+                    "target": "user:9",
+                    "before": "",
+                    "after": "{}",
+                    "reason": "",
+                    "ip": "",
+                    "request_id": "",
+                    "previous_seal": "0" * 64,
+                    "seal": "0" * 64,
                 }.items()
             ),
-            ("deleted", "DELETE FROM accounts_auditevent WHERE id = 3", "event 3 was deleted"),
+            ("deleted", partial(remove, AuditEvent, id=3), "event 3 was deleted"),
+            ("deleted first", partial(remove, AuditEvent, id=1), "event 1 was deleted"),
+            ("deleted last", partial(remove, AuditEvent, id=5), "event 5 was deleted"),
+            ("deleted all", partial(remove, AuditEvent), "event 1 was deleted"),
             (
-                "deleted first",
-                "DELETE FROM accounts_auditevent WHERE id = 1",
-                "event 1 was deleted",
+                "inserted in front",
+                partial(insert_copy, AuditEvent, 3, id=0),
+                "event 0 was inserted",
             ),
-            ("deleted last", "DELETE FROM accounts_auditevent WHERE id = 5", "event 5 was deleted"),
-            ("deleted all", "DELETE FROM accounts_auditevent", "event 1 was deleted"),
-            ("inserted in front", _INSERT.format(id=0), "event 0 was inserted"),
-            ("inserted behind", _INSERT.format(id=6), "event 6 was altered or inserted"),
-            ("head removed", "DELETE FROM accounts_audithead", "event 1 was inserted"),
             (
-                "two swapped",
-                "UPDATE accounts_auditevent SET id = CASE id WHEN 3 THEN -4 ELSE -3 END"
-                " WHERE id IN (3, 4); UPDATE accounts_auditevent SET id = -id WHERE id < 0",
-                "event 3 was altered or inserted",
+                "inserted behind",
+                partial(insert_copy, AuditEvent, 3, id=6),
+                "event 6 was altered or inserted",
             ),
+            ("head removed", partial(remove, AuditHead), "event 1 was inserted"),
+            ("two swapped", partial(swap, 3, 4), "event 3 was altered or inserted"),
         ],
     )
-    def test_names_the_first_broken_event(self, chain, _case, sql, fault):
-        for statement in sql.split("; "):
-            tamper(statement)
+    def test_names_the_first_broken_event(self, chain, _case, tamper, fault):
+        tamper()
 
         code, line = verify()
 
@@ -230,8 +227,8 @@ class TestVerify:
         assert line.startswith(f"BROKEN: {fault}")
 
     def test_an_anchor_notices_a_log_cut_off_together_with_its_head(self, chain):
-        tamper("DELETE FROM accounts_auditevent WHERE id > 3")
-        tamper("UPDATE accounts_audithead SET number = 3, seal = %s", chain[2].seal)
+        remove(AuditEvent, id__gt=3)
+        alter(AuditHead, number=3, seal=chain[2].seal)
 
         assert verify()[0] == 0
         code, line = verify("--anchor", f"5:{chain[4].seal}")
@@ -240,8 +237,8 @@ class TestVerify:
         assert line.startswith("BROKEN: event 4 was deleted: event 5 was noted")
 
     def test_an_anchor_notices_a_chain_written_anew(self, chain):
-        tamper("DELETE FROM accounts_auditevent WHERE id > 3")
-        tamper("UPDATE accounts_audithead SET number = 3, seal = %s", chain[2].seal)
+        remove(AuditEvent, id__gt=3)
+        alter(AuditHead, number=3, seal=chain[2].seal)
         record(14)
         record(15)
 
@@ -255,7 +252,7 @@ class TestVerify:
         forged = AuditEvent.objects.get(id=3)
         forged.reason = "forged"
         seal = audit.seal_of(forged, audit.keys()[0])
-        tamper("UPDATE accounts_auditevent SET reason = 'forged', seal = %s WHERE id = 3", seal)
+        alter(AuditEvent, {"id": 3}, reason="forged", seal=seal)
         settings.AUDIT_KEYS = []
 
         assert verify()[1].startswith("BROKEN: event 3 was altered")

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import redis
-from django.db import connection
+from django.db.models import F
 from django.test import Client
 from django.urls import reverse
 
 from accounts.audit_verify import audit_check_keep
-from accounts.models import User
+from accounts.models import AuditEvent, User
 from adminpanel.section_urls import urlpatterns
 from adminpanel.sections.jobs import job_row
 from common.jobs import JobRun, record
@@ -30,7 +30,9 @@ from positions.tasks import ledger_verify, trial_balance_count
 from positions.trial_balance import trial_balance
 from tests.support.exchange import BTC, USDT, ExchangeHarness
 from tests.support.plans import watched_reads
+from tests.support.tampering import alter, rows
 from tests.support.trading import Trader
+from wallets.models import Balance, LedgerEntry
 
 pytestmark = pytest.mark.integration
 
@@ -136,12 +138,8 @@ class TestTrialBalance:
         assert usdt.sum_atoms == 0
 
     def test_says_in_red_that_money_is_missing(self, office: Client, bob: Trader) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "UPDATE wallets_balance SET total_atoms = total_atoms - 1"
-                " WHERE account_id = %s AND asset_id = %s",
-                [bob.account_id, USDT],
-            )
+        of_bob = {"account_id": bob.account_id, "asset_id": USDT}
+        alter(Balance, of_bob, total_atoms=F("total_atoms") - 1)
 
         assert trial_balance_count() == "not zero"
 
@@ -152,12 +150,8 @@ class TestTrialBalance:
     def test_the_full_check_names_what_is_wrong(self, office: Client, bob: Trader) -> None:
         assert ledger_verify().startswith("ok")
         assert "found no difference" in text_of(office, "section-trial-balance")
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "UPDATE wallets_ledgerentry SET balance_atoms = balance_atoms + 1 WHERE id ="
-                " (SELECT max(id) FROM wallets_ledgerentry WHERE account_id = %s)",
-                [bob.account_id],
-            )
+        newest = rows(LedgerEntry, account_id=bob.account_id).order_by("-id")[0]
+        alter(LedgerEntry, {"id": newest.pk}, balance_atoms=F("balance_atoms") + 1)
 
         assert ledger_verify() == "differences"
 
@@ -242,8 +236,7 @@ class TestStatus:
         assert "Lease renewed" in page
 
     def test_tells_that_the_audit_log_was_altered(self, office: Client) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("UPDATE accounts_auditevent SET reason = 'nothing' WHERE id = 1")
+        alter(AuditEvent, {"id": 1}, reason="nothing")
         check = audit_check_keep()
 
         assert check.number == 0

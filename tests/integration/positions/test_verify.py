@@ -4,13 +4,16 @@ from io import StringIO
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db.models import F
 
 from exchange.core.commands import AdjustMargin, SettleMarket
 from exchange.core.enums import MarginMode
+from positions.models import Position
 from riskengine.models import Price
 from tests.support.engine import units
 from tests.support.margin import PERP, MarginHarness
+from tests.support.tampering import Tampering, alter
+from wallets.models import Balance, LedgerEntry
 
 pytestmark = pytest.mark.integration
 
@@ -62,55 +65,57 @@ class TestVerifyLedger:
         assert code == 0, text
 
     @pytest.mark.parametrize(
-        ("_case", "sql", "message"),
+        ("_case", "tamper", "message"),
         [
             (
                 "an isolated wallet that holds more",
-                "UPDATE positions_position SET isolated_atoms = isolated_atoms + 1 "
-                "WHERE account_id = 1000003",
+                lambda: alter(
+                    Position, {"account_id": CAROL}, isolated_atoms=F("isolated_atoms") + 1
+                ),
                 "isolated positions of account 1000003 hold",
             ),
             (
                 "a cheaper entry",
-                "UPDATE positions_position SET cost_atoms = cost_atoms - 1 "
-                "WHERE account_id = 1000002",
+                lambda: alter(Position, {"account_id": BOB}, cost_atoms=F("cost_atoms") - 1),
                 "account clearing:3 is",
             ),
             (
                 "a larger position",
-                "UPDATE positions_position SET quantity_atoms = quantity_atoms + 1 "
-                "WHERE account_id = 1000002",
+                lambda: alter(
+                    Position, {"account_id": BOB}, quantity_atoms=F("quantity_atoms") + 1
+                ),
                 "positions of BTC-USDT-PERP sum to 1 atoms",
             ),
             (
                 "a fund that lost money to nobody",
-                "UPDATE wallets_balance SET total_atoms = total_atoms - 1 "
-                "WHERE account_id = (14 << 18) + 1",
+                lambda: alter(
+                    Balance, {"account_id": (14 << 18) + 1}, total_atoms=F("total_atoms") - 1
+                ),
                 "account insurance:1 is",
             ),
             (
                 "a margin wallet that holds",
-                "UPDATE wallets_balance SET held_atoms = 1 WHERE account_id = 1000004",
+                lambda: alter(Balance, {"account_id": DAVE}, held_atoms=1),
                 "its open orders need 0",
             ),
             (
                 "funding changed",
-                "UPDATE wallets_ledgerentry SET amount_atoms = amount_atoms - 1 "
-                "WHERE kind = 5 AND wallet = 2",
+                lambda: alter(
+                    LedgerEntry, {"kind": 5, "wallet": 2}, amount_atoms=F("amount_atoms") - 1
+                ),
                 "expected",
             ),
             (
                 "margin overdrawn without a position",
-                "UPDATE positions_position SET is_open = 0 WHERE account_id = 1000004",
+                lambda: alter(Position, {"account_id": DAVE}, is_open=0),
                 "sum to",
             ),
         ],
     )
     def test_tampering_is_found(
-        self, busy: MarginHarness, _case: str, sql: str, message: str
+        self, busy: MarginHarness, _case: str, tamper: Tampering, message: str
     ) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(sql)
+        tamper()
 
         code, text = verify()
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import msgspec
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, connections
+from django.db import connections
+from django.db.models import F
 
 from common.jobs import last_runs
 from exchange import gateway
@@ -23,11 +24,14 @@ from exchange.models import Batch, LogPosition
 from exchange.processor import make_projections
 from exchange.store.factory import open_store
 from exchange.store.loader import rows_hash
+from orders.models import Order
 from tests.support.databases import OwnDatabase, default_database
 from tests.support.exchange import ExchangeHarness, limit_order
 from tests.support.processes import ExchangeProcess, RedisProcess, wait_until
+from tests.support.tampering import alter
 from tradingplatform.backups.manifest import MANIFEST, BackupError, read_manifest
 from tradingplatform.backups.service import make_backup, prune_backups, restore_backup
+from wallets.models import Balance
 
 ALICE = 1_000_000_001
 
@@ -206,8 +210,7 @@ class TestMaking:
     def test_of_rows_that_contradict_each_other_is_refused_and_leaves_nothing(
         self, filled: Path, tmp_path: Path
     ) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("UPDATE wallets_balance SET held_atoms = held_atoms + 1")
+        alter(Balance, held_atoms=F("held_atoms") + 1)
 
         with pytest.raises(BackupError, match="do not describe a state"):
             make_backup(tmp_path / "backups")
@@ -225,8 +228,7 @@ class TestMaking:
 
 class TestReplay:
     def test_a_log_that_says_something_else_is_told(self, filled: Path) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("UPDATE orders_order SET price_atoms = price_atoms + 1000000")
+        alter(Order, price_atoms=F("price_atoms") + 1_000_000)
 
         with pytest.raises(CommandError) as raised:
             call_command("replay_log")

@@ -4,10 +4,13 @@ from io import StringIO
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db.models import F
 
+from orders.models import Order
 from tests.support.exchange import ExchangeHarness
+from tests.support.tampering import Tampering, alter, remove, rows
 from tests.support.trading import Trader
+from wallets.models import Balance, LedgerEntry
 
 pytestmark = pytest.mark.integration
 
@@ -20,12 +23,6 @@ def verify() -> tuple[int, list[str]]:
     except SystemExit as stop:
         return int(str(stop.code)), out.getvalue().splitlines()
     return 0, out.getvalue().splitlines()
-
-
-def tamper(sql: str) -> None:
-    """Change a row behind the exchange's back."""
-    with connection.cursor() as cursor:
-        cursor.execute(sql)
 
 
 @pytest.fixture
@@ -50,57 +47,54 @@ class TestVerifyLedger:
         assert lines[-1].startswith("rows: ok; ")
 
     @pytest.mark.parametrize(
-        ("_case", "sql", "message"),
+        ("_case", "tamper", "message"),
         [
             (
                 "more money",
-                "UPDATE wallets_balance SET total_atoms = total_atoms + 1 WHERE id = 2",
+                lambda: alter(Balance, {"id": 2}, total_atoms=F("total_atoms") + 1),
                 "sum to 1 atoms",
             ),
             (
                 "money moved between users",
-                "UPDATE wallets_ledgerentry SET amount_atoms = amount_atoms + 1 "
-                "WHERE kind = 4 AND amount_atoms > 0",
+                lambda: alter(
+                    LedgerEntry,
+                    {"kind": 4, "amount_atoms__gt": 0},
+                    amount_atoms=F("amount_atoms") + 1,
+                ),
                 "expected",
             ),
             (
                 "a fee that nobody received",
-                "UPDATE wallets_ledgerentry SET fee_atoms = fee_atoms - 1 "
-                "WHERE id = (SELECT MAX(id) FROM wallets_ledgerentry WHERE kind = 4)",
+                lambda: alter(
+                    LedgerEntry,
+                    {"id": rows(LedgerEntry, kind=4).order_by("-id")[0].pk},
+                    fee_atoms=F("fee_atoms") - 1,
+                ),
                 "sums to",
             ),
             (
                 "a hold without an order",
-                "UPDATE wallets_balance SET held_atoms = held_atoms + 1 WHERE id = 2",
+                lambda: alter(Balance, {"id": 2}, held_atoms=F("held_atoms") + 1),
                 "open orders need",
             ),
             (
                 "an order without its hold",
-                "UPDATE orders_order SET remaining_atoms = remaining_atoms + 1000 "
-                "WHERE is_open = 1",
+                lambda: alter(Order, {"is_open": 1}, remaining_atoms=F("remaining_atoms") + 1000),
                 "open orders need",
             ),
-            (
-                "a deleted entry",
-                "DELETE FROM wallets_ledgerentry WHERE id = 3",
-                "does not follow",
-            ),
+            ("a deleted entry", lambda: remove(LedgerEntry, id=3), "does not follow"),
             (
                 "a broken link",
-                "UPDATE wallets_ledgerentry SET previous_id = 0 WHERE kind = 4",
+                lambda: alter(LedgerEntry, {"kind": 4}, previous_id=0),
                 "does not follow",
             ),
-            (
-                "a deleted balance",
-                "DELETE FROM wallets_balance WHERE id = 6",
-                "there is no balance",
-            ),
+            ("a deleted balance", lambda: remove(Balance, id=6), "there is no balance"),
         ],
     )
     def test_tampering_is_found(
-        self, busy: ExchangeHarness, _case: str, sql: str, message: str
+        self, busy: ExchangeHarness, _case: str, tamper: Tampering, message: str
     ) -> None:
-        tamper(sql)
+        tamper()
 
         code, lines = verify()
 
