@@ -8,6 +8,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -86,7 +87,7 @@ class PostgresServer:
             words += ["-c", f"{name}={value}"]
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                self._through([*_as_server_user(), *words]),
+                self._through([*as_server(), *words]),
                 cwd=self.directory,
                 stdout=log,
                 stderr=log,
@@ -119,6 +120,18 @@ class PostgresServer:
         """Stop it and delete the cluster."""
         self.stop(signal.SIGQUIT)
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def as_server() -> Command:
+    """
+    Return the words before a server's command line: it ends with the thread that starts it.
+
+    So nothing stays when a proof is killed. SIGINT is PostgreSQL's own word for at once.
+    """
+    words = _as_server_user()
+    if sys.platform != "linux" or shutil.which("setpriv") is None:
+        return words
+    return [*(words or ["setpriv"]), "--pdeathsig=INT"]
 
 
 def _as_server_user() -> Command:

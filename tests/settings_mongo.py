@@ -1,8 +1,9 @@
 """
 Settings of the suite on MongoDB.
 
-A server is started by the first process that reads this; ``MONGODB_URI`` names another one,
-in which databases called ``test_...`` are made and removed.
+Each worker of the suite has a server of its own, since SecantusDB loses transactions that two
+clients begin at once; the first process that reads this starts that of the first worker.
+``MONGODB_URI`` names another server, in which databases called ``test_...`` are made and removed.
 """
 
 import atexit
@@ -10,8 +11,13 @@ import os
 
 from simulation.mongo_server import MongoServer, NoMongoError
 
-_URI = "TEST_MONGODB_URI"  # handed down to the workers
+_URI = "TEST_MONGODB_URI"  # handed down to all workers
+_STARTED = "TEST_MONGODB_STARTED"  # handed down to the first
 _given = os.environ.get(_URI) or os.environ.get("MONGODB_URI", "")
+if _given:
+    os.environ[_URI] = _given
+elif os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0":
+    _given = os.environ.get(_STARTED, "")
 
 from tests.settings import *  # noqa: E402, F403 - it takes MONGODB_URI out of the environment
 from tests.settings import INSTALLED_APPS  # noqa: E402
@@ -28,9 +34,8 @@ if not _given:
     else:
         atexit.register(_server.remove)
         _server.start()
-        _given = _server.url
+        os.environ[_STARTED] = _given = _server.url
 if _given:
-    os.environ[_URI] = _given
     DATABASES = {
         "default": mongodb.mongodb_settings(_given, name="exchange", pool_min=0, pool_max=100)
     }
