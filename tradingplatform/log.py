@@ -21,6 +21,27 @@ def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
     return event
 
 
+# What every record has; the rest came as ``extra``.
+_USUAL = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+# Libraries also hang whole requests, sockets and arguments of tasks on a record.
+_PLAIN = (str, int, float, bool)
+# uvicorn's message once more, in colours.
+_REPEATED = frozenset({"color_message"})
+
+
+def add_extra(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Show what was logged as ``extra`` through the standard library: words, numbers, lists."""
+    record = event.get("_record")
+    for name, value in vars(record).items() if record is not None else ():
+        if name in _USUAL or name in _REPEATED or name in event:
+            continue
+        if isinstance(value, _PLAIN) or (
+            isinstance(value, list) and all(isinstance(one, _PLAIN) for one in value)
+        ):
+            event[name] = value
+    return event
+
+
 class RotatingFileHandler(TimedRotatingFileHandler):
     """Starts a new file at midnight UTC and when the size is reached; removes what is old."""
 
@@ -65,6 +86,7 @@ SHARED_PROCESSORS: list[Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
+    add_extra,
     structlog.stdlib.PositionalArgumentsFormatter(),
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.StackInfoRenderer(),

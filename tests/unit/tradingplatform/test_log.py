@@ -1,11 +1,12 @@
 """Logs carry no secrets and rotate by day and by size."""
 
+import json
 import logging
 from pathlib import Path
 
 import pytest
 
-from tradingplatform.log import MASK, RotatingFileHandler, mask_secrets
+from tradingplatform.log import MASK, RotatingFileHandler, logging_settings, mask_secrets
 
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
 
@@ -33,6 +34,26 @@ def test_leaves_other_values_alone() -> None:
     event = {"event": "order placed", "order_id": "17", "count": 3}
 
     assert mask_secrets(None, "info", dict(event)) == event
+
+
+def test_shows_plain_extras_of_the_standard_library_masked(tmp_path: Path) -> None:
+    settings = logging_settings(
+        level="debug", directory=None, process="web", size_max_bytes=1, age_max_ms=1
+    )["formatters"]["json"]
+    formatter = settings.pop("()")(**settings)
+    said = record("order placed")
+    extra = {"request_id": "r-1", "request_ids": ["r-1", f"Bearer {TOKEN}"], "batch": 3}
+    vars(said).update(extra, password="canary", request=object(), args_of_task={"token": TOKEN})
+
+    line = json.loads(formatter.format(said))
+
+    assert (line["event"], line["request_id"], line["batch"]) == ("order placed", "r-1", 3)
+    assert line["request_ids"][0] == "r-1"
+    assert line["password"] == MASK
+    assert TOKEN not in str(line)
+    assert "request" not in line
+    assert "args_of_task" not in line
+    assert not set(line) & {"lineno", "msg", "pathname", "thread"}
 
 
 def record(text: str) -> logging.LogRecord:
