@@ -108,6 +108,11 @@ class OpenBatch:
         ids += [unapplied.command_id for unapplied in self.unapplied]
         return [command_id for command_id in ids if command_id]  # internal ones have none
 
+    def request_ids(self) -> list[str]:
+        """Return under which requests its commands came, each once, in order."""
+        ids = (envelope.request_id for envelope in self.envelopes)
+        return list(dict.fromkeys(request_id for request_id in ids if request_id))
+
     def log_row(
         self, *, number: int, epoch: int, last_command: int, time_ms: int, offsets: Offsets
     ) -> Row:

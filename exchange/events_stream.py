@@ -32,6 +32,7 @@ class BatchEvents(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ``events`` holds those of each command in order, then the coalesced balances and levels.
     ``batch`` rises by one. ``reset`` says that what came before may have been missed: books
     start again from ``book_images``, which describe the moment after this batch.
+    ``request_ids`` are those under which its commands came, for logs.
     """
 
     version: int
@@ -43,6 +44,7 @@ class BatchEvents(msgspec.Struct, frozen=True, array_like=True, gc=False):
     events: list[AnyEvent]
     book_images: list[BookImage]
     reset: bool = False
+    request_ids: list[str] = []
 
 
 encode_batch_events = msgspec.msgpack.Encoder().encode

@@ -315,6 +315,7 @@ class Processor:
             position.last_command,
             batch.events + coalesced,
             [],
+            request_ids=batch.request_ids(),
         )
         rows = sum(len(rows) for _, rows in groups)
         return Committed(consumed, batch.answers, events, rows, commit_s, batch)

@@ -76,7 +76,9 @@ class Publisher:
 
     def publish_books(self, last: BatchEvents, images: list[BookImage]) -> None:
         """Append images alone, under the number of the last batch."""
-        events = msgspec.structs.replace(last, events=[], book_images=images, reset=False)
+        events = msgspec.structs.replace(
+            last, events=[], book_images=images, reset=False, request_ids=[]
+        )
         data = encode_batch_events(events)
         self._keep(self._send([self._append(data)])[0], len(data))
 

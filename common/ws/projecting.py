@@ -181,6 +181,10 @@ class ProjectorHost:
             self._open_epoch()
         for projector in self._projectors:
             projector.apply(batch)
+        if batch.request_ids:
+            log.debug(
+                "batch_projected", extra={"batch": batch.batch, "request_ids": batch.request_ids}
+            )
 
     def _newest_id(self) -> str:
         entries: Any = self._redis.xrevrange(keys.events(), count=1)

@@ -38,6 +38,7 @@ class Probes:
     def __init__(self, url: str, token: str) -> None:
         """Ask at ``url``; ``token`` is the user's access token."""
         self._url = url
+        self.token = token
         self._headers = {"Authorization": f"Bearer {token}"}
         self._resting: list[str] = []
         self.actions: dict[str, Callable[[], str]] = {
@@ -60,6 +61,14 @@ class Probes:
             outcome = self._place()
             if outcome != "201":
                 raise SystemExit(f"an order to be cancelled later was not accepted: {outcome}")
+
+    def place_under(self, request_id: str) -> str:
+        """Place an order under an id of the caller's; return the outcome."""
+        self._headers["X-Request-Id"] = request_id
+        try:
+            return self._place()
+        finally:
+            del self._headers["X-Request-Id"]
 
     def all_at_once(self) -> dict[str, Seen]:
         """Do everything at the same time, as the users of a platform do."""

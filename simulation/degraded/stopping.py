@@ -1,9 +1,14 @@
-"""A web process and an exchange are asked to stop while an order and a socket wait."""
+"""
+One order is followed through all logs; another waits, with a socket, while processes stop.
+
+The first is found by its request's id. Then a web process and an exchange are asked to stop.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import tempfile
@@ -13,17 +18,23 @@ from pathlib import Path
 from websockets.exceptions import ConnectionClosed
 
 from simulation.degraded.platform import Platform
-from simulation.degraded.probes import PATIENCE_S, Listener
+from simulation.degraded.probes import PATIENCE_S, Listener, Probes
+from simulation.kill.world import START_S, World
+
+# What an order passes through, in this order.
+FOLLOWED = ("web", "exchange", "projector")
 
 
-def stop_gracefully() -> dict[str, object]:
-    """Return what order and socket got, and how both processes ended."""
+def follow_and_stop() -> dict[str, object]:
+    """Return whose logs knew an order, what order and socket got, and how both processes ended."""
     os.environ["LOG_LEVEL"] = "error"
     directory = Path(tempfile.mkdtemp(prefix="exs-"))
     platform = Platform(directory)
     world = platform.world
+    world.environment["LOG_LEVEL"] = "debug"
     try:
         probes = platform.start(())
+        told = follow_order(world, probes)
         exchange, web = world.processes["exchange"], world.processes["web"]
         with probes.listener() as listener, ThreadPoolExecutor() as pool:
             before = platform.newest_order_entry()
@@ -33,7 +44,7 @@ def stop_gracefully() -> dict[str, object]:
             web.send_signal(signal.SIGTERM)
             notice, close_code = last_words(listener)
             exchange.send_signal(signal.SIGCONT)
-            return {
+            return told | {
                 "order": order.result(),
                 "notice": notice,
                 "close code": close_code,
@@ -43,6 +54,26 @@ def stop_gracefully() -> dict[str, object]:
     finally:
         world.end()
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def follow_order(world: World, probes: Probes) -> dict[str, object]:
+    """
+    Place an order under an id, and return what logs tell of it and of its sender's token.
+
+    Raises:
+        SystemExit: if a process of ``FOLLOWED`` never names the id, or the projector is silent.
+    """
+    with probes.listener() as listener:
+        if not listener.gets_snapshot(START_S):
+            raise SystemExit("the projector has published nothing")
+    request_id = f"followed-{secrets.token_hex(8)}"
+    outcome = probes.place_under(request_id)
+    world.wait(
+        lambda: all(request_id in world.output(name) for name in FOLLOWED),
+        f"{request_id} stands in the logs of {FOLLOWED}",
+    )
+    logs = "".join(world.output(name) for name in world.processes)
+    return {"followed": outcome, "token is told": probes.token in logs}
 
 
 def last_words(listener: Listener) -> tuple[str, int]:
@@ -58,4 +89,4 @@ def last_words(listener: Listener) -> tuple[str, int]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(stop_gracefully()))
+    print(json.dumps(follow_and_stop()))
