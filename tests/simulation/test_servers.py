@@ -18,7 +18,9 @@ ROOT = Path(__file__).parents[2]
 _STARTER = """
 import subprocess
 from simulation.postgres_server import as_server
-server = subprocess.Popen([*as_server(), "sh", "-c", "echo $$; exec sleep 600"])
+# As PostgreSQL does it: a shell that starts us in the background lets SIGINT be ignored.
+words = ["env", "--default-signal=INT", "sh", "-c", "echo $$; exec sleep 600"]
+server = subprocess.Popen([*as_server(), *words])
 server.wait()
 """
 
