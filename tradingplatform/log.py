@@ -83,10 +83,11 @@ class RotatingFileHandler(TimedRotatingFileHandler):
 
 
 SHARED_PROCESSORS: list[Processor] = [
+    # First: what is said of one line goes above what is said of the whole request.
+    add_extra,
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
-    add_extra,
     structlog.stdlib.PositionalArgumentsFormatter(),
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.StackInfoRenderer(),

@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 import pytest
+import structlog
 
 from tradingplatform.log import MASK, RotatingFileHandler, logging_settings, mask_secrets
 
@@ -45,7 +46,8 @@ def test_shows_plain_extras_of_the_standard_library_masked(tmp_path: Path) -> No
     extra = {"request_id": "r-1", "request_ids": ["r-1", f"Bearer {TOKEN}"], "batch": 3}
     vars(said).update(extra, password="canary", request=object(), args_of_task={"token": TOKEN})
 
-    line = json.loads(formatter.format(said))
+    with structlog.contextvars.bound_contextvars(request_id="of-the-context"):
+        line = json.loads(formatter.format(said))
 
     assert (line["event"], line["request_id"], line["batch"]) == ("order placed", "r-1", 3)
     assert line["request_ids"][0] == "r-1"
