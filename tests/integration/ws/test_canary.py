@@ -65,6 +65,8 @@ async def test_t13_a_trade_names_nobody_to_the_other_side(
     for path, channels in PUBLIC.items():
         others[path] = await server.connect(path)
         await others[path].send(op="subscribe", channels=channels)
+        # A trade before the first image is told in it, and by no update.
+        await others[path].snapshots(*channels)
 
     def trade() -> None:
         for person, side in ((canary, Side.SELL), (bob, Side.BUY)):
