@@ -101,6 +101,12 @@ def parts(
             "tests/unit/markets/test_faulty_prices.py",
             factor=-(-price_seeds // PRICE_SEEDS),
         ),
+        of_tests(
+            "access",
+            "tests/integration/security/test_access_matrix.py",
+            "tests/integration/ws/test_canary.py",
+            times=-(-times // 5),
+        ),
         of_tests("endings", "tests/integration/ws/test_endings.py", times=times),
         of_tests("backups", f"{BACKUPS}::{UNDER_LOAD}", times=-(-times // 5)),
         of_simulation("streams", seconds=stream_seconds),
