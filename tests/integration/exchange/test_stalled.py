@@ -70,11 +70,12 @@ def test_nobody_leads_while_the_database_takes_nothing(
         lane = keys.lane(Lane.ORDERS, LogPosition.objects.get().stream_epoch)
         data = encode(Packet(WIRE_VERSION, "", [submission]))
         redis_server.client.xadd(lane, {"n": 1, "d": data})
-    wait_until(lambda: any(not status.leader for status in list(told)), PATIENCE_S)
+    wait_until(lambda: any(status.phase == "stalled" for status in list(told)), PATIENCE_S)
 
     told.clear()
     wait_until(lambda: len(told) >= 10, PATIENCE_S)
-    assert {(status.phase, status.leader) for status in list(told)} == {("stalled", False)}
+    # A slow machine also says that it loads.
+    assert {status.leader for status in list(told)} == {False}
 
     full.clear()
     wait_until(lambda: gateway.status().leader, PATIENCE_S)
