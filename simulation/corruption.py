@@ -16,7 +16,7 @@ from collections import Counter
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection
 
 from exchange.core.engine import Exchange
@@ -201,10 +201,8 @@ def _ledger_problem() -> str:
     printed = io.StringIO()
     try:
         call_command("verify_ledger", stdout=printed)
-    except SystemExit:
-        return printed.getvalue()
-    except (DatabaseError, ArithmeticError, ValueError, KeyError) as error:
-        return repr(error)
+    except (SystemExit, CommandError) as error:
+        return printed.getvalue() or str(error)
     return ""
 
 

@@ -2,12 +2,14 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 
 from common.db import read_snapshot
 from exchange.core.units import format_atoms
 from exchange.processor import make_projections
 from exchange.row_check import RowReport, verify_rows
+from exchange.store.base import StoreUnusableError
 from exchange.store.factory import open_store
 from markets.selectors import assets_all, cache_clear
 from orders.retention import pruned_through
@@ -27,18 +29,35 @@ class Command(BaseCommand):
 
         Raises:
             SystemExit: 1 if something is wrong.
+            CommandError: if rows are so damaged that the ledger cannot be read (exit code 1),
+                or the database cannot be used at all (2).
         """
-        with read_snapshot():
-            cache_clear()
-            assets = {asset.asset_id: asset for asset in assets_all()}
-            reports = verify_ledger(asset_ids=assets, needs=holds_needed(), standing=standing_all())
+        rows = self._check_rows()
+        try:
+            with read_snapshot():
+                cache_clear()
+                assets = {asset.asset_id: asset for asset in assets_all()}
+                reports = verify_ledger(
+                    asset_ids=assets, needs=holds_needed(), standing=standing_all()
+                )
+        except (DatabaseError, ArithmeticError, LookupError, ValueError) as error:
+            self._print_rows(rows)
+            raise CommandError(f"the ledger cannot be read ({error!r})", returncode=1) from error
         for report in reports:
             asset = assets.get(report.asset_id)
             code = asset.code if asset else f"asset {report.asset_id}"
             self._print(code, asset.decimals if asset else 8, report)
-        store = open_store(paced=False)
+        self._print_rows(rows)
+        if not (rows.ok and all(report.ok for report in reports)):
+            raise SystemExit(1)
+
+    def _check_rows(self) -> RowReport:
         try:
-            rows = verify_rows(
+            store = open_store(paced=False)
+        except StoreUnusableError as error:
+            raise CommandError(str(error), returncode=2) from error
+        try:
+            return verify_rows(
                 store,
                 make_projections(),
                 pruned_through=pruned_through,
@@ -46,9 +65,6 @@ class Command(BaseCommand):
             )
         finally:
             store.close()
-        self._print_rows(rows)
-        if not (rows.ok and all(report.ok for report in reports)):
-            raise SystemExit(1)
 
     def _print_rows(self, report: RowReport) -> None:
         result = "ok" if report.ok else f"WRONG: {report.problems_found} differences"

@@ -3,7 +3,7 @@
 from io import StringIO
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db.models import F
 
 from orders.models import Order
@@ -45,6 +45,18 @@ class TestVerifyLedger:
         assert [line.split(":")[0] for line in lines] == ["BTC", "ETH", "USDT", "rows"]
         assert all(": ok; sum 0.00000000, issued" in line for line in lines[:-1])
         assert lines[-1].startswith("rows: ok; ")
+
+    def test_a_ledger_that_cannot_be_read_still_has_its_rows_named(
+        self, busy: ExchangeHarness
+    ) -> None:
+        LedgerEntry.objects.filter(id=5).update(kind=99)
+        out = StringIO()
+
+        with pytest.raises(CommandError, match="the ledger cannot be read") as refused:
+            call_command("verify_ledger", stdout=out)
+
+        assert refused.value.returncode == 1
+        assert "wallets_ledgerentry" in out.getvalue()
 
     @pytest.mark.parametrize(
         ("_case", "tamper", "message"),
