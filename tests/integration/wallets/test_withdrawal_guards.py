@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.core import mail
-from django.db import connections
+from django.db import OperationalError, connections
 
 from accounts import services
 from accounts.models import User
@@ -34,8 +34,10 @@ from tests.support.withdrawals import (
     states,
     withdraw,
 )
+from wallets.enums import WithdrawalState
 from wallets.models import Withdrawal, WithdrawalAddress
 from wallets.withdrawals import asking, sweep
+from wallets.withdrawals.changes import state_move
 from wallets.withdrawals.schema import ADDRESS_PROPERTIES
 from wallets.withdrawals.types import Payee
 
@@ -172,6 +174,25 @@ class TestCredentials:
         assert states() == ["requested"]
 
 
+@pytest.mark.usefixtures("terms")
+def test_of_two_who_decide_at_once_one_does(exchange: ExchangeHarness, alice: Trader) -> None:
+    add_address(alice)
+    number = int(requested(alice)["id"])
+    user = User.objects.get(username="alice")
+    cancelling, approving = (Withdrawal.objects.get(id=number) for _ in range(2))
+
+    moved = [
+        state_move(approving, WithdrawalState.APPROVED, actor=user),
+        state_move(cancelling, WithdrawalState.CANCELLED, actor=user),
+    ]
+
+    assert moved == [True, False]
+    assert states() == ["approved"]
+    assert len(audited("withdrawal.approve", "withdrawal.cancel")) == 1
+    with pytest.raises(ValueError, match="expected an edge from approved"):
+        state_move(Withdrawal.objects.get(), WithdrawalState.CANCELLED, actor=user)
+
+
 class TestAtOnce:
     """Many requests in threads, on a database of their own; each has its own connection."""
 
@@ -220,6 +241,8 @@ class TestAtOnce:
                 )
             except (ApiError, ExchangeError) as error:
                 return error.code
+            except OperationalError:
+                return "SERVICE_UNAVAILABLE"
             finally:
                 connections.close_all()
             return "OK"
@@ -255,6 +278,8 @@ class TestAtOnce:
                 )
             except (ApiError, ExchangeError) as error:
                 return error.code
+            except OperationalError:
+                return "SERVICE_UNAVAILABLE"
             finally:
                 connections.close_all()
             return asked.withdrawal.withdrawal_id
