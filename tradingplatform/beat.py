@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import redis
+from billiard.process import current_process
 from celery.beat import Scheduler as BaseScheduler
 from django.conf import settings
 from prometheus_client import Gauge
@@ -19,11 +20,14 @@ from common.jobs import last_runs
 from common.redis import client as redis_client
 from exchange import alive
 from tradingplatform.metrics import start_publisher
+from tradingplatform.supervisor.child import end_with_parent
 
 logger = logging.getLogger(__name__)
 
 # However long nothing is due: whoever watches wants to see the loop turn.
 TICK_MAX_S = 1.0
+# What Celery calls the process of a beat that a worker has started.
+BESIDE_A_WORKER = "Beat"
 LAST_TICK = Gauge("beat_last_tick_timestamp_seconds", "When beat last looked what is due.")
 
 
@@ -32,6 +36,9 @@ class Scheduler(BaseScheduler):
 
     def setup_schedule(self) -> None:
         """Take the schedule, and go on where the beat before ended."""
+        if current_process().name == BESIDE_A_WORKER:
+            # A worker that is killed tells nobody: its beat would go on, beside the next one's.
+            end_with_parent()
         self._alive = alive.this_process(settings.VAR_DIR, "beat")
         # Beside a worker beat is a fork, which inherits no threads.
         if os.environ.get("PROCESS_NAME"):

@@ -1,10 +1,14 @@
 """
 What beat starts, and when.
 
-Every entry expires before its next turn: after a pause one run is enough, not the backlog.
+Every entry expires before its next turn: after a pause one run is enough, not the backlog. Those
+due each second keep for three: the hour at which one ends is the sender's, and a worker on a
+host whose clock goes a second ahead would find each of them ended already.
 """
 
 from typing import Any
+
+EXPIRES_MIN_S = 3.0
 
 
 def every(task: str, *, seconds: float, expires_s: float | None = None) -> dict[str, Any]:
@@ -13,7 +17,7 @@ def every(task: str, *, seconds: float, expires_s: float | None = None) -> dict[
         "task": task,
         "schedule": seconds,
         "options": {
-            "expires": expires_s if expires_s is not None else seconds,
+            "expires": max(EXPIRES_MIN_S, seconds if expires_s is None else expires_s),
             # Of all runs of one period, by whatever beat, one works (see ``jobs``).
             "headers": {"period_ms": round(seconds * 1_000)},
         },

@@ -56,7 +56,9 @@ def run(task: Any, **headers: Any) -> Any:
 
 def test_every_entry_of_beat_expires_and_names_its_period() -> None:
     for name, entry in settings.CELERY_BEAT_SCHEDULE.items():
-        assert entry["options"]["expires"] <= entry["schedule"], name
+        # The clocks of two hosts may be a second apart.
+        assert entry["options"]["expires"] <= max(3.0, entry["schedule"]), name
+        assert entry["options"]["expires"] >= 3.0, name
         assert entry["options"]["headers"] == {"period_ms": entry["schedule"] * 1_000}
 
 
