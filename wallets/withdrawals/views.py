@@ -21,7 +21,7 @@ from common.openapi import (
 )
 from common.pagination import PageQuery, decode_cursor, page_of
 from common.query import read_query
-from common.serializers import validated
+from common.serializers import refuse_body, validated
 from wallets.enums import SHOWN, WithdrawalState
 from wallets.services import asset_of
 from wallets.withdrawals import addresses, asking, schema
@@ -168,6 +168,7 @@ class WithdrawalView(APIView):
 
         settled_at is null while the exchange has yet to give it back.
         """
+        refuse_body(request)
         read_query(request)
         caller = caller_of(request)
         info = asking.withdrawal_cancel(
@@ -246,6 +247,7 @@ class AddressView(APIView):
     )
     def delete(self, request: Request, address_id: int) -> Response:
         """Remove an address; withdrawals that were asked for go on."""
+        refuse_body(request)
         read_query(request)
         caller = caller_of(request)
         addresses.address_remove(account_id=caller.account_id, actor=caller, address_id=address_id)
