@@ -11,7 +11,10 @@ class TradingplatformConfig(AppConfig):
     name = "tradingplatform"
 
     def ready(self) -> None:
-        """Publish the figures of a supervised process."""
+        """Make ours Celery's default application; publish a supervised process's figures."""
+        # Whatever queues tasks, a command too, must not look for a broker that is not there.
+        from tradingplatform import celery as celery
+
         if os.environ.get("PROCESS_NAME"):
             from tradingplatform import metrics
 

@@ -8,7 +8,6 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from tradingplatform import celery as celery  # Requests queue tasks: ours must be the default app.
 from tradingplatform import health, views
 
 # Addresses are tried one by one, so the busiest come first: finding an order's took 54 µs
