@@ -11,6 +11,7 @@ from django.core.signals import setting_changed
 from common import redis as redis_clients
 from exchange import gateway, redis_rest
 from exchange.dispatch.threads import forget_dispatcher
+from tests.support import searching as searching  # How hypothesis searches, for all tests.
 from tests.support.databases import database_file, own_database, own_databases
 
 # Here, so that the session has one: a fixture imported by several conftests is several.

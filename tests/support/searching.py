@@ -10,6 +10,16 @@ from hypothesis import HealthCheck, settings
 # Set by `python -m simulation prove`: so many times the examples, others at every run.
 FACTOR = int(os.environ.get("SEARCH_FACTOR", "1"))
 
+# What a test does not say of itself: the clock of a busy machine fails nothing.
+settings.register_profile(
+    "suite",
+    deadline=None,
+    derandomize=FACTOR == 1,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("suite")
+
 
 def search(examples: int, **more: Any) -> settings:
     """

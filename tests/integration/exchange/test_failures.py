@@ -202,6 +202,8 @@ class TestRefusedValue:
 class TestCoreFault:
     @pytest.fixture
     def poisoned(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        # However slow the machine: what comes together is one batch.
+        monkeypatch.setattr("exchange.processor.BATCH_APPLY_S", 60.0)
         apply = Exchange.apply
 
         def raises(exchange: Exchange, envelope: object) -> Outcome:
