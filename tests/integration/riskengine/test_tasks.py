@@ -146,4 +146,5 @@ def test_beat_sends_it_each_second() -> None:
         entry for entry in app.conf.beat_schedule.values() if entry["task"] == "riskengine.sweep"
     )
 
-    assert (entry["schedule"], entry["options"]["expires"]) == (1.0, 1.0)
+    # Three seconds of patience: the clock of a worker's host may be ahead.
+    assert (entry["schedule"], entry["options"]["expires"]) == (1.0, 3.0)
