@@ -76,6 +76,7 @@ def parts(
     soak_minutes: float = 60.0,
     passes: int = 1,
     accounts: int = 1_000,
+    overload_seconds: float = 60.0,
     examples: int = 50_000,
     times: int = 100,
     price_seeds: int = 1_000,
@@ -88,6 +89,7 @@ def parts(
         of_simulation("degraded", passes=passes),
         of_simulation("network", cuts=cuts),
         of_simulation("backlog", accounts=accounts),
+        of_simulation("overload", seconds=overload_seconds),
         of_tests("slow tests", "-m", "slow", "tests"),
         of_tests(
             "rounding",

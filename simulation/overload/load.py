@@ -14,7 +14,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 # Made by hand: encoding it anew for each request would cost the machine more than sending it.
 BODY = (
@@ -52,8 +52,16 @@ class Measured:
         return {"answers": dict(self.answers)} | {name: getattr(self, name) for name in names}
 
 
-def read_answer(received: bytes) -> tuple[str, bool] | None:
-    """Return status and whether Retry-After is there, of a whole answer; None until it is."""
+class Answer(NamedTuple):
+    """What a load reads of an answer; ``is_last``: the server closes the connection behind it."""
+
+    status: str
+    has_retry_after: bool
+    is_last: bool
+
+
+def read_answer(received: bytes) -> Answer | None:
+    """Return a whole answer; None until it is."""
     head, separator, body = received.partition(b"\r\n\r\n")
     if not separator:
         return None
@@ -62,7 +70,9 @@ def read_answer(received: bytes) -> tuple[str, bool] | None:
     length = int(after.split(b"\r\n", 1)[0]) if found else 0
     if len(body) < length:
         return None
-    return head[9:12].decode(), b"\r\nretry-after:" in lowered
+    return Answer(
+        head[9:12].decode(), b"\r\nretry-after:" in lowered, b"\r\nconnection: close" in lowered
+    )
 
 
 class Load:
@@ -78,7 +88,9 @@ class Load:
         self._body = BODY.replace("TAG", job["tag"])
         self._rate, self._seconds = job["rate"], job["seconds"]
         self._selector = selectors.DefaultSelector()
-        self._idle = [self._open() for _ in range(job["connections"])]
+        self._connections = job["connections"]
+        # Opened when they are needed: nginx closes one on which nothing comes for ten seconds.
+        self._idle: list[socket.socket] = []
         self._busy: dict[socket.socket, tuple[float, bytearray]] = {}
         self._number = 0
         self.measured = Measured()
@@ -104,19 +116,20 @@ class Load:
         return connection
 
     def _offer(self, passed_s: float) -> None:
-        due = int(passed_s * self._rate) - self._number if self._rate else len(self._idle)
+        free = self._connections - len(self._busy)
+        due = int(passed_s * self._rate) - self._number if self._rate else free
         for _ in range(due):
             self._number += 1
-            if not self._idle:
+            if len(self._busy) >= self._connections:
                 self.measured.unsent += 1
                 continue
-            connection = self._idle.pop()
+            connection = self._idle.pop() if self._idle else self._open()
             self.measured.sent += 1
             self._busy[connection] = (time.perf_counter(), bytearray())
             try:
                 connection.sendall(self._request())
             except OSError:
-                self._replace(connection)
+                self._forget(connection)
 
     def _request(self) -> bytes:
         body = self._body.format(price=30_000 + self._number % 5_000, number=self._number)
@@ -131,7 +144,7 @@ class Load:
             except OSError:
                 chunk = b""
             if not chunk:
-                self._replace(connection)
+                self._forget(connection)
                 continue
             received += chunk
             answer = read_answer(bytes(received))
@@ -139,21 +152,22 @@ class Load:
                 continue
             del self._busy[connection]
             self._idle.append(connection)
-            status, comes_back = answer
-            self.measured.answers[status] += 1
+            self.measured.answers[answer.status] += 1
             self.measured.slowest_s = max(self.measured.slowest_s, time.perf_counter() - sent_at)
-            if status in ("429", "503") and not comes_back:
+            if answer.status in ("429", "503") and not answer.has_retry_after:
                 self.measured.without_retry_after += 1
+            if answer.is_last:
+                # As nginx does after so many requests; one sent behind it would be lost.
+                self._forget(connection)
 
-    def _replace(self, connection: socket.socket) -> None:
-        """Open another connection for one that the server closed."""
+    def _forget(self, connection: socket.socket) -> None:
+        """Forget a connection that the server closed."""
         if self._busy.pop(connection, None) is not None:
             self.measured.broken += 1
         elif connection in self._idle:
             self._idle.remove(connection)
         self._selector.unregister(connection)
         connection.close()
-        self._idle.append(self._open())
 
 
 if __name__ == "__main__":

@@ -55,11 +55,18 @@ class TestReadAnswer:
         [
             (b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n", None),
             (b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{", None),
-            (b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}", ("201", False)),
-            (b"HTTP/1.1 503 Busy\r\nRetry-After: 1\r\ncontent-length: 0\r\n\r\n", ("503", True)),
+            (b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}", ("201", False, False)),
+            (
+                b"HTTP/1.1 503 Busy\r\nRetry-After: 1\r\ncontent-length: 0\r\n\r\n",
+                ("503", True, False),
+            ),
+            (
+                b"HTTP/1.1 201 Created\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+                ("201", False, True),
+            ),
         ],
     )
-    def test_when_it_is_whole(self, received: bytes, read: tuple[str, bool] | None) -> None:
+    def test_when_it_is_whole(self, received: bytes, read: tuple[str, bool, bool] | None) -> None:
         assert read_answer(received) == read
 
 
