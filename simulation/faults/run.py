@@ -32,6 +32,8 @@ def try_fault(number: int) -> Verdict:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", "--durations=0"),
+            # Whatever database the caller's tests use: theirs are not to be dropped here.
+            "--ds=tests.settings",
             *("-p", "simulation.faults.planting", *FAULTS[number].proofs),
         ],
         cwd=ROOT,
