@@ -94,7 +94,8 @@ def enveloped(response: HttpResponseBase) -> HttpResponseBase:
     answer.headers["Content-Length"] = str(len(answer.content))
     answer.headers["Cache-Control"] = "no-store"
     answer.cookies = response.cookies
-    response.close()
+    # Not closed here: that would end the request, and its database connection, too early.
+    answer._resource_closers.extend(response._resource_closers)  # type: ignore[attr-defined]
     return answer
 
 

@@ -1,10 +1,12 @@
 """Every error of every layer in one envelope; threats T1-T3, T6, T7, T13, T20."""
 
+import io
 import json
 
 import pytest
+from django.core.signals import request_finished
 from django.db import OperationalError
-from django.http import HttpResponse
+from django.http import FileResponse, HttpResponse
 from django.test import override_settings
 from django.urls import include, path
 from django.views.decorators.csrf import csrf_protect
@@ -238,3 +240,22 @@ class TestOutcomes:
                 raise_for_code(code, detail="x" * 500)
             assert len(raised.value.message) < 250
             json.dumps(raised.value.message)
+
+
+def test_what_a_library_opened_is_closed_with_the_answer_and_not_before() -> None:
+    opened = io.BytesIO()
+    ended: list[object] = []
+
+    def end(**_: object) -> None:
+        ended.append(1)
+
+    request_finished.connect(end)
+    try:
+        response = FileResponse(opened, status=404)
+        answer = views.enveloped(response)
+        # The end of the request gives its database connection back: others still need it.
+        assert (opened.closed, ended) == (False, [])
+        answer.close()
+    finally:
+        request_finished.disconnect(end)
+    assert (opened.closed, ended) == (True, [1])
