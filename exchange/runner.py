@@ -73,6 +73,7 @@ class Runner:
         self._last_events: BatchEvents | None = None
         self._reset_due = True
         self._failures = 0
+        self._failed_renewals = 0
         self._beat_due = 0.0
         self._renewed_at = time.monotonic()
         self._throughput = Throughput()
@@ -230,7 +231,8 @@ class Runner:
     @property
     def _is_stalled(self) -> bool:
         """Whether the database takes nothing, so that nothing may be sent either."""
-        return self._failures >= FAILURES_TOLD
+        # Apart: on a disk that is nearly full a renewal may fit where no batch does.
+        return max(self._failures, self._failed_renewals) >= FAILURES_TOLD
 
     def _phase(self) -> str:
         if self._is_stalled:
@@ -310,9 +312,9 @@ class Runner:
             return
         if self._try(self._processor.renew):
             self._renewed_at = time.monotonic()
-            self._failures = 0
+            self._failed_renewals = 0
         else:
-            self._failures += 1
+            self._failed_renewals += 1
 
 
 def _log_commands(committed: Committed) -> None:
