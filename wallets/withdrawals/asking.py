@@ -88,8 +88,12 @@ def withdrawal_request(
     try:
         with atomic():
             row.save(force_insert=True)
-    except IntegrityError:
-        return _repeated(Withdrawal.objects.get(account_id=account_id, client_id=client_id), row)
+    except IntegrityError as error:
+        first = Withdrawal.objects.filter(account_id=account_id, client_id=client_id).first()
+        if first is None:
+            # The other request of this id was refused meanwhile and left nothing.
+            raise ExchangeBusy from error
+        return _repeated(first, row)
     try:
         # Visible to the account's other requests before they are added up: of two at once that
         # only together pass the limit, at least one is refused.

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import IntegrityError
 
 from common.testing import error_code
 from exchange import gateway
@@ -212,3 +213,22 @@ def test_an_end_that_was_cut_off_is_settled_once(
     assert (states(), books(exchange, customer)) == ([state], ends_as)
     assert Withdrawal.objects.get().settled_ms > 0
     exchange.exchange.check_all()
+
+
+def test_an_id_whose_first_request_is_refused_meanwhile_may_be_sent_again(
+    exchange: ExchangeHarness, customer: Trader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = Withdrawal.save
+
+    def beaten(row: Withdrawal, **options: Any) -> None:
+        """Be second to a request of the same id, which is gone again when it is looked for."""
+        monkeypatch.setattr(Withdrawal, "save", save)
+        raise IntegrityError("UNIQUE constraint failed")
+
+    monkeypatch.setattr(Withdrawal, "save", beaten)
+
+    answer = withdraw(customer)
+
+    assert (answer.status_code, error_code(answer)) == (503, "ENGINE_BUSY")
+    assert (states(), books(exchange, customer)) == ([], UNTOUCHED)
+    assert withdraw(customer).status_code == 201
