@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from zlib import crc32
 
 import msgspec
 
+from exchange.findings import Findings
 from exchange.position import Position
 from exchange.projection import Projection, Row, Table
 from exchange.store.base import Store, StoreError, StoreReader
@@ -29,15 +30,13 @@ from exchange.store.sums import (
 )
 from exchange.store.tables import BATCH_SUMS, BATCHES, CLIENT_KEYS, OPERATOR_COMMANDS, QUARANTINE
 
-# Differences told in full; the rest is only counted.
-PROBLEMS_SHOWN_MAX = 20
 # Rows of history looked up at once.
 KEYS_AT_ONCE = 1_000
 PROGRESS_S = 10.0
 
 
 @dataclass(slots=True)
-class RowReport:
+class RowReport(Findings):
     """
     What was found: ``uncovered`` rows have no digest that still applies to them.
 
@@ -47,19 +46,6 @@ class RowReport:
     batches: int = 0
     checked: int = 0
     uncovered: int = 0
-    problems_found: int = 0
-    problems: list[str] = field(default_factory=list)
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing is damaged."""
-        return not self.problems_found
-
-    def blame(self, text: str) -> None:
-        """Note a difference."""
-        self.problems_found += 1
-        if len(self.problems) < PROBLEMS_SHOWN_MAX:
-            self.problems.append(text)
 
 
 def verify_rows(

@@ -20,14 +20,12 @@ from exchange.core.enums import (
     is_system_account,
     liquidation_account,
 )
+from exchange.findings import Findings
 from wallets.models import Balance, LedgerEntry
 from wallets.withdrawals.reconciling import pending_problems
 
 # Rows fetched at once.
 CHUNK_ROWS = 5_000
-
-# Differences told in full per asset; the rest is only counted.
-PROBLEMS_SHOWN_MAX = 20
 
 # (account, wallet, asset)
 WalletKey = tuple[int, int, int]
@@ -58,7 +56,7 @@ class Standing:
 
 
 @dataclass(slots=True)
-class AssetReport:
+class AssetReport(Findings):
     """
     What was found about one asset.
 
@@ -72,19 +70,6 @@ class AssetReport:
     sum_atoms: int = 0
     issued_atoms: int = 0
     held_atoms: int = 0
-    problems_found: int = 0
-    problems: list[str] = field(default_factory=list)
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.problems_found
-
-    def blame(self, text: str) -> None:
-        """Note a difference."""
-        self.problems_found += 1
-        if len(self.problems) < PROBLEMS_SHOWN_MAX:
-            self.problems.append(text)
 
 
 def verify_ledger(
