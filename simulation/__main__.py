@@ -146,7 +146,7 @@ def _prove(options: argparse.Namespace) -> int:
     results = prove.run_parts([part for part in chosen if not only or part.name in only], say=_say)
     for line in prove.table(results):
         _say(line)
-    return 1 if any(result.code for result in results) else 0
+    return 1 if any(result.failed for result in results) else 0
 
 
 def _say(text: str) -> None:
@@ -225,7 +225,7 @@ def _network(cuts: int, seed: int, seconds: float) -> int:
         run_over_hosts = NetworkRun(cuts, seed=seed, seconds=seconds)
     except HostsError as error:
         _say(f"NOT RUN: {error}; the proof of takeovers cuts links through a proxy instead")
-        return 0
+        return prove.NOT_RUN
     held = run_over_hosts.run()
     for line in run_over_hosts.lines():
         _say(line)
@@ -275,7 +275,7 @@ def _overload(seconds: float, *, bare: bool) -> int:
 
     if not bare and find_nginx() is None:
         _say("NOT RUN: nginx is not installed; --bare measures one process without it")
-        return 0
+        return prove.NOT_RUN
     run_of_load = OverloadRun(seconds, bare=bare)
     held = run_of_load.run()
     for line in run_of_load.lines():

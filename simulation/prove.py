@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+# How a part ends that lacks a program it needs; neither held nor failed.
+NOT_RUN = 77
 # Examples of one search of `make test`, which SEARCH_FACTOR multiplies (tests/support/searching).
 ROUNDING_EXAMPLES = 210
 MACHINE_EXAMPLES = 60
@@ -41,6 +43,17 @@ class Result:
     name: str
     code: int
     seconds: float
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ran and something did not hold."""
+        return self.code not in (0, NOT_RUN)
+
+    def __str__(self) -> str:
+        """Return what became of it."""
+        if self.failed:
+            return f"FAILED with {self.code}"
+        return "NOT RUN" if self.code else "held"
 
 
 def of_simulation(action: str, **options: object) -> Part:
@@ -145,12 +158,13 @@ def run_parts(chosen: Sequence[Part], *, say: Callable[[str], None]) -> list[Res
 def table(results: Sequence[Result]) -> list[str]:
     """Return a line for each part and one for the whole."""
     width = max(len(result.name) for result in results)
-    failed = [result.name for result in results if result.code]
     lines = [
-        f"{result.name:{width}}  {result.seconds / 60:7.1f} min  "
-        + (f"FAILED with {result.code}" if result.code else "held")
-        for result in results
+        f"{result.name:{width}}  {result.seconds / 60:7.1f} min  {result}" for result in results
     ]
     minutes = sum(result.seconds for result in results) / 60
-    verdict = f"FAILED: {', '.join(failed)}" if failed else "all held"
-    return [*lines, f"{len(results)} parts in {minutes:.0f} minutes, {verdict}"]
+    named = {
+        "FAILED": [result.name for result in results if result.failed],
+        "NOT RUN": [result.name for result in results if result.code == NOT_RUN],
+    }
+    verdict = "; ".join(f"{word}: {', '.join(names)}" for word, names in named.items() if names)
+    return [*lines, f"{len(results)} parts in {minutes:.0f} minutes, {verdict or 'all held'}"]

@@ -141,8 +141,10 @@ class OverloadRun:
 
     def lines(self) -> list[str]:
         """Return what to print."""
-        assert self.figures is not None  # noqa: S101 - run() has ended
-        figures, load = self.figures, self.figures.load
+        figures = self.figures
+        if figures is None:
+            return ["nothing was measured"]
+        load = figures.load
         offered = load["sent"] + load["unsent"]
         return [
             f"peak {figures.peak:.0f} orders/s",

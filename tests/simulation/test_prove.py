@@ -56,7 +56,7 @@ def test_the_searches_are_as_long_by_day_as_they_are_reckoned(examples: int, pat
 def test_every_part_runs_and_those_that_failed_are_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    codes = {"first": 0, "second": 3, "third": 0}
+    codes = {"first": 0, "second": 3, "third": 0, "fourth": prove.NOT_RUN}
     ran: list[str] = []
 
     def run(words: list[str], **options: object) -> subprocess.CompletedProcess[bytes]:
@@ -70,18 +70,25 @@ def test_every_part_runs_and_those_that_failed_are_named(
     results = run_parts([Part(name, (name,)) for name in codes], say=said.append)
 
     assert ran == list(codes)
-    assert said == [f"=== {number} of 3: {name}" for number, name in enumerate(codes, 1)]
+    assert said == [f"=== {number} of 4: {name}" for number, name in enumerate(codes, 1)]
     lines = table(results)
-    assert ["FAILED with 3" in line for line in lines] == [False, True, False, False]
-    assert lines[-1].endswith("FAILED: second")
+    assert ["FAILED with 3" in line for line in lines] == [False, True, False, False, False]
+    assert [line.endswith("held") for line in lines] == [True, False, True, False, False]
+    assert lines[-1].endswith("FAILED: second; NOT RUN: fourth")
 
 
 def test_the_exit_code_says_whether_all_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    for codes, expected in (((0, 0), 0), ((0, 1), 1)):
+    for codes, expected in (((0, 0), 0), ((0, 1), 1), ((0, prove.NOT_RUN), 0)):
         results = [Result("faults", code, 60.0) for code in codes]
         monkeypatch.setattr(prove, "run_parts", lambda chosen, say, results=results: results)
 
         assert command.main(["prove", "--only", "faults", "--only", "crash"]) == expected
+
+
+def test_what_lacks_a_program_did_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simulation.nginx_server.find_nginx", lambda: None)
+
+    assert command.main(["overload"]) == prove.NOT_RUN
 
 
 def test_a_part_that_does_not_exist_is_refused() -> None:
