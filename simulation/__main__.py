@@ -269,13 +269,14 @@ def _degraded(options: argparse.Namespace) -> int:
 
 
 def _overload(seconds: float, *, bare: bool) -> int:
-    os.environ["LOG_LEVEL"] = "error"
     from simulation.nginx_server import find_nginx
-    from simulation.overload.run import OverloadRun
 
     if not bare and find_nginx() is None:
         _say("NOT RUN: nginx is not installed; --bare measures one process without it")
         return prove.NOT_RUN
+    os.environ["LOG_LEVEL"] = "error"
+    from simulation.overload.run import OverloadRun
+
     run_of_load = OverloadRun(seconds, bare=bare)
     held = run_of_load.run()
     for line in run_of_load.lines():
