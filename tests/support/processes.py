@@ -98,7 +98,17 @@ class ExchangeProcess:
         return self.process
 
     def wait_for_log(self, event: str) -> None:
-        wait_until(lambda: event.encode() in self._log.read_bytes(), START_S)
+        """Wait until something is logged; a process that ends first fails with what it said."""
+        process = self.process
+        assert process is not None
+        wait_until(lambda: self._has_logged(event) or process.poll() is not None, START_S)
+        if not self._has_logged(event):
+            assert process.stderr is not None
+            said = process.stderr.read().decode()
+            raise AssertionError(f"ended with {process.returncode} before {event}: {said}")
+
+    def _has_logged(self, event: str) -> bool:
+        return event.encode() in self._log.read_bytes()
 
     def kill(self) -> None:
         assert self.process is not None
