@@ -34,7 +34,7 @@ from exchange.core.rejects import Code
 from exchange.crash_points import reach
 from exchange.events_stream import EVENTS_VERSION, BatchEvents, BookImage
 from exchange.position import Position, encode_prices, encode_tasks
-from exchange.projection import Projection, Row
+from exchange.projection import Projection, Row, Table
 from exchange.store.base import DataError, Fence, Group, Store, StoreBusyError
 from exchange.store.loader import LoadedState, load_state
 from exchange.store.sums import row_checksum
@@ -76,6 +76,11 @@ class Committed:
 def make_projections() -> list[Projection]:
     """Return the projections that ``settings.EXCHANGE_PROJECTIONS`` names."""
     return [import_string(path)() for path in settings.EXCHANGE_PROJECTIONS]
+
+
+def written_tables() -> list[Table]:
+    """Return the command log and the tables of all projections."""
+    return [BATCHES, *(table for part in make_projections() for table in part.tables)]
 
 
 class Processor:

@@ -26,6 +26,8 @@ class Table:
     changed. ``columns`` are the database columns in the order of the rows, the key first.
     Of a table with a ``live`` column only rows that have a 1 there are loaded at start.
     ``booleans`` are the columns of truth values, which SQLite gives back as numbers.
+    ``partition_rows``: of how many keys each a new partition is on PostgreSQL, 0 for a table that
+    has none; see ``exchange.partitions``.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Table:
     append_only: bool = False
     live: str = ""
     booleans: tuple[str, ...] = ()
+    partition_rows: int = 0
 
 
 class Reader(Protocol):

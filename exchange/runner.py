@@ -26,7 +26,8 @@ from exchange.figures import FIGURES
 from exchange.lanes import Lanes
 from exchange.lease import RENEW_S, Lease, LeaseKeeper
 from exchange.link import Link, RedisError
-from exchange.processor import BATCH_COMMANDS_MAX, Committed, Processor
+from exchange.partitions import PartitionKeeper
+from exchange.processor import BATCH_COMMANDS_MAX, Committed, Processor, written_tables
 from exchange.publisher import Publisher
 from exchange.retention import Retention
 from exchange.standby import LeaderWatch
@@ -69,6 +70,7 @@ class Runner:
         self._lanes = Lanes(self._link)
         self._publisher = Publisher(self._link, lease.epoch)
         self._retention = Retention(settings.COMMAND_LOG_RETENTION_HOURS)
+        self._partitions = PartitionKeeper(written_tables())
         self._processor: Processor
         self._last_events: BatchEvents | None = None
         self._reset_due = True
@@ -214,6 +216,7 @@ class Runner:
         """Renew the lease, say so, and tidy up; twice a second."""
         self._renew_when_due()
         self._retention.step(self._processor.position)
+        self._partitions.step()
         if not self._try(self._beat_redis):
             self._with_redis(self._open_streams)
 

@@ -101,6 +101,7 @@ TRADES = Table(
         "kind",
     ),
     append_only=True,
+    partition_rows=10_000_000,
 )
 
 

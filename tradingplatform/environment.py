@@ -278,7 +278,7 @@ OWN: tuple[Variable, ...] = (
         default="72",
         minimum=0,
         maximum=87_600,
-        note="how long the log of commands is kept; 0 keeps it for ever",
+        note="how long the log of commands is kept at least; 0 keeps it for ever",
     ),
     Variable(
         name="NUM_PROXIES",

@@ -42,6 +42,7 @@ ENTRIES = Table(
         "note",
     ),
     append_only=True,
+    partition_rows=20_000_000,
 )
 
 

@@ -54,6 +54,7 @@ BATCHES = Table(
         "checksum",
     ),
     append_only=True,
+    partition_rows=500_000,
 )
 
 BATCH_SUMS = Table(

@@ -22,7 +22,12 @@ from tests.support.processes import redis_server, redis_session
 __all__ = ["redis_server", "redis_session"]
 
 # What only one database has is not even collected on another.
-_POSTGRESQL_ONLY = ["test_plans.py", "test_postgresql.py", "test_postgresql_backups.py"]
+_POSTGRESQL_ONLY = [
+    "test_partitions.py",
+    "test_plans.py",
+    "test_postgresql.py",
+    "test_postgresql_backups.py",
+]
 collect_ignore = [] if connection.vendor == "postgresql" else _POSTGRESQL_ONLY
 
 EPOCH = 7
