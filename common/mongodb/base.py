@@ -17,7 +17,7 @@ import random
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any
 
 from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -130,7 +130,6 @@ class DatabaseWrapper(BackendWrapper):
                 self.database.drop_collection(name)
         except PyMongoError as error:
             raise OperationalError(str(error)) from error
-        _Turn.forget(self.database.name)
 
     def _set_autocommit(self, autocommit: bool) -> None:
         if autocommit:
@@ -184,42 +183,42 @@ class DatabaseWrapper(BackendWrapper):
 class _Turn:
     """One wait for the turn to make a transaction."""
 
-    # Names of databases that have the document.
-    _prepared: ClassVar[set[str]] = set()
-
     def __init__(self, database: Any) -> None:
         self._turns = database[TURNS]
-        if database.name not in self._prepared:
-            # A collection made within a transaction keeps everybody else out of it.
-            self._turns.update_one({"_id": TURN_ID}, {"$setOnInsert": {"turn": 0}}, upsert=True)
-            self._prepared.add(database.name)
         self._command = database.command
+        self._is_missing = False
         self._holder: Any = None
         self._held_since = 0.0
         self._give_up_at = time.monotonic() + TURN_WAIT_S
 
-    @classmethod
-    def forget(cls, database_name: str) -> None:
-        """Let the document be made again: its database was dropped."""
-        cls._prepared.discard(database_name)
-
     def is_taken_by(self, session: ClientSession) -> bool:
-        """Take the turn within a transaction; False if another has it."""
+        """Take the turn within a transaction; False if another has it or nobody can yet."""
         try:
-            self._turns.update_one(
-                {"_id": TURN_ID}, {"$inc": {"turn": 1}}, upsert=True, session=session
-            )
+            taken = self._turns.update_one({"_id": TURN_ID}, {"$inc": {"turn": 1}}, session=session)
         except PyMongoError as error:
             if error.has_error_label(_TRANSIENT) and time.monotonic() < self._give_up_at:
                 return False
             raise
+        if taken.matched_count == 0:
+            self._is_missing = True
+            return False
         self._turns.update_one(
             {"_id": HOLDER_ID}, {"$set": {"session": session.session_id["id"]}}, upsert=True
         )
         return True
 
     def wait(self) -> None:
-        """Let the holder get on, or end a transaction that is held for too long."""
+        """
+        Let the holder get on, or end a transaction that is held for too long.
+
+        A database that is new, or was dropped by another client, has no turn to take. It is
+        made here, outside of transactions: one that made it would keep everybody else out of
+        the collection, and wait for itself when it says who holds it.
+        """
+        if self._is_missing:
+            self._turns.update_one({"_id": TURN_ID}, {"$setOnInsert": {"turn": 0}}, upsert=True)
+            self._is_missing = False
+            return
         found = self._turns.find_one({"_id": HOLDER_ID}) or {}
         holder = found.get("session")
         if holder != self._holder:

@@ -246,6 +246,20 @@ class TestTransactions:
 
         assert AuditHead.objects.get().number == 12
 
+    def test_begin_although_another_client_removed_their_turns(self) -> None:
+        client: Any = connection
+        with atomic():
+            AuditHead.objects.update(number=1)
+
+        client.database.drop_collection(engine.TURNS)
+        with atomic():
+            AuditHead.objects.update(number=2)
+        client.database[engine.TURNS].delete_many({})
+        with atomic():
+            AuditHead.objects.update(number=3)
+
+        assert AuditHead.objects.get().number == 3
+
     def test_that_a_client_left_open_is_ended(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(engine, "TURN_MAX_S", 0.2)
         client: Any = connection
