@@ -1,8 +1,5 @@
 """Fixtures of the site's tests."""
 
-from tests.support.databases import database_file as database_file
-from tests.support.databases import own_database as own_database
-from tests.support.databases import own_databases as own_databases
 from tests.support.processes import redis_server as redis_server
 from tests.support.processes import redis_session as redis_session
 from tests.support.redis_server import redis_client as redis_client

@@ -19,7 +19,6 @@ from exchange import gateway
 from exchange.core.units import ATOMS
 from exchange.errors import ExchangeError
 from markets.selectors import asset_by_id
-from tests.support.databases import own_database, own_databases
 from tests.support.exchange import USDT, ExchangeHarness
 from tests.support.redis_server import redis_client, redis_url
 from tests.support.second_factor import clock, enable
@@ -41,7 +40,7 @@ from wallets.withdrawals.changes import state_move
 from wallets.withdrawals.schema import ADDRESS_PROPERTIES
 from wallets.withdrawals.types import Payee
 
-__all__ = ["clock", "own_database", "own_databases", "redis_client", "redis_url"]
+__all__ = ["clock", "redis_client", "redis_url"]
 
 pytestmark = pytest.mark.integration
 
