@@ -1,9 +1,9 @@
 """
 Starting with many open orders: from the start of the process to its first answer.
 
-``python -m benchmarks.restart ORDERS ROUNDS`` is the measuring process; it fills a database
-through the inline exchange, then kills -9 and starts ``run_exchange`` and asks it until it
-answers.
+``python -m benchmarks.restart start|failover ORDERS ROUNDS`` is the measuring process; it fills
+a database through the inline exchange, then kills -9 and starts ``run_exchange``, or has a standby
+take over, and asks until there is an answer.
 """
 
 from __future__ import annotations
@@ -16,14 +16,27 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.report import ROOT, Options, Section, median
 
-# Open orders and the bound in seconds.
-BOUNDS = ((10_000, 2.0), (100_000, 5.0))
+if TYPE_CHECKING:
+    from exchange.core.commands import AnyCommand
+    from simulation.kill.world import World
+
+# What is measured, open orders, and the bound in seconds.
+BOUNDS = (
+    ("start", 10_000, 2.0),
+    ("start", 100_000, 5.0),
+    ("start", 1_000_000, 30.0),
+    ("failover", 10_000, 5.0),
+)
 ACCOUNTS = 100
 FIRST_ACCOUNT = 8_000_000
 CHUNK = 500
+ORDERS_BEFORE = 200
+# What a standby says once it has seen the leader.
+WATCHING = "leader_recorded"
 
 
 def measure(options: Options) -> Section:
@@ -31,23 +44,31 @@ def measure(options: Options) -> Section:
     section = Section(
         key="restart",
         title="Start with open orders, after kill -9",
-        header=("open orders", "first answer, s", "of it loading, s", "database, MB", "bound"),
+        header=(
+            "what",
+            "open orders",
+            "first answer, s",
+            "of it loading, s",
+            "database, MB",
+            "bound",
+        ),
     )
-    for orders, bound_s in BOUNDS:
+    for what, orders, bound_s in BOUNDS:
         count = orders // 10 if options.quick else orders
         done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.restart", str(count), str(options.rounds)],
+            [sys.executable, "-m", "benchmarks.restart", what, str(count), str(options.rounds)],
             cwd=ROOT,
             env={**os.environ, "LOG_LEVEL": "error"},
             stdout=subprocess.PIPE,
             text=True,
             check=True,
-            timeout=900,
+            timeout=3_600,
         )
         result = json.loads(done.stdout.splitlines()[-1])
         seconds = median(result["seconds"])
         section.rows.append(
             (
+                what,
                 f"{count:,d}",
                 f"{seconds:.2f}",
                 f"{result['load_seconds']:.2f}",
@@ -56,7 +77,9 @@ def measure(options: Options) -> Section:
             )
         )
     section.notes.append(
-        "From exec of manage.py run_exchange to the first answered order through the gateway; "
+        "Start: from exec of manage.py run_exchange to the first answered order through the "
+        "gateway. Failover: from kill -9 of the leader to the first order that its standby "
+        "answers, which loads only then; every order that was answered before is looked for. "
         f"SQLite, median of {options.rounds} kills."
     )
     return section
@@ -66,7 +89,7 @@ def main() -> None:
     """Measure once and print one JSON object."""
     from simulation.kill.world import World
 
-    count, rounds = int(sys.argv[1]), int(sys.argv[2])
+    what, count, rounds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     directory = Path(tempfile.mkdtemp(prefix="exb-"))
     world = World(directory, pauses="")
     try:
@@ -74,10 +97,8 @@ def main() -> None:
         world.use_here()
         _fill(count)
         world.wait(world.redis_answers, "Redis answers")
-        seconds = []
-        for _ in range(rounds):
-            seconds.append(_time_start(world))
-            world.kill("exchange")
+        measured = _starts if what == "start" else _failovers
+        seconds = measured(world, rounds)
         load_seconds = _time_load()
         megabytes = sum(path.stat().st_size for path in directory.glob("exchange.sqlite3*")) / 1e6
     finally:
@@ -85,6 +106,64 @@ def main() -> None:
     shutil.rmtree(directory)
     result = {"seconds": seconds, "load_seconds": load_seconds, "megabytes": megabytes}
     sys.stdout.write(json.dumps(result) + "\n")
+
+
+def _starts(world: World, rounds: int) -> list[float]:
+    """Start and kill the exchange so many times; return the seconds to each first answer."""
+    seconds = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        world.start("exchange")
+        _wait_for_answer(world, "exchange", _resting_order(0))
+        seconds.append(time.perf_counter() - started)
+        world.kill("exchange")
+    return seconds
+
+
+def _failovers(world: World, rounds: int) -> list[float]:
+    """Kill the leader so many times while it answers; return the seconds to each first answer."""
+    leader, standby = "exchange a", "exchange b"
+    world.start(leader)
+    _wait_for_answer(world, leader, _resting_order(0))
+    answered: dict[str, int] = {}
+    seconds = []
+    for number in range(rounds):
+        _start_standby(world, standby)
+        answered |= _place_orders(f"before-{number}")
+        world.kill(leader)
+        struck = time.perf_counter()
+        name = f"after-{number}"
+        answered[name] = _wait_for_answer(world, standby, _resting_order(0, name))
+        seconds.append(time.perf_counter() - struck)
+        leader, standby = standby, leader
+    if lost := [name for name, order_id in answered.items() if _ask_again(name) != order_id]:
+        raise SystemExit(f"answered and lost: {lost}")
+    world.kill(leader)
+    return seconds
+
+
+def _start_standby(world: World, name: str) -> None:
+    before = world.output(name).count(WATCHING)
+    world.start(name)
+    world.wait(lambda: world.output(name).count(WATCHING) > before, "standby watches")
+
+
+def _place_orders(prefix: str) -> dict[str, int]:
+    """Place orders one after the other; return their ids by the client's."""
+    from exchange import gateway
+
+    names = [f"{prefix}-{number}" for number in range(ORDERS_BEFORE)]
+    return {
+        name: gateway.submit(_resting_order(0, name), timeout_s=5.0).reference_id for name in names
+    }
+
+
+def _ask_again(client_order_id: str) -> int:
+    """Return the order that a client id had before, 0 if it is a new one."""
+    from exchange import gateway
+
+    outcome = gateway.submit(_resting_order(0, client_order_id), timeout_s=5.0)
+    return outcome.reference_id if outcome.repeated else 0
 
 
 def _fill(count: int) -> None:
@@ -116,7 +195,7 @@ def rounds_reserve() -> int:
     return 1_000
 
 
-def _resting_order(number: int) -> object:
+def _resting_order(number: int, client_order_id: str = "") -> AnyCommand:
     from exchange.core.commands import PlaceOrder
     from exchange.core.enums import OrderType, Side, TimeInForce
     from simulation.kill.setup import ATOMS
@@ -129,25 +208,20 @@ def _resting_order(number: int) -> object:
         time_in_force=TimeInForce.GTC,
         price_atoms=(40_000 + number * 7_919 % 5_000) * ATOMS,
         quantity_atoms=ATOMS // 1_000,
-        client_order_id=f"resting-{number}",
+        client_order_id=client_order_id or f"resting-{number}",
     )
 
 
-def _time_start(world: object) -> float:
-    """Start the exchange and return the seconds until it answers an order."""
+def _wait_for_answer(world: World, exchange: str, order: AnyCommand) -> int:
+    """Ask until the exchange answers an order; return that order's id."""
     from exchange import gateway
-    from simulation.kill.world import World
 
-    assert isinstance(world, World)
-    started = time.perf_counter()
-    world.start("exchange")
     while True:
         try:
-            gateway.submit(_resting_order(0), timeout_s=5.0)
-            return time.perf_counter() - started
+            return gateway.submit(order, timeout_s=5.0).reference_id
         except gateway.ExchangeError:
-            if not world.alive("exchange"):
-                raise SystemExit(world.output("exchange")[-2000:]) from None
+            if not world.alive(exchange):
+                raise SystemExit(world.output(exchange)[-2000:]) from None
             time.sleep(0.005)
 
 
