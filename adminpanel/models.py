@@ -71,7 +71,8 @@ class Export(models.Model):
 
     ``filters`` are JSON (``adminpanel.exports.filters``). ``attempt`` counts the workers that
     took it, so that one that was given up writes nothing more. The user is a number alone: the
-    history outlives users.
+    history outlives users. ``request_id`` is that of the request that asked for it last: one
+    task writes all that wait, whoever asked.
     """
 
     id = KeyField(default=make_id, editable=False)
@@ -80,6 +81,7 @@ class Export(models.Model):
     reason = models.CharField(max_length=200)
     requested_by_id = models.BigIntegerField()
     requested_by = models.CharField(max_length=32)
+    request_id = models.CharField(max_length=64, blank=True, default="")
     status = models.CharField(
         max_length=8, choices=ExportStatus.choices, default=ExportStatus.PENDING
     )

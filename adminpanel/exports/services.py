@@ -24,6 +24,7 @@ from adminpanel.models import Export
 from common.db import atomic
 from common.errors import ApiError, not_found
 from common.ids import make_id
+from common.request_id import current_request_id
 
 log = structlog.get_logger(__name__)
 
@@ -110,6 +111,7 @@ def export_request(*, kind: Kind, filters: Filters, reason: str, actor: Any) -> 
             reason=reason,
             requested_by_id=actor.id,
             requested_by=actor.username,
+            request_id=current_request_id(),
             status=ExportStatus.PENDING,
             created_ms=now_ms(),
         )
@@ -128,7 +130,8 @@ def export_retry(*, export_id: int, actor: Any) -> ExportInfo:
     row = _visible(export_id, actor)
     with atomic():
         failed = Export.objects.filter(id=row.id, status=ExportStatus.FAILED)
-        if failed.update(status=ExportStatus.PENDING, percent=0, rows=0, error="") != 1:
+        again = {"percent": 0, "rows": 0, "error": "", "request_id": current_request_id()}
+        if failed.update(status=ExportStatus.PENDING, **again) != 1:
             raise ApiError("EXPORT_NOT_FAILED", "Only a failed export is tried again.", 409)
         _record("export.retry", row, actor)
         transaction.on_commit(_begin)
@@ -279,7 +282,9 @@ def export_write_next() -> int | None:
     if taken != 1:
         return None
     row.refresh_from_db()
-    _write(row)
+    # The task was sent by another request, or by beat, when this one waited behind others.
+    with structlog.contextvars.bound_contextvars(request_id=row.request_id):
+        _write(row)
     return cast(int, row.id)
 
 

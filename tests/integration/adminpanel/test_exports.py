@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from structlog.contextvars import bound_contextvars, get_contextvars, merge_contextvars
+from structlog.testing import capture_logs
 
 from accounts import authentication, sessions
 from accounts.models import AuditEvent, User
@@ -20,6 +22,7 @@ from adminpanel.models import Export
 from adminpanel.tasks import tend_exports, write_exports
 from common.ids import make_id
 from common.key_ranges import KeyRange, keys_of_time
+from common.request_id import HEADER
 from exchange import gateway
 from exchange.core.enums import WalletKind
 from exchange.wire import now_ms
@@ -341,6 +344,26 @@ class TestWorker:
         assert not part.exists()
         assert retried.json()["status"] in {"pending", "done"}
         assert (done["status"], done["percent"]) == ("done", 100)
+
+    def test_each_export_is_written_under_the_request_that_asked_for_it(
+        self, alice: Trader
+    ) -> None:
+        boss = _staff(alice, "admin")
+        left = self._running(User.objects.get(username="alice"))
+        tend_exports()
+        boss.api.post(f"/api/admin/exports/{left.id}/retry", {}, headers={HEADER: "asked-again-1"})
+        boss.api.post(
+            "/api/admin/exports", {**REASON, "kind": "fills"}, headers={HEADER: "asked-next-2"}
+        )
+
+        with bound_contextvars(request_id="of-the-task-3"):
+            with capture_logs(processors=[merge_contextvars]) as logs:
+                write_exports()
+            after = get_contextvars()
+
+        written = [(line["kind"], line["request_id"]) for line in logs]
+        assert written == [("orders", "asked-again-1"), ("fills", "asked-next-2")]
+        assert after["request_id"] == "of-the-task-3"
 
     def test_a_living_worker_keeps_its_export(self, alice: Trader) -> None:
         row = self._running(User.objects.get(username="alice"), heartbeat_ms=services.now_ms())
