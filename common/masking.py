@@ -21,6 +21,11 @@ _SECRET_TEXT = re.compile(
     r"|(?i:bearer)\s+[A-Za-z0-9._~+/=-]{8,}"
     r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
 )
+# ``?ticket=...``: servers write down whole addresses. Names are bounded, else a long one would
+# take quadratic time.
+_SECRET_PARAMETER = re.compile(
+    rf"([?&][\w.-]{{0,40}}(?:{'|'.join(_SECRET_WORDS)})[\w.-]{{0,40}}=)[^&#\s\"']+", re.IGNORECASE
+)
 
 
 def is_secret_name(name: str) -> bool:
@@ -31,7 +36,7 @@ def is_secret_name(name: str) -> bool:
 
 def mask_text(text: str) -> str:
     """Return a text without the credentials inside it."""
-    return _SECRET_TEXT.sub(MASK, text)
+    return _SECRET_PARAMETER.sub(rf"\1{MASK}", _SECRET_TEXT.sub(MASK, text))
 
 
 def masked(value: Any) -> Any:

@@ -102,6 +102,7 @@ class OrderDesk:
                 "error", message.id, op=message.op, status=answer.status_code, error=body
             )
         )
+        _log_answered(message, answer.status_code, request_id)
 
     def _require_room(self, cost: int) -> None:
         if self.in_flight + cost > IN_FLIGHT_MAX:
@@ -124,10 +125,7 @@ class OrderDesk:
             else:
                 reply = job.reply(outcomes)
             self.answer(message, reply)
-            if log.isEnabledFor(logging.DEBUG):
-                log.debug(
-                    "order_entry_answered", extra={"op": message.op, "request_id": request_id}
-                )
+            _log_answered(message, reply[0], request_id)
         except Exception as error:
             self.answer_error(message, error, request_id)
         finally:
@@ -139,6 +137,14 @@ class OrderDesk:
             heal: Callable[..., list[Outcome]] = services.account_healed
             return await self._hub.database(heal, job.commands, outcomes, request_id=request_id)
         return outcomes
+
+
+def _log_answered(message: Entry, status: int, request_id: str) -> None:
+    if log.isEnabledFor(logging.DEBUG):
+        log.debug(
+            "order_entry_answered",
+            extra={"op": message.op, "status": status, "request_id": request_id},
+        )
 
 
 def require_trading(identity: Identity) -> None:

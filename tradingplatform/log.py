@@ -96,6 +96,10 @@ SHARED_PROCESSORS: list[Processor] = [
 ]
 
 
+def _info_at_least(level: str) -> str:
+    return "INFO" if level == "DEBUG" else level
+
+
 def logging_settings(
     *, level: str, directory: Path | None, process: str, size_max_bytes: int, age_max_ms: int
 ) -> dict[str, Any]:
@@ -136,9 +140,14 @@ def logging_settings(
         "handlers": handlers,
         "root": {"handlers": list(handlers), "level": level},
         "loggers": {
-            # Bodies and headers of every request would be logged at debug.
+            # At debug these write down what passes through them: headers, frames, arguments of
+            # tasks, statements, with secrets under no name that a mask could know.
             "httpx": {"level": "WARNING"},
             "httpcore": {"level": "WARNING"},
+            "uvicorn.error": {"level": _info_at_least(level)},
+            "websockets": {"level": _info_at_least(level)},
+            "celery.pool": {"level": _info_at_least(level)},
+            "pymongo": {"level": _info_at_least(level)},
             "asyncio": {"level": "WARNING"},
             "ccxt": {"level": "WARNING"},
             "uvicorn.access": {"level": "WARNING"},

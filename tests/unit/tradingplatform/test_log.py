@@ -31,6 +31,28 @@ def test_masks_credentials_inside_texts(text: str) -> None:
     assert MASK in masked
 
 
+def test_masks_secret_parameters_of_addresses_and_leaves_the_others() -> None:
+    said = '"WebSocket /ws/user?from=7&ticket=canary-1&Access_Token=canary%202&book=BTC" [accepted]'
+
+    masked = mask_secrets(None, "info", {"event": said})["event"]
+
+    assert masked == (
+        f'"WebSocket /ws/user?from=7&ticket={MASK}&Access_Token={MASK}&book=BTC" [accepted]'
+    )
+
+
+@pytest.mark.parametrize("name", ["uvicorn.error", "websockets", "celery.pool", "pymongo"])
+@pytest.mark.parametrize(("level", "expected"), [("debug", "INFO"), ("error", "ERROR")])
+def test_what_passes_through_libraries_is_not_written_down(
+    name: str, level: str, expected: str
+) -> None:
+    found = logging_settings(
+        level=level, directory=None, process="ws", size_max_bytes=1, age_max_ms=1
+    )
+
+    assert found["loggers"][name]["level"] == expected
+
+
 def test_leaves_other_values_alone() -> None:
     event = {"event": "order placed", "order_id": "17", "count": 3}
 
