@@ -13,6 +13,7 @@ import pytest
 import websockets
 
 from tests.support.platform import PASSWORD, Platform, wait_until
+from tradingplatform.environment import SHEET_PASSWORD
 from tradingplatform.supervisor import state as states
 
 
@@ -21,6 +22,8 @@ from tradingplatform.supervisor import state as states
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     platform = Platform(tmp_path_factory.mktemp("journey"))
+    # At this level each process says which request it works for.
+    platform.environment["LOG_LEVEL"] = "debug"
     platform.start()
     yield platform
     if platform.process is not None and platform.process.poll() is None:
@@ -30,10 +33,10 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 class Trader:
     """One logged-in user."""
 
-    def __init__(self, platform: Platform, username: str) -> None:
+    def __init__(self, platform: Platform, username: str, password: str = PASSWORD) -> None:
         self.http = httpx.Client(base_url=platform.url, timeout=10)
         answer = self.http.post(
-            "/api/auth/login", json={"username": username, "password": PASSWORD}
+            "/api/auth/login", json={"username": username, "password": password}
         )
         assert answer.status_code == 200, answer.text
         self.token = answer.json()["access_token"]
@@ -136,6 +139,77 @@ def trade(platform: Platform, quantity: str) -> None:
 
 def test_two_users_trade(platform: Platform) -> None:
     trade(platform, "0.01")
+
+
+def logged(platform: Platform, process: str, event: str) -> list[dict[str, Any]]:
+    """Return the lines of a process's log that say so, oldest first."""
+    path = platform.var_dir / "log" / f"{process}.log"
+    text = path.read_text() if path.exists() else ""
+    # The last line may be half written.
+    lines = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    return [found for found in map(json.loads, lines) if found["event"] == event]
+
+
+def test_an_export_is_written_under_the_request_that_asked_for_it(platform: Platform) -> None:
+    admin = Trader(platform, "admin@example.com", SHEET_PASSWORD)
+    body = {"kind": "orders", "reason": "yearly audit"}
+
+    asked = admin.http.post(
+        "/api/admin/exports", json=body, headers={"X-Request-Id": "export-of-admin-1"}
+    )
+
+    assert (asked.status_code, asked.headers["x-request-id"]) == (201, "export-of-admin-1")
+
+    def lines(event: str) -> list[dict[str, Any]]:
+        found = logged(platform, "worker", event)
+        return [line for line in found if line.get("request_id") == "export-of-admin-1"]
+
+    wait_until(lambda: bool(lines("job_run")), 60, "the worker does not name the request")
+    (written,) = lines("export_written")
+    assert written["job"] == "adminpanel.write_exports"
+    assert str(written["export_id"]) == asked.json()["id"]
+
+
+async def place_over_socket(platform: Platform, trader: Trader, **order: Any) -> dict[str, Any]:
+    """Send an order over /ws/user; return what became of it."""
+    async with (
+        asyncio.timeout(60),
+        websockets.connect(f"ws://127.0.0.1:{platform.port}/ws/user") as connection,
+    ):
+        await connection.send(json.dumps({"op": "auth", "id": 1, "token": trader.token}))
+        params = {"symbol": "BTC-USDT", "type": "limit", **order}
+        await connection.send(json.dumps({"op": "place", "id": 2, "params": params}))
+        while (answer := json.loads(await connection.recv())).get("id") != 2:
+            pass
+    return dict(answer)
+
+
+def test_an_order_over_a_socket_has_one_id_in_every_process(platform: Platform) -> None:
+    alice = Trader(platform, "alice")
+    price = reference_price(platform)
+
+    answer = asyncio.run(
+        place_over_socket(platform, alice, side="sell", price=price, quantity="0.04")
+    )
+
+    assert (answer["type"], answer["status"]) == ("result", 201), answer
+    (answered,) = logged(platform, "web", "order_entry_answered")
+    request_id = answered["request_id"]
+    wait_until(
+        lambda: any(
+            request_id in line["request_ids"]
+            for line in logged(platform, "projector", "batch_projected")
+        ),
+        30,
+        "the projector does not name the request",
+    )
+    committed = [
+        (line["command"], line["result"])
+        for line in logged(platform, "exchange", "command_committed")
+        if line["request_id"] == request_id
+    ]
+    assert committed == [("PlaceOrder", "OK")]
+    assert alice.http.delete(f"/api/orders/{answer['data']['id']}").status_code == 200
 
 
 def test_trading_goes_on_after_the_exchange_was_killed(platform: Platform) -> None:
