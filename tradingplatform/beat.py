@@ -7,6 +7,7 @@ begins anew with each restart would never come to its hourly jobs.
 
 import logging
 import os
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +17,7 @@ from celery.beat import Scheduler as BaseScheduler
 from django.conf import settings
 from prometheus_client import Gauge
 
-from common.jobs import last_runs
+from common.jobs import JobSending, last_runs, record_sending, sendings
 from common.redis import client as redis_client
 from exchange import alive
 from tradingplatform.metrics import start_publisher
@@ -44,8 +45,11 @@ class Scheduler(BaseScheduler):
         if os.environ.get("PROCESS_NAME"):
             start_publisher()
         self.merge_inplace(self.app.conf.beat_schedule)
+        self._first_sent_ms: dict[str, int] = {}
         try:
             known = last_runs(redis_client())
+            for job, sending in sendings(redis_client()).items():
+                self._first_sent_ms[job] = sending.first_ms
         except (redis.RedisError, OSError) as error:
             logger.warning("jobs_not_read: %s", error)
             return
@@ -54,6 +58,17 @@ class Scheduler(BaseScheduler):
             # What never ran here is due now.
             started_ms = run.started_ms if run is not None else 0
             entry.last_run_at = datetime.fromtimestamp(started_ms / 1_000, UTC)
+
+    def apply_async(self, entry: Any, *args: Any, **kwargs: Any) -> Any:
+        """Send a job, and say when, so that everybody knows when it is due again."""
+        result = super().apply_async(entry, *args, **kwargs)
+        job, now_ms = str(entry.task), time.time_ns() // 1_000_000
+        first_ms = self._first_sent_ms.setdefault(job, now_ms)
+        try:
+            record_sending(redis_client(), job, JobSending(first_ms, now_ms))
+        except (redis.RedisError, OSError) as error:
+            logger.warning("sending_not_recorded: %s", error)
+        return result
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Send what is due; return how long to wait."""

@@ -20,7 +20,7 @@ from rest_framework.views import APIView
 from common import metrics as process_metrics
 from common.db import ping
 from common.errors import not_found
-from common.jobs import last_runs
+from common.jobs import JobState, job_states
 from common.redis import client as redis_client
 from common.views import error_response
 from common.ws import topics
@@ -32,9 +32,6 @@ from tradingplatform import metrics, platform_figures
 
 # Commands waiting beyond which new work would not be answered in time.
 LAG_MAX = 5_000
-# A job that has not run for so many of its periods, and some seconds, is late.
-JOB_PERIODS_MAX = 3
-JOB_GRACE_MS = 15_000
 NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -89,23 +86,27 @@ def check_markets() -> Check:
     return Check(count > 0, f"{count} markets")
 
 
+def jobs_now() -> list[JobState]:
+    """
+    Return how each periodic job stands.
+
+    Raises:
+        redis.RedisError: if Redis cannot be asked.
+    """
+    schedule = settings.CELERY_BEAT_SCHEDULE.values()
+    return job_states(redis_client(), schedule, now_ms=time.time_ns() // 1_000_000)
+
+
 def check_jobs() -> Check:
     """Check that background jobs run: the worst of what beat sends."""
-    runs = last_runs(redis_client())
-    now_ms = time.time() * 1_000
-    late, failed = [], []
-    for entry in settings.CELERY_BEAT_SCHEDULE.values():
-        run = runs.get(entry["task"])
-        if run is None:
-            continue  # It has not had its turn since the installation was made.
-        if now_ms - run.started_ms > JOB_PERIODS_MAX * entry["schedule"] * 1_000 + JOB_GRACE_MS:
-            late.append(entry["task"])
-        elif run.outcome == "failure":
-            failed.append(entry["task"])
+    states = jobs_now()
+    late = [state.job for state in states if state.is_late]
+    ran = {state.job: state.last for state in states if state.last is not None}
+    failed = [job for job, run in ran.items() if run.outcome == "failure" and job not in late]
     if late or failed:
         parts = (("late", late), ("failed", failed))
         return Check(False, "; ".join(f"{what}: {', '.join(on) or 'none'}" for what, on in parts))
-    return Check(True, f"{len(runs)} jobs have run")
+    return Check(True, f"{len(ran)} of {len(states)} jobs have run")
 
 
 CHECKS: dict[str, Callable[[], Check]] = {
@@ -132,6 +133,31 @@ def check_all() -> dict[str, Check]:
     return results
 
 
+def jobs_report() -> list[dict[str, Any]]:
+    """Return each periodic job as the readiness shows it; nothing while Redis is away."""
+    try:
+        return [_told(state) for state in jobs_now()]
+    except (redis.RedisError, OSError):
+        return []
+
+
+def _told(state: JobState) -> dict[str, Any]:
+    last = state.last
+    return {
+        "name": state.job,
+        "period": state.period_ms,
+        "last_run": last.started_ms if last else None,
+        "last_duration": last.duration_ms if last else None,
+        "last_outcome": last.outcome if last else None,
+        "last_success": last.success_ms or None if last else None,
+        "next_run": state.due_ms,
+        "late": state.is_late,
+    }
+
+
+_OUTCOME = "success or failure"
+_BEGAN = "When the last run that ended began, ms UTC."
+_DUE = "When it is sent next, ms UTC; past while nothing is sent."
 _STATUS = inline_serializer("Health", {"status": serializers.CharField()})
 _READINESS = inline_serializer(
     "Readiness",
@@ -142,6 +168,20 @@ _READINESS = inline_serializer(
                 "HealthCheck",
                 {"ok": serializers.BooleanField(), "detail": serializers.CharField()},
             )
+        ),
+        "jobs": inline_serializer(
+            "HealthJob",
+            {
+                "name": serializers.CharField(),
+                "period": serializers.IntegerField(help_text="ms"),
+                "last_run": serializers.IntegerField(allow_null=True, help_text=_BEGAN),
+                "last_duration": serializers.FloatField(allow_null=True, help_text="ms"),
+                "last_outcome": serializers.CharField(allow_null=True, help_text=_OUTCOME),
+                "last_success": serializers.IntegerField(allow_null=True, help_text="ms UTC"),
+                "next_run": serializers.IntegerField(allow_null=True, help_text=_DUE),
+                "late": serializers.BooleanField(),
+            },
+            many=True,
         ),
     },
 )
@@ -194,6 +234,7 @@ class ReadyView(_PublicView):
             {
                 "status": ("ok" if whole else "degraded") if ready else "unavailable",
                 "checks": {name: asdict(check) for name, check in checks.items()},
+                "jobs": jobs_report(),
             },
             status=200 if ready else 503,
             headers=NO_STORE,

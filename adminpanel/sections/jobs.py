@@ -12,12 +12,8 @@ from django.http import HttpRequest
 from accounts.permissions import Permission
 from adminpanel.section_pages import Banner, Section, age_text, section_page
 from common import redis as redis_clients
-from common.jobs import JobRun, last_runs
+from common.jobs import JobRun, JobState, job_states, last_runs
 from common.tables import Cell, Column, Kind, Table, Tone
-
-# A job is late when its last run began so many periods ago, and this much.
-LATE_PERIODS = 3
-LATE_MS = 10_000
 
 _COLUMNS = (
     Column("name", "Job"),
@@ -28,24 +24,21 @@ _COLUMNS = (
     Column("duration", "Took", Kind.FIGURE),
     Column("error", "Error"),
     Column("succeeded", "Last success (UTC)", Kind.TIME),
+    Column("due", "Next (UTC)", Kind.TIME),
 )
 
 
 @section_page("Jobs", Permission.SYSTEM_VIEW)
 def jobs_page(_request: HttpRequest) -> Section:
     """Show every periodic job with its last run, then the others that ran."""
-    records = last_runs(redis_clients.client())
+    client = redis_clients.client()
     now_ms = time.time_ns() // 1_000_000
-    scheduled = {
-        entry["task"]: entry["schedule"] for entry in settings.CELERY_BEAT_SCHEDULE.values()
-    }
-    periodic = [
-        job_row(task, records.get(task), now_ms=now_ms, every_s=float(every_s))
-        for task, every_s in sorted(scheduled.items())
-    ]
+    states = job_states(client, settings.CELERY_BEAT_SCHEDULE.values(), now_ms=now_ms)
+    periodic = [periodic_row(state, now_ms=now_ms) for state in states]
+    scheduled = {state.job for state in states}
     others = [
         job_row(task, record, now_ms=now_ms)
-        for task, record in sorted(records.items())
+        for task, record in last_runs(client).items()
         if task not in scheduled
     ]
     tables = [
@@ -55,24 +48,23 @@ def jobs_page(_request: HttpRequest) -> Section:
     return Section(tables, [_banner(periodic)])
 
 
-def job_row(
-    task: str, last: JobRun | None, *, now_ms: int, every_s: float | None = None
-) -> dict[str, Any]:
-    """Return a job's row; one that has a period is late when it did not run for several."""
-    every = None if every_s is None else age_text(round(every_s * 1_000))
+def periodic_row(state: JobState, *, now_ms: int) -> dict[str, Any]:
+    """Return the row of a job that beat sends; that it failed is said before that it is late."""
+    row = job_row(state.job, state.last, now_ms=now_ms)
+    if state.is_late and row["state"].tone is not Tone.BAD:
+        row["state"] = Cell("late", tone=Tone.WARNING)
+    return {**row, "every": age_text(state.period_ms), "due": state.due_ms}
+
+
+def job_row(task: str, last: JobRun | None, *, now_ms: int) -> dict[str, Any]:
+    """Return a job's row: its last run, if there was one."""
     if last is None:
-        return {"name": task, "every": every, "state": Cell("not yet", tone=Tone.NOTE)}
-    age_ms = now_ms - last.started_ms
-    state = Cell(last.outcome, tone=Tone.BAD if last.outcome == "failure" else Tone.GOOD)
-    is_good = state.tone is Tone.GOOD
-    if every_s is not None and age_ms > LATE_PERIODS * every_s * 1_000 + LATE_MS and is_good:
-        state = Cell("late", tone=Tone.WARNING)
+        return {"name": task, "state": Cell("not yet", tone=Tone.NOTE)}
     return {
         "name": task,
-        "every": every,
-        "state": state,
+        "state": Cell(last.outcome, tone=Tone.BAD if last.outcome == "failure" else Tone.GOOD),
         "started": last.started_ms,
-        "age": age_text(age_ms),
+        "age": age_text(now_ms - last.started_ms),
         "duration": f"{last.duration_ms:,.0f} ms",
         "error": last.error,
         "succeeded": last.success_ms,

@@ -24,6 +24,7 @@ import websockets
 from tests.support.deployment import HOST, Deployment, trusting
 from tests.support.platform import ROOT
 from tests.support.signing import Signer
+from tradingplatform.schedule import BEAT_SCHEDULE
 from tradingplatform.supervisor.redis_server import find_binary
 
 pytestmark = [
@@ -100,6 +101,24 @@ def test_everything_that_needs_no_venue_is_ready(
         return {name: check["ok"] for name, check in found.items() if name != "feed"}
 
     deployment.wait_for(lambda: all(checks().values()), "ready", WAIT_S)
+
+
+def test_health_tells_of_each_job_when_it_ran_and_when_it_does_next(
+    deployment: Deployment, client: httpx.Client
+) -> None:
+    def jobs() -> dict[str, dict[str, Any]]:
+        return {job["name"]: job for job in client.get("/api/health/ready").json()["jobs"]}
+
+    def in_time() -> bool:
+        return all(job["last_run"] and not job["late"] for job in jobs().values())
+
+    deployment.wait_for(in_time, "every job in time", WAIT_S)
+    found, now_ms = jobs(), time.time() * 1_000
+
+    assert set(found) == {str(entry["task"]) for entry in BEAT_SCHEDULE.values()}
+    for name, job in found.items():
+        assert job["last_run"] < job["next_run"] <= now_ms + job["period"], name
+    assert found["positions.verify_ledger"]["next_run"] > now_ms
 
 
 @pytest.mark.parametrize("name", ["exchange", "standby", "projector", "worker", "beat"])

@@ -15,8 +15,8 @@ from django.urls import reverse
 from accounts.audit_verify import audit_check_keep
 from accounts.models import AuditEvent, User
 from adminpanel.section_urls import urlpatterns
-from adminpanel.sections.jobs import job_row
-from common.jobs import JobRun, record
+from adminpanel.sections.jobs import periodic_row
+from common.jobs import JobRun, JobState, record
 from common.tables import Tone
 from exchange import gateway
 from exchange.core.commands import Debit
@@ -256,22 +256,23 @@ class TestJobs:
         assert "accounts.mail_verification" in page
 
     @pytest.mark.parametrize(
-        ("_case", "age_ms", "state", "expected"),
+        ("_case", "outcome", "late", "expected"),
         [
-            ("in time", 1_000, "success", ("success", Tone.GOOD)),
-            ("three periods and more ago", 40_001, "success", ("late", Tone.WARNING)),
-            ("failed, however long ago", 40_001, "failure", ("failure", Tone.BAD)),
+            ("in time", "success", False, ("success", Tone.GOOD)),
+            ("late", "success", True, ("late", Tone.WARNING)),
+            ("failed, however long ago", "failure", True, ("failure", Tone.BAD)),
+            ("not yet", "", False, ("not yet", Tone.NOTE)),
+            ("sent and never run", "", True, ("late", Tone.WARNING)),
         ],
     )
-    def test_state(self, _case: str, age_ms: int, state: str, expected: tuple[str, Tone]) -> None:
-        row = job_row("job", JobRun("job", 1_000, 5.0, state), now_ms=1_000 + age_ms, every_s=10.0)
+    def test_state(self, _case: str, outcome: str, late: bool, expected: tuple[str, Tone]) -> None:
+        last = JobRun("job", 1_000, 5.0, outcome) if outcome else None
+        state = JobState("job", 3_600_000, last, 3_601_000, late)
+
+        row = periodic_row(state, now_ms=2_000)
 
         assert (row["state"].text, row["state"].tone) == expected
-
-    def test_a_job_that_never_ran_is_no_alarm(self) -> None:
-        row = job_row("job", None, now_ms=1, every_s=3_600.0)
-
-        assert (row["state"].text, row["every"]) == ("not yet", "60 min")
+        assert (row["every"], row["due"]) == ("60 min", 3_601_000)
 
 
 def test_a_login_without_a_page_leads_to_the_first(alice: Trader) -> None:

@@ -7,11 +7,15 @@ from typing import Any
 
 import pytest
 import redis as redis_module
+from celery.beat import Scheduler as BaseScheduler
+from django.conf import settings as django_settings
 from django.test import Client
 
-from common.jobs import JobRun, record, take_period
+from common.jobs import JobRun, JobSending, record, record_sending, sendings, take_period
 from common.metrics import Publication
 from tradingplatform import health, platform_figures
+from tradingplatform.beat import Scheduler
+from tradingplatform.celery import app
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
@@ -133,3 +137,56 @@ class TestJobs:
         check = health.check_jobs()
 
         assert (check.ok, check.detail) == (False, "late: none; failed: orders.prune")
+
+    def test_readiness_says_when_each_ran_and_is_sent_again(
+        self, client: Client, redis_client: redis_module.Redis
+    ) -> None:
+        now_ms = time.time_ns() // 1_000_000
+        record(redis_client, JobRun("orders.prune", now_ms, 7.5, "success", success_ms=now_ms + 8))
+        record_sending(redis_client, "riskengine.sweep", JobSending(now_ms - 60_000, now_ms))
+
+        answer = client.get("/api/health/ready").json()
+
+        jobs = {job["name"]: job for job in answer["jobs"]}
+        assert len(jobs) == len(django_settings.CELERY_BEAT_SCHEDULE)
+        assert jobs["orders.prune"] == {
+            "name": "orders.prune",
+            "period": 3_600_000,
+            "last_run": now_ms,
+            "last_duration": 7.5,
+            "last_outcome": "success",
+            "last_success": now_ms + 8,
+            "next_run": now_ms + 3_600_000,
+            "late": False,
+        }
+        swept = jobs["riskengine.sweep"]
+        assert (swept["last_run"], swept["next_run"], swept["late"]) == (None, now_ms + 1_000, True)
+        assert answer["checks"]["jobs"] == {
+            "ok": False,
+            "detail": "late: riskengine.sweep; failed: none",
+        }
+
+    def test_readiness_has_no_jobs_while_redis_is_away(self, client: Client, settings: Any) -> None:
+        settings.REDIS_URL = "unix:///nowhere/redis.sock"
+
+        assert client.get("/api/health/ready").json()["jobs"] == []
+
+    def test_beat_says_when_it_sent_a_job_and_remembers_when_it_first_did(
+        self, redis_client: redis_module.Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        record_sending(redis_client, "riskengine.sweep", JobSending(5, 6))
+        sent: list[str] = []
+        monkeypatch.setattr(
+            BaseScheduler, "apply_async", lambda _self, entry, **_options: sent.append(entry.task)
+        )
+        before_ms = time.time_ns() // 1_000_000
+
+        scheduler = Scheduler(app)
+        for name in ("risk-sweep", "orders.prune"):
+            scheduler.apply_entry(scheduler.schedule[name])
+
+        found = sendings(redis_client)
+        assert sent == ["riskengine.sweep", "orders.prune"]
+        assert found["riskengine.sweep"].first_ms == 5
+        assert found["riskengine.sweep"].last_ms >= before_ms
+        assert found["orders.prune"].first_ms == found["orders.prune"].last_ms >= before_ms
