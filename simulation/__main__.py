@@ -61,7 +61,10 @@ def _add_processes(actions: argparse._SubParsersAction[argparse.ArgumentParser])
     kill = actions.add_parser("kill", help="kill -9 exchange, Redis and web under load")
     kill.add_argument("--kills", type=int, default=20, help="of each of the three")
     points = actions.add_parser("points", help="the exchange ends at each of its crash points")
-    points.add_argument("--seeds", type=int, default=0, help="1 to this, each by itself")
+    calls = actions.add_parser("calls", help="the exchange ends before each call it makes")
+    calls.add_argument("--every", type=int, default=1, help="only every so many calls")
+    for action in (points, calls):
+        action.add_argument("--seeds", type=int, default=0, help="1 to this, each by itself")
     redis_file = actions.add_parser("redisfile", help="the file of a killed Redis damaged")
     redis_file.add_argument("--rounds", type=int, default=3)
     streams = actions.add_parser("streams", help="every channel rebuilt while frames are lost")
@@ -98,7 +101,7 @@ def _add_processes(actions: argparse._SubParsersAction[argparse.ArgumentParser])
     soak.add_argument("--minutes", type=float, default=60.0)
     corruption = actions.add_parser("corruption", help="a database damaged, then started from")
     corruption.add_argument("--flips", type=int, default=500)
-    seeded = (kill, points, redis_file, streams, takeovers, network, siege, ids, jobs, soak)
+    seeded = (kill, points, calls, redis_file, streams, takeovers, network, siege, ids, jobs, soak)
     for action in (*seeded, corruption):
         action.add_argument("--seed", type=int, default=1)
 
@@ -115,6 +118,7 @@ def main(arguments: list[str] | None = None) -> int:
         "perpetuals": lambda o: many.compare_perpetuals(o.commands, say=_say),
         "kill": lambda o: _kill(o.kills, o.seed, o.seconds),
         "points": lambda o: _points(o.seeds, o.seed),
+        "calls": lambda o: _calls(o.seeds, o.seed, o.every),
         "redisfile": lambda o: _redis_file(o.rounds, o.seed),
         "takeovers": lambda o: _takeovers(o.takeovers, o.seed, o.seconds),
         "network": lambda o: _network(o.cuts, o.seed, o.seconds),
@@ -197,9 +201,18 @@ def _kill(kills: int, seed: int, seconds: float = 0) -> int:
 
 def _points(seeds: int, seed: int) -> int:
     os.environ["LOG_LEVEL"] = "error"
-    from simulation.kill.points import PointsRun, run_seeds
+    from simulation.kill.points import PointsRun
+    from simulation.kill.seeds import run_seeds
 
-    return run_seeds(seeds) if seeds else _reported(PointsRun(seed))
+    return run_seeds("points", seeds) if seeds else _reported(PointsRun(seed))
+
+
+def _calls(seeds: int, seed: int, every: int) -> int:
+    os.environ["LOG_LEVEL"] = "error"
+    from simulation.kill.calls import CallsRun
+    from simulation.kill.seeds import run_seeds
+
+    return run_seeds("calls", seeds) if seeds else _reported(CallsRun(seed, every))
 
 
 def _redis_file(rounds: int, seed: int) -> int:

@@ -130,6 +130,7 @@ def parts(
         of_simulation("corruption", flips=flips),
         of_simulation("redisfile"),
         of_simulation("points", seeds=seeds),
+        of_simulation("calls", seeds=seeds),
         of_simulation("kill", kills=kills),
         of_simulation("spot", commands=commands),
         of_simulation("perpetuals", commands=commands),

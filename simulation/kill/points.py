@@ -11,8 +11,6 @@ from __future__ import annotations
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -22,7 +20,7 @@ from exchange.crash_points import PHASES
 from simulation.kill.history import Tail, count_codes, read_claims
 from simulation.kill.setup import prepare_gateway
 from simulation.kill.verdict import check_books, check_orders
-from simulation.kill.world import ROOT, World
+from simulation.kill.world import World
 
 # Batches come some fifty times a second; a start makes the first by itself, alone.
 NTH_MAX = 60
@@ -114,14 +112,3 @@ def judge_trading(world: World, history: Path, problems: list[str]) -> dict[str,
     counts = check_orders(read_claims([history]), problems)
     check_books(world.output(EXCHANGE), problems)
     return counts
-
-
-def run_seeds(seeds: int) -> int:
-    """Run so many seeds, each in a process of its own; return 1 if one did not hold."""
-    failed = 0
-    for seed in range(1, seeds + 1):
-        words = ("-m", "simulation", "points", "--seed", str(seed))
-        failed += bool(subprocess.run([sys.executable, *words], cwd=ROOT, check=False).returncode)
-    verdict = f"{failed} of {seeds} did not hold" if failed else "all held"
-    sys.stdout.write(f"{seeds} seeds at {len(PHASES)} points each, {verdict}\n")
-    return 1 if failed else 0
