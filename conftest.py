@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.signals import setting_changed
 
 from common import redis as redis_clients
-from exchange import gateway, redis_rest
+from exchange import database_rest, gateway, redis_rest
 from exchange.dispatch.threads import forget_dispatcher
 from tests.support import searching as searching  # How hypothesis searches, for all tests.
 from tests.support.databases import database_file, own_database, own_databases
@@ -51,8 +51,9 @@ setting_changed.connect(_forget_redis)
 
 @pytest.fixture(autouse=True)
 def _forgets() -> Iterator[None]:
-    """Forget what this test left in the process: its exchange, and that its Redis was away."""
+    """Forget what this test left in the process: its exchange, and what was away."""
     yield
     gateway.use_inline(None)
     forget_dispatcher()
     redis_rest.forget_failures()
+    database_rest.forget_silence()

@@ -8,6 +8,7 @@ from typing import Any, cast
 from django.db import (
     DatabaseError,
     InterfaceError,
+    InternalError,
     OperationalError,
     connections,
     transaction,
@@ -15,6 +16,9 @@ from django.db import (
 
 # What MongoDB's driver says of errors that pass.
 _PASSING = ("TransientTransactionError", "RetryableWriteError")
+
+# SQLSTATE of a write to what only reads.
+_READ_ONLY = "25006"
 
 
 def atomic(using: str = "default") -> AbstractContextManager[Any]:
@@ -76,10 +80,13 @@ def is_unavailable(error: BaseException) -> bool:
     """
     Tell whether an error means that the database is away or cannot do its work now.
 
-    MongoDB's backend makes one kind of error of all that its driver raises.
+    MongoDB's backend makes one kind of error of all that its driver raises. PostgreSQL calls it
+    an internal error of its own that a server only reads: a replica, or one that was switched.
     """
     if isinstance(error, OperationalError | InterfaceError):
         return True
+    if isinstance(error, InternalError):
+        return getattr(error.__cause__, "sqlstate", None) == _READ_ONLY
     driver = sys.modules.get("pymongo.errors")
     if driver is None:
         return False

@@ -30,6 +30,7 @@ from exchange.store.base import (
     StoreUnusableError,
 )
 from exchange.store.postgres_arrays import DUMPERS, PACKERS, PackedArray, pack_integers
+from exchange.store.postgres_connection import WatchedConnection
 from exchange.store.sql import fence_sql, insert_sql, last_key_sql, select_sql
 from exchange.store.tables import POSITION
 
@@ -222,7 +223,7 @@ class PostgresStore:
         parameters["options"] = f"{parameters.get('options', '')} {limits}".strip()
         for name in ("cursor_factory", "context", "prepare_threshold"):
             parameters.pop(name)
-        connection: psycopg.Connection[Any] = psycopg.connect(**parameters, autocommit=True)
+        connection = WatchedConnection.connect(**parameters, autocommit=True)
         _register_arrays(connection)
         return connection
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import threading
 import time
@@ -10,8 +11,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from django.db import connection, connections
+from django.db import DatabaseError, OperationalError, connection, connections
 
+from common.db import is_unavailable, ping
 from exchange import gateway
 from exchange.core.commands import ContinueTask
 from exchange.dispatch import threads as dispatch_threads
@@ -28,6 +30,7 @@ from exchange.store.base import (
 from exchange.store.factory import open_store
 from exchange.store.loader import read_position
 from exchange.store.postgres import LIMITS_MS
+from exchange.store.postgres_connection import QUIET_S
 from exchange.store.tables import CLIENT_KEYS
 from exchange.wire import Submission
 from orders.projection import ORDERS
@@ -35,11 +38,19 @@ from tests.db_contract.conftest import EPOCH
 from tests.db_contract.test_store import FENCE, key_row, order_row, rows_of
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.databases import OwnDatabase
+from tests.support.processes import wait_until
 from tradingplatform.supervisor.preflight import check_database
 from tradingplatform.supervisor.problems import PreflightError
 
 TAKE_THE_LEASE = Fence(EPOCH, {"epoch": EPOCH + 1})
-WAIT_S = 10.0
+WAIT_S = 30.0
+POOL_SIZE = 3
+
+
+def _answers() -> bool:
+    with contextlib.suppress(OperationalError):
+        return ping() == "postgresql"
+    return False
 
 
 def end_other_connections() -> None:
@@ -111,21 +122,23 @@ class TestConnection:
         assert "secret" not in str(caught.value)
 
 
-class TestCommitTakenAway:
-    @pytest.fixture
-    def proxy(self, own_database: OwnDatabase) -> Iterator[CuttingProxy]:
-        settings = connection.settings_dict
-        real = settings["HOST"]
-        if not real.startswith("/"):
-            pytest.skip("needs a server on a unix socket")
-        with tempfile.TemporaryDirectory(prefix="excut-") as directory:
-            server = Path(real) / f".s.PGSQL.{settings['PORT'] or 5432}"
-            cutting = CuttingProxy(Path(directory), server, delay_s=0.3)
-            settings["HOST"] = directory
-            yield cutting
-            settings["HOST"] = real
-            cutting.close()
+@pytest.fixture
+def proxy(own_database: OwnDatabase) -> Iterator[CuttingProxy]:
+    """Stand between the server and all connections that are made from now on."""
+    settings = connection.settings_dict
+    real = settings["HOST"]
+    if not real.startswith("/"):
+        pytest.skip("needs a server on a unix socket")
+    with tempfile.TemporaryDirectory(prefix="excut-") as directory:
+        server = Path(real) / f".s.PGSQL.{settings['PORT'] or 5432}"
+        cutting = CuttingProxy(Path(directory), server, delay_s=0.3)
+        settings["HOST"] = directory
+        yield cutting
+        settings["HOST"] = real
+        cutting.close()
 
+
+class TestCommitTakenAway:
     def test_is_waited_for_before_anything_is_read(self, proxy: CuttingProxy, store: Store) -> None:
         proxy.cut_next_commit()
 
@@ -227,6 +240,78 @@ class TestPool:
             connections["default"].close_pool()
 
         assert answers == [(0, 0)] * self.THREADS
+
+
+@pytest.fixture
+def fresh_pool(proxy: CuttingProxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[CuttingProxy]:
+    """A pool of the test's own, whose connections go through the proxy."""
+    connections["default"].close()
+    connections["default"].close_pool()
+    pool = {"min_size": POOL_SIZE, "max_size": POOL_SIZE, "timeout": 1.0}
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "pool", pool)
+    yield proxy
+    proxy.let_go()
+    connections["default"].close()
+    connections["default"].close_pool()
+
+
+class TestSilentServer:
+    """A server that takes connections and never answers: stopped, or its host or disk hangs."""
+
+    def test_frees_who_waits_for_a_statement(self, proxy: CuttingProxy, store: Store) -> None:
+        store.write(FENCE, [(CLIENT_KEYS, [key_row(1)])])
+        proxy.hold()
+
+        with pytest.raises(StoreBusyError, match="does not answer"):
+            store.write(FENCE, [(CLIENT_KEYS, [key_row(2)])])
+        proxy.let_go()
+        store.write(FENCE, [(CLIENT_KEYS, [key_row(2)])])
+
+        assert rows_of(store, CLIENT_KEYS) == [key_row(1), key_row(2)]
+
+    def test_is_not_a_statement_that_takes_long(self, proxy: CuttingProxy, store: Store) -> None:
+        assert isinstance(store, postgres.PostgresStore)
+
+        store._connection().execute(f"SELECT pg_sleep({2.5 * QUIET_S})")
+
+    def test_is_waited_for_once_and_the_next_go_without(self, fresh_pool: CuttingProxy) -> None:
+        ping()
+        connection.close()
+        fresh_pool.hold()
+
+        with pytest.raises(OperationalError):
+            ping()
+        with pytest.raises(OperationalError, match="did not answer a moment ago") as refused:
+            ping()
+        fresh_pool.let_go()
+        wait_until(_answers, WAIT_S)
+
+        assert is_unavailable(refused.value)
+
+    def test_that_was_restarted_fails_nobody(self, fresh_pool: CuttingProxy) -> None:
+        pool = connection.pool
+        ping()
+        wait_until(lambda: pool.get_stats()["pool_available"] == POOL_SIZE - 1, WAIT_S)
+        with pytest.raises(OperationalError), connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database()"
+            )
+        connection.close()
+
+        assert ping() == "postgresql"
+
+
+def test_a_server_that_only_reads_is_away_for_who_writes(own_database: OwnDatabase) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = on")
+    try:
+        with pytest.raises(DatabaseError) as refused:
+            LogPosition.objects.create(id=2, epoch=1)
+    finally:
+        connections["default"].close()
+
+    assert is_unavailable(refused.value)
 
 
 class TestServer:

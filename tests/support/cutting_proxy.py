@@ -1,7 +1,8 @@
-"""A proxy in front of PostgreSQL's socket that takes a commit away from its client."""
+"""A proxy in front of PostgreSQL's socket: it takes a commit away, or lets nothing through."""
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -14,12 +15,17 @@ class CuttingProxy:
 
     The client of the next COMMIT loses its connection at once, while the server hears the
     COMMIT only after ``delay_s``: to the client its outcome is unknown, and not even decided.
+
+    Between ``hold`` and ``let_go`` it is a server that was stopped: it takes connections and
+    answers nothing.
     """
 
     def __init__(self, directory: Path, server: Path, *, delay_s: float) -> None:
         self._server = str(server)
         self._delay_s = delay_s
         self._armed = threading.Event()
+        self._open = threading.Event()
+        self._open.set()
         self.cut = threading.Event()
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(directory / server.name))
@@ -29,7 +35,14 @@ class CuttingProxy:
     def cut_next_commit(self) -> None:
         self._armed.set()
 
+    def hold(self) -> None:
+        self._open.clear()
+
+    def let_go(self) -> None:
+        self._open.set()
+
     def close(self) -> None:
+        self.let_go()
         self._listener.close()
 
     def _accept(self) -> None:
@@ -45,6 +58,7 @@ class CuttingProxy:
 
     def _up(self, client: socket.socket, server: socket.socket) -> None:
         while data := _receive(client):
+            self._open.wait()
             if self._armed.is_set() and b"COMMIT" in data:
                 self._armed.clear()
                 client.shutdown(socket.SHUT_RDWR)
@@ -53,16 +67,27 @@ class CuttingProxy:
                 server.sendall(data)
                 time.sleep(self._delay_s)
                 break
-            server.sendall(data)
-        server.close()
+            try:
+                server.sendall(data)
+            except OSError:
+                break
+        _end(server)
 
     def _down(self, client: socket.socket, server: socket.socket) -> None:
         while data := _receive(server):
+            self._open.wait()
             try:
                 client.sendall(data)
             except OSError:
                 continue
-        client.close()
+        _end(client)
+
+
+def _end(connection: socket.socket) -> None:
+    """Close a connection that another thread may be reading from."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+    connection.close()
 
 
 def _receive(connection: socket.socket) -> bytes:
