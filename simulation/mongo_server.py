@@ -85,6 +85,19 @@ class MongoServer:
             self._process.wait(STOP_S)
             self._process = None
 
+    def freeze(self) -> None:
+        """Stop it where it is: it takes connections and never answers."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is None:
+            raise NoMongoError("SecantusDB is not running")
+        self._process.send_signal(number)
+
     def remove(self) -> None:
         """Stop it and delete its files."""
         self.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -38,6 +39,8 @@ from simulation.mongo_server import MongoServer, NoMongoError
 from tests.db_contract.conftest import EPOCH
 from tests.db_contract.test_store import FENCE, batch_row, key_row, rows_of
 from tests.support.databases import OwnDatabase
+from tests.support.processes import wait_until
+from tradingplatform.mongodb.settings import SOCKET_MS
 from tradingplatform.supervisor.preflight import check_database
 from tradingplatform.supervisor.problems import PreflightError
 
@@ -341,6 +344,41 @@ def elsewhere() -> Iterator[Callable[[str], Any]]:
     if connections["elsewhere"].connection is not None:
         connections["elsewhere"].close_pool()
     del connections["elsewhere"]
+
+
+class TestSilentServer:
+    """A server that takes connections and never answers: stopped, or its host or disk hangs."""
+
+    def test_frees_who_waits(self, django_db_blocker: Any, elsewhere: Callable[[str], Any]) -> None:
+        try:
+            server = MongoServer()
+        except NoMongoError as error:
+            pytest.skip(str(error))
+        server.start()
+        try:
+            with django_db_blocker.unblock():
+                other = elsewhere(server.url)
+                other.ping()
+                server.freeze()
+                began = time.monotonic()
+                with pytest.raises(OperationalError) as away:
+                    other.ping()
+                waited_s = time.monotonic() - began
+                server.thaw()
+                wait_until(lambda: _answers(other))
+        finally:
+            server.remove()
+
+        assert is_unavailable(away.value)
+        # Freed by the driver's own look at the server, and not by the limit of the socket.
+        assert waited_s < SOCKET_MS / 1_000
+
+
+def _answers(other: Any) -> bool:
+    with contextlib.suppress(OperationalError):
+        other.ping()
+        return True
+    return False
 
 
 class TestServer:

@@ -48,6 +48,13 @@ class TestDatabase:
         for name in ("serverSelectionTimeoutMS", "connectTimeoutMS", "socketTimeoutMS"):
             assert 0 < options[name] <= 20_000
 
+    def test_tells_that_no_server_is_there_within_two_seconds(self) -> None:
+        options = settings_of("mongodb://localhost/name")["OPTIONS"]
+
+        assert options["serverSelectionTimeoutMS"] <= 1_000
+        # From when a server stops to when the driver takes it for gone.
+        assert options["heartbeatFrequencyMS"] + options["connectTimeoutMS"] <= 2_000
+
 
 def test_apps_that_number_rows_are_replaced() -> None:
     found = installed_apps(INSTALLED_APPS)
