@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from django.db import DatabaseError
+
 from accounts.opening import account_open
+from common.db import is_unavailable
 from common.deadline import deadline_left_ms
 from common.errors import ApiError, not_found, raise_for_outcome
 from common.exceptions import to_api_error
@@ -86,7 +90,8 @@ def group_result(outcome: Outcome, *, command: PlaceLinkedOrders) -> OrderGroup:
     group_id = outcome.reference_id
     order_ids = range(group_id, group_id + len(command.orders))
     if outcome.repeated:
-        orders = selectors.orders_by_id(command.account_id, order_ids)
+        with _carried_out():
+            orders = selectors.orders_by_id(command.account_id, order_ids)
         if not orders:
             raise _id_taken()
         return OrderGroup(
@@ -177,7 +182,8 @@ def cancelled_result(outcome: Outcome, *, account_id: int) -> CancelledOrders:
     raise_for_outcome(outcome)
     orders = [event for event in outcome.events if type(event) is OrderChanged]
     if outcome.order_ids:
-        orders = selectors.orders_by_id(account_id, outcome.order_ids)
+        with _carried_out():
+            orders = selectors.orders_by_id(account_id, outcome.order_ids)
     return CancelledOrders(orders=orders, complete=len(orders) < CANCELS_PER_STEP)
 
 
@@ -245,7 +251,8 @@ def placed_result(outcome: Outcome, *, account_id: int) -> OrderResult:
     """
     raise_for_outcome(outcome)
     if outcome.repeated:
-        order = selectors.order_of(account_id, outcome.reference_id)
+        with _carried_out():
+            order = selectors.order_of(account_id, outcome.reference_id)
         if order is None:
             raise _id_taken()
         return OrderResult(order=order, repeated=True)
@@ -280,15 +287,32 @@ def _from_rows(account_id: int, order_id: int) -> OrderResult:
     Return an order as it now is, when only the command log knew that it was changed.
 
     Raises:
-        ApiError: 504 ``STATUS_UNKNOWN`` if the order, ended without a fill, is kept no more.
+        StatusUnknown: if the order, ended without a fill, is kept no more, or cannot be read.
     """
-    order = selectors.order_of(account_id, order_id)
-    if order is None:
-        raise ApiError(StatusUnknown.code, StatusUnknown.message, StatusUnknown.http_status)
-    if not order.filled_atoms:
-        return OrderResult(order=order)
-    page = selectors.fills_of_order(account_id, order=order, limit=LOGGED_FILLS_MAX)
+    with _carried_out():
+        order = selectors.order_of(account_id, order_id)
+        if order is None:
+            raise StatusUnknown
+        if not order.filled_atoms:
+            return OrderResult(order=order)
+        page = selectors.fills_of_order(account_id, order=order, limit=LOGGED_FILLS_MAX)
     return OrderResult(order=order, fills=page.trades[::-1])
+
+
+@contextmanager
+def _carried_out() -> Iterator[None]:
+    """
+    Read what a command that was carried out has left.
+
+    Raises:
+        StatusUnknown: if the database is away: 503 would say that nothing was done.
+    """
+    try:
+        yield
+    except DatabaseError as error:
+        if not is_unavailable(error):
+            raise
+        raise StatusUnknown from error
 
 
 def _id_taken() -> ApiError:
@@ -363,7 +387,7 @@ def _why_not_changed(command: CancelOrder | AmendOrder) -> ApiError:
 def _result_or_failure(result: Any, outcome: Outcome, **scope: Any) -> OrderResult | OrderFailure:
     try:
         found: OrderResult = result(outcome, **scope)
-    except ApiError as error:
+    except (ApiError, StatusUnknown) as error:
         return failure_of(error)
     return found
 

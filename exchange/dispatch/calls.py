@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+import structlog
+from django.db import DatabaseError
+
 from exchange import keys
 from exchange.core.enums import Lane
 from exchange.core.events import Outcome
@@ -15,6 +18,8 @@ from exchange.errors import ExchangeError
 from exchange.link import Arguments
 from exchange.outcome_log import Sent, look_up
 from exchange.wire import WIRE_VERSION, Packet, Submission, encode, now_ms
+
+logger = structlog.get_logger(__name__)
 
 # One entry of a lane; larger packs are split so that none is megabytes long.
 SUBMISSIONS_PER_ENTRY = 500
@@ -58,17 +63,25 @@ class Call(ABC):
         return [self.outcomes[submission.command_id] for submission in self.submissions]
 
     def look_up_missing(self) -> bool:
-        """Ask the command log for what did not arrive; tell whether all is known now."""
+        """
+        Ask the command log for what did not arrive; tell whether all is known now.
+
+        While the database is away nothing is: what was sent may be carried out all the same.
+        """
         if self.sent is None:
             return False
-        for submission in self.submissions:
-            if submission.command_id not in self.outcomes:
-                outcome = look_up(
-                    submission.command_id, self.sent, since_ms=self.since_ms - CLOCKS_APART_MS
-                )
-                if outcome is None:
-                    return False
-                self.answer(submission.command_id, outcome)
+        try:
+            return all(self._look_up(one.command_id, self.sent) for one in self.submissions)
+        except DatabaseError as error:
+            logger.warning("outcome_not_looked_up", error=str(error))
+            return False
+
+    def _look_up(self, command_id: str, sent: Sent) -> bool:
+        if command_id not in self.outcomes:
+            outcome = look_up(command_id, sent, since_ms=self.since_ms - CLOCKS_APART_MS)
+            if outcome is None:
+                return False
+            self.answer(command_id, outcome)
         return True
 
 

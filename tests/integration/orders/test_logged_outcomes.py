@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+from django.db import OperationalError
 
 from exchange import gateway
 from exchange.core.enums import Lane
@@ -116,6 +117,43 @@ def test_an_order_that_is_kept_no_more_is_unknown(
     monkeypatch.setattr(services.selectors, "order_of", lambda *_: None)
 
     answer = alice.place()
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "STATUS_UNKNOWN")
+
+
+@pytest.fixture
+def unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database goes away between a command and the reading of what it left."""
+
+    def away(*_: object, **__: object) -> None:
+        raise OperationalError("the server does not answer")
+
+    for name in ("order_of", "orders_by_id"):
+        monkeypatch.setattr(services.selectors, name, away)
+
+
+@pytest.mark.usefixtures("unreadable")
+def test_what_was_done_and_cannot_be_read_is_unknown(
+    alice: Trader, lose_answers: Callable[[], None]
+) -> None:
+    lose_answers()
+
+    placed = alice.place()
+    several = alice.api.post("/api/orders/batch", {"orders": [BUY]}).json()["results"]
+    ended = alice.api.delete("/api/orders?symbol=BTC-USDT")
+
+    assert [answer.status_code for answer in (placed, ended)] == [504, 504]
+    assert {answer.json()["error"]["code"] for answer in (placed, ended)} == {"STATUS_UNKNOWN"}
+    assert [(one["status"], one["error"]["code"]) for one in several] == [(504, "STATUS_UNKNOWN")]
+
+
+def test_a_repetition_whose_order_cannot_be_read_is_unknown(
+    alice: Trader, request: pytest.FixtureRequest
+) -> None:
+    alice.placed(client_order_id="again")
+    request.getfixturevalue("unreadable")
+
+    answer = alice.place(client_order_id="again")
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "STATUS_UNKNOWN")
 

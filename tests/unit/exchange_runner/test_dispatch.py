@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.db import OperationalError
 from msgspec.structs import replace
 
 from exchange.core.commands import (
@@ -16,6 +17,7 @@ from exchange.core.commands import (
 from exchange.core.enums import Lane, LinkKind, OrderType, Side, TimeInForce
 from exchange.core.events import Outcome
 from exchange.core.rejects import Code
+from exchange.dispatch import calls
 from exchange.dispatch.admission import (
     AGE_MAX_MS,
     BACKLOG_MAX,
@@ -25,6 +27,7 @@ from exchange.dispatch.admission import (
 )
 from exchange.dispatch.calls import SUBMISSIONS_PER_ENTRY, Call, Pack, make_packs
 from exchange.errors import ExchangeBusy, ExchangeUnavailable
+from exchange.outcome_log import Sent
 from exchange.wire import StatusMessage, Submission, decode_packet, encode, make_command_id
 
 ORDER = PlaceOrder(1, 1, Side.BUY, OrderType.LIMIT, TimeInForce.GTC, 1, 1)
@@ -197,3 +200,15 @@ class TestCall:
 
     def test_what_was_never_sent_is_not_looked_up(self) -> None:
         assert not call(ORDER).look_up_missing()
+
+    def test_while_the_database_is_away_nothing_is_known(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def look_up(*_: object, **__: object) -> Outcome:
+            raise OperationalError("the server does not answer")
+
+        monkeypatch.setattr(calls, "look_up", look_up)
+        one = call(ORDER)
+        one.sent = Sent(Lane.ORDERS, 2, "5-0")
+
+        assert not one.look_up_missing()
