@@ -6,20 +6,28 @@ for ``CACHE_MS``; an operator's change is visible everywhere within that time. T
 itself never relies on this copy: it checks every order against its own state.
 
 An event loop must not wait for the database: there the copy is used whatever its age, and
-who works there renews it through a thread (``markets.live.catalogue``).
+who works there renews it through a thread (``markets.live.catalogue``). While the database is
+away the last copy serves everybody: nothing is committed meanwhile, so nothing changes.
 """
 
 import asyncio
 import threading
 import time
 from dataclasses import dataclass, field
+from typing import cast
 
+from django.db import DatabaseError
+
+from common.db import is_unavailable
 from exchange.core.enums import MarketKind, MarketStatus, StatusCause
 from exchange.core.safety import MarketSafety
 from markets.models import Asset, Market
 from markets.types import AssetInfo, MarketInfo, decimals_of_step
 
 CACHE_MS = 1_000
+# Who has a copy waits so long for another thread that reads: more than a reading takes, and
+# less than one that will fail.
+RENEWAL_WAIT_S = 0.1
 
 
 class MarketNotFound(LookupError):
@@ -143,10 +151,17 @@ def _catalogue() -> _Catalogue:
         is_fresh = (time.monotonic() - found.read_at) * 1_000 < CACHE_MS
         if is_fresh or _is_on_event_loop():
             return found
-    with _lock:
+    if not _lock.acquire(timeout=-1 if found is None else RENEWAL_WAIT_S):
+        return cast("_Catalogue", found)
+    try:
         found = _cached
         if found is None or (time.monotonic() - found.read_at) * 1_000 >= CACHE_MS:
             found = _cached = _read()
+    except DatabaseError as error:
+        if found is None or not is_unavailable(error):
+            raise
+    finally:
+        _lock.release()
     return found
 
 

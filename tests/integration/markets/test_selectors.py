@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.db import OperationalError, ProgrammingError
 
 from exchange.core.commands import SetMarketStatus
 from exchange.core.enums import MarketStatus
@@ -68,3 +69,42 @@ class TestCache:
             MarketStatus.TRADING,
             MarketStatus.HALTED,
         )
+
+
+class TestDatabaseAway:
+    @pytest.fixture
+    def away(self, exchange: ExchangeHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let every reading fail, and every copy be too old."""
+
+        def fail() -> None:
+            raise OperationalError("the server does not answer")
+
+        selectors.markets_all()
+        monkeypatch.setattr(selectors, "CACHE_MS", 0)
+        monkeypatch.setattr(selectors, "_read", fail)
+
+    @pytest.mark.usefixtures("away")
+    def test_the_last_copy_serves(self) -> None:
+        assert selectors.market_by_symbol("BTC-USDT").market_id == 1
+
+    @pytest.mark.usefixtures("away")
+    def test_without_a_copy_it_is_told(self) -> None:
+        selectors.cache_clear()
+
+        with pytest.raises(OperationalError):
+            selectors.market_by_symbol("BTC-USDT")
+
+    @pytest.mark.usefixtures("away")
+    def test_an_error_of_ours_is_not_hidden(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail() -> None:
+            raise ProgrammingError("no such column")
+
+        monkeypatch.setattr(selectors, "_read", fail)
+
+        with pytest.raises(ProgrammingError):
+            selectors.market_by_symbol("BTC-USDT")
+
+    @pytest.mark.usefixtures("away")
+    def test_nobody_waits_for_a_reading_that_hangs(self) -> None:
+        with selectors._lock:
+            assert selectors.market_by_symbol("BTC-USDT").market_id == 1
