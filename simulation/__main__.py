@@ -90,6 +90,7 @@ def _add_processes(actions: argparse._SubParsersAction[argparse.ArgumentParser])
     backlog = actions.add_parser("backlog", help="very many accounts fall while all send orders")
     backlog.add_argument("--accounts", type=int, default=1_000)
     degraded = actions.add_parser("degraded", help="each part away once, every action asserted")
+    degraded.add_argument("--database", choices=("sqlite", "postgres", "mongodb"), default="sqlite")
     degraded.add_argument("--fault", action="append", help="only this row; may be repeated")
     degraded.add_argument("--slower", type=float, default=1.0, help="multiplies the bounds on time")
     degraded.add_argument("--write", action="store_true", help="the table to docs/RELIABILITY.md")
@@ -270,11 +271,19 @@ def _degraded(options: argparse.Namespace) -> int:
     from simulation.degraded.expected import write
     from simulation.degraded.run import DegradedRun
     from simulation.kill.world import ROOT
+    from simulation.mongo_server import NoMongoError
+    from simulation.postgres_server import NoPostgresError
 
     if options.write:
         write(ROOT / "docs" / "RELIABILITY.md")
         return 0
-    run_of_faults = DegradedRun(options.passes, options.fault or (), slower=options.slower)
+    try:
+        run_of_faults = DegradedRun(
+            options.passes, options.fault or (), database=options.database, slower=options.slower
+        )
+    except (NoPostgresError, NoMongoError) as error:
+        _say(f"NOT RUN: {error}")
+        return prove.NOT_RUN
     held = run_of_faults.run()
     for line in run_of_faults.lines():
         _say(line)

@@ -116,6 +116,39 @@ class PostgresServer:
             self._process.wait(30)
             self._process = None
 
+    def freeze(self) -> None:
+        """Stop all its processes where they are: it takes connections and never answers."""
+        # The one that starts the others first, so that none is missed.
+        for pid in (self._pid, *self._children()):
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let its processes go on."""
+        for pid in (*self._children(), self._pid):
+            os.kill(pid, signal.SIGCONT)
+
+    def set_read_only(self, *, on: bool) -> None:
+        """Let every transaction from now on be one that only reads, on open connections too."""
+        # Its own session is not what is changed: it must be able to change it back.
+        options = "-c default_transaction_read_only=off"
+        value = "on" if on else "off"
+        with psycopg.connect(self.url, autocommit=True, options=options) as connection:
+            connection.execute(f"ALTER SYSTEM SET default_transaction_read_only = {value}".encode())
+            connection.execute("SELECT pg_reload_conf()")
+
+    @property
+    def _pid(self) -> int:
+        if self._process is None:
+            raise NoPostgresError("PostgreSQL is not running")
+        return self._process.pid
+
+    def _children(self) -> list[int]:
+        listed = subprocess.run(
+            ["ps", "-A", "-o", "pid=,ppid="], check=True, capture_output=True, text=True
+        ).stdout
+        pairs = (line.split() for line in listed.splitlines())
+        return [int(pid) for pid, parent in pairs if int(parent) == self._pid]
+
     def remove(self) -> None:
         """Stop it and delete the cluster."""
         self.stop(signal.SIGQUIT)

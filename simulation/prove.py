@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from simulation.degraded.expected import NAMES
+
 ROOT = Path(__file__).resolve().parent.parent
 # How a part ends that lacks a program it needs; neither held nor failed.
 NOT_RUN = 77
@@ -62,6 +64,12 @@ def of_simulation(action: str, **options: object) -> Part:
     return Part(action, ("simulation", action, *words))
 
 
+def of_degraded(database: str, *, passes: int) -> Part:
+    """Return the part that goes through the matrix of degraded modes under a database."""
+    words = ("--database", database, "--passes", str(passes))
+    return Part(f"degraded on {NAMES[database]}", ("simulation", "degraded", *words))
+
+
 def of_tests(name: str, *words: str, times: int = 1, factor: int = 1, seed: int = 1) -> Part:
     """
     Return the part that is a selection of tests, run one after the other.
@@ -99,7 +107,7 @@ def parts(
         of_simulation("faults"),
         of_simulation("crash", stops=stops),
         of_simulation("deleveraging"),
-        of_simulation("degraded", passes=passes),
+        *(of_degraded(database, passes=passes) for database in NAMES),
         of_simulation("network", cuts=cuts),
         of_simulation("backlog", accounts=accounts),
         of_simulation("overload", seconds=overload_seconds),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 ACTIONS = ("ticker", "wallet", "place", "cancel", "login", "websocket")
@@ -11,7 +12,14 @@ ANSWER_S = 2.0
 # From the repair until every action gets what it gets on a healthy platform.
 RECOVERY_S = 10.0
 
+SQLITE, POSTGRES, MONGODB = "sqlite", "postgres", "mongodb"
+NAMES = {SQLITE: "SQLite", POSTGRES: "PostgreSQL", MONGODB: "MongoDB"}
+ALL = tuple(NAMES)
+SERVERS = (POSTGRES, MONGODB)
+
+OR = " or "
 AWAY = "503 ENGINE_UNAVAILABLE"
+NO_DATABASE = "503 SERVICE_UNAVAILABLE"
 NO_REDIS = (
     "503 MARKET_DATA_UNAVAILABLE",
     "200 stale",
@@ -20,25 +28,53 @@ NO_REDIS = (
     "503 LOGIN_UNAVAILABLE",
     "subscribed",
 )
+# The first while the session is remembered, the second when only the database knows it.
+EITHER = f"{AWAY}{OR}{NO_DATABASE}"
+# An exchange that waits for the database itself may be silent for longer than two seconds.
+NOTHING_READ = (f"200{OR}200 stale", NO_DATABASE, EITHER, EITHER, NO_DATABASE, "snapshot")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One fault, the databases under which it is made, and what each action gets meanwhile."""
+
+    fault: str
+    outcomes: tuple[str, ...]
+    databases: tuple[str, ...] = ALL
+
+
 # ``stale`` is what the body says; ``subscribed``: the socket stays silent, and the snapshot
 # comes over it when the part is back.
-EXPECTED: dict[str, tuple[str, ...]] = {
-    "redis down": NO_REDIS,
-    "redis hung": NO_REDIS,
-    "database read-only": ("200", "200", AWAY, AWAY, "503 SERVICE_UNAVAILABLE", "snapshot"),
-    "exchange down": ("200 stale", "200 stale", AWAY, AWAY, "200", "snapshot"),
-    "feed down": HEALTHY,
-    "celery down": HEALTHY,
-    "channel layer down": ("200", "200", AWAY, AWAY, "200", "subscribed"),
-}
+ROWS = (
+    Row("redis down", NO_REDIS),
+    Row("redis hung", NO_REDIS),
+    Row("database down", NOTHING_READ, SERVERS),
+    Row("database hung", NOTHING_READ, SERVERS),
+    Row(
+        "database read-only",
+        ("200", "200", AWAY, AWAY, NO_DATABASE, "snapshot"),
+        (SQLITE, POSTGRES),
+    ),
+    Row("exchange down", ("200 stale", "200 stale", AWAY, AWAY, "200", "snapshot")),
+    Row("feed down", HEALTHY),
+    Row("celery down", HEALTHY),
+    Row("channel layer down", ("200", "200", AWAY, AWAY, "200", "subscribed")),
+)
+BY_FAULT = {row.fault: row for row in ROWS}
 
 BEGIN = "<!-- degraded modes: written by python -m simulation degraded --write -->"
 END = "<!-- end of degraded modes -->"
 
 
-def expected_of(fault: str) -> dict[str, str]:
-    """Return what each action must get during a fault."""
-    return dict(zip(ACTIONS, EXPECTED[fault], strict=True))
+def faults_on(database: str) -> tuple[str, ...]:
+    """Return the names of the rows that are made under a database."""
+    return tuple(row.fault for row in ROWS if database in row.databases)
+
+
+def expected_of(fault: str) -> dict[str, tuple[str, ...]]:
+    """Return what each action may get during a fault."""
+    outcomes = [outcome.split(OR) for outcome in BY_FAULT[fault].outcomes]
+    return dict(zip(ACTIONS, map(tuple, outcomes), strict=True))
 
 
 def healthy() -> dict[str, str]:
@@ -48,9 +84,13 @@ def healthy() -> dict[str, str]:
 
 def table() -> str:
     """Return the whole matrix in Markdown."""
-    rows = [("", *ACTIONS), ("---",) * (len(ACTIONS) + 1), ("nothing", *HEALTHY)]
-    rows += [(fault, *outcomes) for fault, outcomes in EXPECTED.items()]
+    rows = [("", "under", *ACTIONS), ("---",) * (len(ACTIONS) + 2), ("nothing", "all", *HEALTHY)]
+    rows += [(row.fault, _under(row), *row.outcomes) for row in ROWS]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _under(row: Row) -> str:
+    return "all" if row.databases == ALL else ", ".join(NAMES[name] for name in row.databases)
 
 
 def with_table(text: str) -> str:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import resource
 import signal
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from redis import Redis
 
+from simulation.degraded.databases import DATABASES
+from simulation.degraded.expected import SQLITE
 from simulation.degraded.probes import Probes
 from simulation.kill.setup import prepare_exchange
 from simulation.kill.world import World
 
-NO_FILE_GROWS = 0
+# For so long a web process knows a session without asking anybody (accounts.sessions).
+PROCESS_CACHE_S = 1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,26 +30,35 @@ class Fault:
 
 
 class Platform:
-    """Redis, exchange, projector, web, feed and worker, none of them supervised."""
+    """Redis, database, exchange, projector, web, feed and worker, none of them supervised."""
 
-    def __init__(self, directory: Path) -> None:
-        """Prepare; nothing is started yet."""
+    def __init__(self, directory: Path, database: str = SQLITE) -> None:
+        """
+        Prepare; nothing is started yet.
+
+        Raises:
+            NoPostgresError, NoMongoError: if the database's server cannot be had here.
+        """
         self.world = World(directory, pauses="")
+        self.database = DATABASES[database](self.world)
         self.faults = {
             "redis down": Fault(self._kill("redis"), self._start("redis"), self._no_leader),
             "redis hung": Fault(self._stop("redis"), self._continue("redis"), self._no_leader),
-            "database read-only": Fault(self._fill_disk, self._empty_disk, self._stalled),
             "exchange down": Fault(
                 self._kill("exchange"), self._start("exchange"), self._no_leader
             ),
             "feed down": Fault(self._kill("feed"), self._start("feed"), self._dead("feed")),
             "celery down": Fault(self._kill("worker"), self._start("worker"), self._dead("worker")),
             "channel layer down": Fault(self._forbid_channels, self._allow_channels, _at_once),
+        } | {
+            name: Fault(way.strike, way.repair, self._no_leader)
+            for name, way in self.database.ways.items()
         }
 
     def start(self, faults: Sequence[str]) -> Probes:
         """Start all (the worker only to fail) and return a user's actions once it trades."""
         world = self.world
+        self.database.start()
         world.start_all()
         # Without prices coming in, an exchange has nothing to commit and notices no full disk.
         for name in ("projector", "feed"):
@@ -55,7 +67,19 @@ class Platform:
             self._start("worker")()
         world.wait(lambda: not self._no_leader(), "an exchange leads")
         _, login = prepare_exchange(world.url)
-        return Probes(world.url, login.partition(":")[2])
+        account_id, _, token = login.partition(":")
+        return Probes(world.url, int(account_id), token)
+
+    def end(self) -> None:
+        """Kill whatever still runs."""
+        self.world.end()
+        self.database.remove()
+
+    def forget_sessions(self) -> None:
+        """Bring on what time does anyway: nobody but the database knows a session any more."""
+        for key in self._redis().scan_iter("*session:*"):
+            self._redis().delete(key)
+        time.sleep(PROCESS_CACHE_S)
 
     def newest_order_entry(self) -> str:
         """Return the id of the newest entry in the lane of orders, empty without one."""
@@ -95,28 +119,6 @@ class Platform:
 
         status = gateway.status()
         return status.down or not status.leader
-
-    @staticmethod
-    def _stalled() -> bool:
-        """Tell whether the leader says that its database takes nothing."""
-        from exchange import gateway
-
-        return gateway.status().phase == "stalled"
-
-    def _limit_files(self, bytes_max: int) -> None:
-        """Let no file grow beyond a size: what a full disk or a read-only one does to SQLite."""
-        for name, process in self.world.processes.items():
-            if name == "redis":
-                continue
-            pid = process.pid
-            _, hardest = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (bytes_max, hardest))
-
-    def _fill_disk(self) -> None:
-        self._limit_files(NO_FILE_GROWS)
-
-    def _empty_disk(self) -> None:
-        self._limit_files(resource.RLIM_INFINITY)
 
     def _forbid_channels(self) -> None:
         """

@@ -14,6 +14,7 @@ import httpx
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from simulation.kill.history import ACCEPTED, REFUSED, UNKNOWN, Claim
 from simulation.kill.setup import PASSWORD, USERNAME
 
 # Longer than any answer may take, so that a late one is measured and not cut off.
@@ -35,11 +36,15 @@ class Seen:
 class Probes:
     """One user's actions against one web process."""
 
-    def __init__(self, url: str, token: str) -> None:
-        """Ask at ``url``; ``token`` is the user's access token."""
+    def __init__(self, url: str, account_id: int, token: str) -> None:
+        """Ask at ``url``; ``token`` is the access token of the account's user."""
         self._url = url
+        self._client = httpx.Client(base_url=url, timeout=PATIENCE_S)
+        self._account_id = account_id
         self.token = token
-        self._headers = {"Authorization": f"Bearer {token}"}
+        # What was told of each order that was sent.
+        self.claims: dict[tuple[int, str], Claim] = {}
+        self._request_id = ""
         self._resting: list[str] = []
         self.actions: dict[str, Callable[[], str]] = {
             "ticker": lambda: self._ask("GET", "/api/markets/BTC-USDT/ticker")[0],
@@ -64,11 +69,11 @@ class Probes:
 
     def place_under(self, request_id: str) -> str:
         """Place an order under an id of the caller's; return the outcome."""
-        self._headers["X-Request-Id"] = request_id
+        self._request_id = request_id
         try:
             return self._place()
         finally:
-            del self._headers["X-Request-Id"]
+            self._request_id = ""
 
     def all_at_once(self) -> dict[str, Seen]:
         """Do everything at the same time, as the users of a platform do."""
@@ -80,15 +85,17 @@ class Probes:
         self, method: str, path: str, body: object = None, *, private: bool = False
     ) -> tuple[str, Any]:
         """Return the outcome, and what the answer holds if it is a success."""
-        headers = self._headers if private else {}
+        headers = {"Authorization": f"Bearer {self.token}"} if private else {}
+        if self._request_id:
+            headers["X-Request-Id"] = self._request_id
         try:
-            answer = httpx.request(
-                method, self._url + path, json=body, headers=headers, timeout=PATIENCE_S
-            )
+            answer = self._client.request(method, path, json=body, headers=headers)
         except httpx.HTTPError as error:
             return type(error).__name__, None
         try:
             content = answer.json()
+            if answer.status_code == 503 and "Retry-After" not in answer.headers:
+                return "503 without Retry-After", None
             if answer.is_success:
                 stale = " stale" if content.get("stale") else ""
                 return f"{answer.status_code}{stale}", content
@@ -97,9 +104,15 @@ class Probes:
             return f"{answer.status_code} without an envelope", None
 
     def _place(self) -> str:
-        body = {**RESTING, "client_order_id": f"degraded-{secrets.token_hex(8)}"}
+        client_id = f"degraded-{secrets.token_hex(8)}"
+        claim = self.claims[self._account_id, client_id] = Claim(self._account_id, client_id)
+        body = {**RESTING, "client_order_id": client_id}
+        claim.open_requests += 1
         outcome, order = self._ask("POST", "/api/orders", body, private=True)
+        claim.open_requests -= 1
+        claim.results.append(proved_by(outcome))
         if order is not None:
+            claim.order_ids.add(int(order["id"]))
             self._resting.append(order["id"])
         return outcome
 
@@ -112,7 +125,11 @@ class Probes:
 
     def _login(self) -> str:
         body = {"username": USERNAME, "password": PASSWORD}
-        return self._ask("POST", "/api/auth/login", body)[0]
+        outcome, pair = self._ask("POST", "/api/auth/login", body)
+        if pair is not None:
+            # A user has so many sessions at most: each new one may end the oldest.
+            self.token = pair["access_token"]
+        return outcome
 
     def listener(self) -> Listener:
         """Return a client that subscribes to the ticker anew."""
@@ -128,6 +145,13 @@ class Probes:
             return f"closed {error.rcvd.code if error.rcvd else 'abruptly'}"
         except (OSError, TimeoutError) as error:
             return type(error).__name__
+
+
+def proved_by(outcome: str) -> str:
+    """Return what the answer to an order proves of it."""
+    if outcome.startswith("20"):
+        return ACCEPTED
+    return REFUSED if outcome.startswith(("4", "503")) else UNKNOWN
 
 
 class Listener:

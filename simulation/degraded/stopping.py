@@ -52,7 +52,7 @@ def follow_and_stop() -> dict[str, object]:
                 "exchange": world.ask_to_stop("exchange"),
             }
     finally:
-        world.end()
+        platform.end()
         shutil.rmtree(directory, ignore_errors=True)
 
 
