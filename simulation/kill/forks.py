@@ -10,6 +10,7 @@ SIGUSR1 asks the one that runs to stop; then a line says its exit code and how m
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -89,7 +90,9 @@ def _serve(answers: TextIO) -> None:
     def stop(*_: object) -> None:
         nonlocal stopping
         stopping = True
-        os.kill(child, signal.SIGTERM)
+        # It may just have ended before its call.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGTERM)
 
     for line in sys.stdin:
         ended, stopping = 0, False
