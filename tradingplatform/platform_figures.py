@@ -8,6 +8,7 @@ so instead of failing.
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
 
-from common.jobs import last_runs
+from common.jobs import job_states, last_runs
 from common.metrics import Family, Publication, Sample
 from common.redis import client as redis_client
 from exchange.quarantine import waiting_count
@@ -107,6 +108,9 @@ def _of_redis() -> Iterator[Figure]:
         "When the last backup ended well, 0 for never.",
         backup.success_ms / 1_000 if backup is not None else 0.0,
     )
+    schedule, now_ms = settings.CELERY_BEAT_SCHEDULE.values(), time.time_ns() // 1_000_000
+    late = sum(state.is_late for state in job_states(client, schedule, now_ms=now_ms))
+    yield "job_late", "How many periodic jobs have not run for several periods.", float(late)
 
 
 def _of_disk() -> Iterator[Figure]:

@@ -130,6 +130,15 @@ class TestJobs:
 
         assert (check.ok, check.detail) == (False, "late: riskengine.sweep; failed: none")
 
+    def test_late_jobs_are_counted_for_the_alert(self, redis_client: redis_module.Redis) -> None:
+        before = figures(platform_figures.publication())["job_late"]
+        day_ago_ms = time.time_ns() // 1_000_000 - 86_400_000
+        for job in ("riskengine.sweep", "orders.prune"):
+            record(redis_client, JobRun(job, day_ago_ms, 1.0, "success"))
+
+        assert before == 0
+        assert figures(platform_figures.publication())["job_late"] == 2
+
     def test_a_failed_job_is_named(self, redis_client: redis_module.Redis) -> None:
         now_ms = time.time_ns() // 1_000_000
         record(redis_client, JobRun("orders.prune", now_ms, 1.0, "failure", "DatabaseError"))

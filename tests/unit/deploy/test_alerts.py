@@ -110,6 +110,7 @@ QUIET: Series = {
     "beat_last_tick_timestamp_seconds": CLOCK,
     SWEEP: CLOCK,
     FAILURES: steady(0),
+    "job_late": steady(0),
     "backup_last_success_timestamp_seconds": CLOCK,
 }
 
@@ -166,6 +167,7 @@ CASES: dict[str, tuple[dict[str, str | None], dict[str, str]]] = {
     "WorkerMissing": ({SWEEP: GONE}, {}),
     "SweepLate": ({SWEEP: steady(600)}, {}),
     "JobFails": ({FAILURES: after(15, 1)}, {"job_name": "orders.prune"}),
+    "JobLate": ({"job_late": steady(1)}, {}),
     "BackupOld": ({"backup_last_success_timestamp_seconds": rising(5, -100_000)}, {}),
 }
 
