@@ -30,7 +30,7 @@ logger = structlog.get_logger(__name__)
 
 RECONNECT_S = 0.2
 # As in ``threads``: with what else a request does, its refusal comes within two seconds.
-LISTEN_S = 1.5
+LISTEN_S = 1.0
 # Overdue calls are looked for this often instead of by a timer for each.
 SWEEP_S = 0.1
 

@@ -25,7 +25,7 @@ logger = structlog.get_logger(__name__)
 
 RECONNECT_S = 0.2
 # How long a caller waits for the reply channel; without one it is refused within two seconds.
-LISTEN_S = 1.5
+LISTEN_S = 1.0
 CAUGHT_UP_POLL_S = 0.005
 
 
