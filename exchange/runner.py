@@ -24,7 +24,7 @@ from exchange.crash_points import reach
 from exchange.events_stream import BatchEvents
 from exchange.figures import FIGURES
 from exchange.lanes import Lanes
-from exchange.lease import RENEW_S, Lease, LeaseKeeper
+from exchange.lease import LEASE_S, RENEW_S, Lease, LeaseKeeper
 from exchange.link import Link, RedisError
 from exchange.partitions import PartitionKeeper
 from exchange.processor import BATCH_COMMANDS_MAX, Committed, Processor, written_tables
@@ -235,7 +235,10 @@ class Runner:
     def _is_stalled(self) -> bool:
         """Whether the database takes nothing, so that nothing may be sent either."""
         # Apart: on a disk that is nearly full a renewal may fit where no batch does.
-        return max(self._failures, self._failed_renewals) >= FAILURES_TOLD
+        failures = max(self._failures, self._failed_renewals)
+        # Where each attempt takes long to fail there may not be as many in this time.
+        is_lease_over = time.monotonic() - self._renewed_at >= LEASE_S
+        return failures >= FAILURES_TOLD or (failures > 0 and is_lease_over)
 
     def _phase(self) -> str:
         if self._is_stalled:

@@ -92,3 +92,19 @@ def test_nobody_leads_while_the_database_takes_nothing(
     full.clear()
     wait_until(lambda: gateway.status().leader, PATIENCE_S)
     assert gateway.submit(CancelAllOrders(ALICE)).code is Code.OK
+
+
+def test_who_could_not_renew_for_as_long_as_the_lease_says_so_after_one_failure(
+    runner: RunnerThread,
+    full: threading.Event,
+    told: list[StatusMessage],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server that is away may take a second to fail each attempt."""
+    monkeypatch.setattr(runner_module, "FAILURES_TOLD", 1_000_000)
+
+    full.set()
+
+    wait_until(lambda: any(status.phase == "stalled" for status in list(told)), PATIENCE_S)
+    full.clear()
+    wait_until(lambda: gateway.status().leader, PATIENCE_S)
