@@ -20,7 +20,13 @@ from pymongo import InsertOne, MongoClient, ReadPreference, ReplaceOne
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    DuplicateKeyError,
+    OperationFailure,
+    PyMongoError,
+)
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -266,9 +272,10 @@ class MongoStore:
 
     def _settle(self, fence: Fence) -> None:
         """
-        Make certain what became of a commit whose answer never came.
+        Make certain what became of a transaction after which the server did not answer.
 
-        Until then its transaction could still take effect, after the position row was read.
+        Until then its commit could still take effect, after the position row was read, or the
+        row stay locked for a minute: a load that outlasts a renewal would wait for that.
         """
         with contextlib.suppress(LeaseLostError), self._transaction(fence):
             self._pass_fence(fence, {"$inc": {"heartbeat": Int64(1)}})
@@ -292,7 +299,10 @@ class MongoStore:
         )
         try:
             yield
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, ConnectionFailure):
+                # The abort does not arrive either: the server still holds the position row.
+                self._unsettled = fence
             session.abort_transaction()
             raise
         self._commit(fence)
