@@ -29,8 +29,10 @@ class RunnerThread:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
+        before = _epoch()
         self._thread.start()
-        wait_until(lambda: not gateway.status().down and gateway.status().leader)
+        # What the leader before has said last may still be heard for a moment.
+        wait_until(lambda: before < _epoch() == _leading_epoch())
 
     def stop(self) -> None:
         self._stop.set()
@@ -49,6 +51,16 @@ class RunnerThread:
             self.error = error
         finally:
             connections.close_all()
+
+
+def _epoch() -> int:
+    return LogPosition.objects.values_list("epoch", flat=True).first() or 0
+
+
+def _leading_epoch() -> int:
+    """Return the epoch of who leads as gateways know it, 0 if they know of nobody."""
+    status = gateway.status()
+    return status.epoch if status.leader and not status.down else 0
 
 
 @pytest.fixture
