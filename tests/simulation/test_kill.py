@@ -13,7 +13,7 @@ from simulation.kill.history import Claim, History, Tail, read_claims
 from simulation.kill.verdict import contradictions
 
 ROOT = Path(__file__).parents[2]
-KILLS = 20
+KILLS = 17
 # A machine that is busy with other things strikes less often in its time, and says so.
 SECONDS = 90
 STRIKES_MIN = 6
