@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 from pathlib import Path
 
-from simulation.kill.setup import ATOMS, configuration
+from simulation.kill.setup import ATOMS, configuration, do
 from simulation.kill.world import World
 from simulation.siege import races
 from simulation.siege.client import Client
@@ -108,8 +108,9 @@ class SiegeRun:
         from exchange.core import commands as c
 
         self.world.wait(self._has_leader, "an exchange leads")
-        self._submit(*configuration())
-        self._submit(c.UpdateIndexPrices(((1, 50_000 * ATOMS),)))
+        for command in configuration():
+            do(command)
+        do(c.UpdateIndexPrices(((1, 50_000 * ATOMS),)))
         self._member("seller", BTC=AFFORDABLE * ATOMS // 1_000)
         self._member("sender", USDT=AFFORDABLE * ATOMS)
         self._member("receiver")
@@ -140,10 +141,10 @@ class SiegeRun:
         user = User.objects.get(username=username)
         user.limit_tier = "internal"
         user.save(update_fields=["limit_tier"])
-        self._submit(c.ConfigureAccount(account_id, open_orders_max=100_000))
+        do(c.ConfigureAccount(account_id, open_orders_max=100_000))
         for number, code in ((1, "BTC"), (2, "USDT")):
             if balances.get(code):
-                self._submit(
+                do(
                     c.Credit(
                         account_id, WalletKind.SPOT, number, balances[code], "siege", "simulation"
                     )
@@ -157,16 +158,6 @@ class SiegeRun:
         if status != 200:
             raise SystemExit(f"{username} could not log in: {status} {found}")
         return races.Member(username, account_id, found["access_token"], found["refresh_token"])
-
-    def _submit(self, *commands: object) -> None:
-        from exchange import gateway
-        from exchange.core.enums import Lane
-        from exchange.core.rejects import Code
-
-        for command in commands:
-            outcome = gateway.submit(command, lane=Lane.SYSTEM)  # type: ignore[arg-type]
-            if outcome.code is not Code.OK:
-                raise SystemExit(f"{command}: {Code(outcome.code).name}")
 
     def _race(self) -> None:
         of = self._members

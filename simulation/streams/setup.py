@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from simulation.kill.setup import RICH, configuration
+from simulation.kill.setup import RICH, configuration, do
 
 
 class Traders:
@@ -41,15 +41,8 @@ def prepare(traders: int) -> Traders:
     """
     from accounts import services
     from common.tiers import Tier
-    from exchange import gateway
     from exchange.core import commands as c
-    from exchange.core.enums import Lane, WalletKind
-    from exchange.core.rejects import Code
-
-    def do(command: c.AnyCommand) -> None:
-        outcome = gateway.submit(command, lane=Lane.SYSTEM)
-        if outcome.code is not Code.OK:
-            raise SystemExit(f"{command}: {Code(outcome.code).name}")
+    from exchange.core.enums import WalletKind
 
     for command in configuration():
         do(command)
