@@ -86,10 +86,9 @@ def partition_table(editor: BaseDatabaseSchemaEditor, name: str, *, rows: int) -
     if editor.connection.vendor != "postgresql":
         return
     table = Table(name=name, columns=("id",), partition_rows=rows)
+    end = (_newest_key(table) // rows + 1) * rows
+    first = _name(table, 0)
     with editor.connection.cursor() as cursor:
-        cursor.execute(last_key_sql(table))
-        end = ((cursor.fetchone()[0] or 0) // rows + 1) * rows
-        first = _name(table, 0)
         for statement in (
             f'ALTER TABLE "{name}" RENAME TO "{first}"',
             f'ALTER INDEX "{name}_pkey" RENAME TO "{first}_pkey"',

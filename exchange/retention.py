@@ -78,9 +78,11 @@ def _drop(last_id: int, cutoff_ms: int) -> bool:
         first_id = oldest.first()
         if first_id is None or first_id < partition.first:
             return first_id is not None
+        if partition.end > last_id + 1:
+            return False
         newest = Batch.objects.filter(id__lt=partition.end).order_by("-id")
         newest_ms = newest.values_list("last_ms", flat=True).first()
-        if partition.end > last_id + 1 or (newest_ms is not None and newest_ms >= cutoff_ms):
+        if newest_ms is not None and newest_ms >= cutoff_ms:
             return False
         drop_partition(BATCHES, partition)
     return True

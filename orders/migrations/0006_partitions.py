@@ -1,4 +1,4 @@
-"""On PostgreSQL the trades gets partitions."""
+"""On PostgreSQL trades get partitions."""
 
 from django.db import migrations
 
