@@ -11,21 +11,18 @@ What is durable changes in calls alone, so these are all the moments that differ
 from __future__ import annotations
 
 import random
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from signal import SIGUSR1
 from typing import IO, TYPE_CHECKING
 
 from simulation.kill.setup import ATOMS, GATEWAY_ACCOUNTS, prepare_gateway
 from simulation.kill.verdict import check_books
-from simulation.kill.world import ROOT, World
+from simulation.kill.world import ROOT, World, world_of_run
 
 if TYPE_CHECKING:
     from exchange.core.commands import AnyCommand
@@ -56,24 +53,16 @@ class CallsRun:
     def run(self) -> bool:
         """Prepare, go through all calls, judge; return whether everything held."""
         began = time.monotonic()
-        directory = Path(tempfile.mkdtemp(prefix="exc-"))
-        world = World(directory, pauses="")
-        try:
+        with world_of_run("exc-", self.problems) as world:
             world.start_base()
-            with (directory / "exchange.out").open("ab") as output:
+            with (world.directory / "exchange.out").open("ab") as output:
                 exchanges = _Exchanges(world, output)
                 self._go_through(exchanges)
                 if not self.problems:
                     exchanges.close()
                     self._judge(world)
-        finally:
-            world.end()
         self.seconds = time.monotonic() - began
-        if self.problems:
-            self.problems.append(f"files are in {directory}")
-            return False
-        shutil.rmtree(directory)
-        return True
+        return not self.problems
 
     def lines(self) -> list[str]:
         """Return the report as text."""

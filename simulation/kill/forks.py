@@ -14,6 +14,7 @@ import contextlib
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any, TextIO
 
@@ -67,16 +68,22 @@ def _fork(end_before: int) -> int:
     """Return the process that leads from now on, until it is before the given call."""
     from django.core.management import call_command
 
+    from tradingplatform.supervisor.child import end_with_parent
+
     child = os.fork()
     if child:
         return child
     code = 1
     try:
+        # A harness that gives up kills who forks, and knows nothing of this process.
+        end_with_parent()
         count_calls(CallCounter(end_before))
         call_command("run_exchange")
         code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         os._exit(code)

@@ -9,9 +9,7 @@ the recovery from the strike before. After the last one it trades on and is aske
 from __future__ import annotations
 
 import random
-import shutil
 import signal
-import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +18,7 @@ from exchange.crash_points import PHASES
 from simulation.kill.history import Tail, count_codes, read_claims
 from simulation.kill.setup import prepare_gateway
 from simulation.kill.verdict import check_books, check_orders
-from simulation.kill.world import World
+from simulation.kill.world import World, world_of_run
 
 # Batches come some fifty times a second; a start makes the first by itself, alone.
 NTH_MAX = 60
@@ -44,24 +42,16 @@ class PointsRun:
     def run(self) -> bool:
         """Prepare, strike at each point, judge; return whether everything held."""
         began = time.monotonic()
-        directory = Path(tempfile.mkdtemp(prefix="exq-"))
-        world = World(directory, pauses="")
-        history = directory / "gateway.jsonl"
-        try:
+        with world_of_run("exq-", self.problems) as world:
+            history = world.directory / "gateway.jsonl"
             start_trading(world, history)
             world.ask_to_stop(EXCHANGE)
             chance = random.Random(self.seed)
             for point in chance.sample(self.points, len(self.points)):
                 self._strike(world, f"{point}:{chance.randint(1, NTH_MAX)}")
             self._finish(world, history)
-        finally:
-            world.end()
         self.seconds = time.monotonic() - began
-        if self.problems:
-            self.problems.append(f"files are in {directory}")
-            return False
-        shutil.rmtree(directory)
-        return True
+        return not self.problems
 
     def lines(self) -> list[str]:
         """Return the report as text."""

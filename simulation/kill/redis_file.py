@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import random
 import shutil
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from simulation.kill.history import Tail
 from simulation.kill.points import STRIKE_S, judge_trading, start_trading
-from simulation.kill.world import World
+from simulation.kill.world import World, world_of_run
 
 REDIS = "redis"
 # So many orders are decided between two strikes.
@@ -37,23 +36,15 @@ class RedisFileRun:
 
     def run(self) -> bool:
         """Trade, kill and damage, judge; return whether nothing was lost or doubled."""
-        directory = Path(tempfile.mkdtemp(prefix="exr-"))
-        world = World(directory, pauses="")
-        history = directory / "gateway.jsonl"
         chance = random.Random(self.seed)
-        try:
+        with world_of_run("exr-", self.problems) as world:
+            history = world.directory / "gateway.jsonl"
             start_trading(world, history)
             for _ in range(self.rounds):
                 for kind in KINDS:
                     self._strike(world, Tail(history), kind, chance)
             self.counts = judge_trading(world, history, self.problems)
-        finally:
-            world.end()
-        if self.problems:
-            self.problems.append(f"files are in {directory}")
-            return False
-        shutil.rmtree(directory)
-        return True
+        return not self.problems
 
     def lines(self) -> list[str]:
         """Return the report as text."""

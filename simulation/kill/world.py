@@ -11,12 +11,14 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -205,6 +207,21 @@ class World:
         with contextlib.suppress(OSError, IndexError):
             return read_phase(self.directory)
         return "starting"
+
+
+@contextlib.contextmanager
+def world_of_run(prefix: str, problems: list[str]) -> Iterator[World]:
+    """Yield a world of its own; end it, and keep its files only where a problem was found."""
+    directory = Path(tempfile.mkdtemp(prefix=prefix))
+    world = World(directory, pauses="")
+    try:
+        yield world
+    finally:
+        world.end()
+    if problems:
+        problems.append(f"files are in {directory}")
+    else:
+        shutil.rmtree(directory)
 
 
 def python(*words: str) -> list[str]:
