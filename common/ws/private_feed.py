@@ -212,14 +212,14 @@ class PrivateFeed:
             for session in account.sessions:
                 if not session.is_live or now - session.sent_at < 1.0:
                     continue
-                if not session.outbox.has_room:
-                    continue
-                for kind, spelled in session.prefixes.items():
-                    seq = account.channel_seqs.get(kind, 0)
-                    text = body(
-                        epoch=self.epoch, seq=seq, kind=HEARTBEAT, time_ms=time_ms, data=None
-                    )
-                    session.outbox.put(spelled + text)
+                if session.outbox.has_room:
+                    self._send_heartbeat(session, account, time_ms)
+
+    def _send_heartbeat(self, session: PrivateSession, account: AccountFeed, time_ms: int) -> None:
+        for kind, spelled in session.prefixes.items():
+            seq = account.channel_seqs.get(kind, 0)
+            text = body(epoch=self.epoch, seq=seq, kind=HEARTBEAT, time_ms=time_ms, data=None)
+            session.outbox.put(spelled + text)
 
     async def keep_watched(self) -> None:
         """Ask again for every account: the projector forgets those that nobody asks for."""
@@ -289,4 +289,6 @@ class PrivateFeed:
             if spelled is not None:
                 session.outbox.put(spelled + frame.body)
         session.go_live(seq)
+        # No snapshot tells the client that it has everything now.
+        self._send_heartbeat(session, self.accounts[session.account_id], now_ms())
         return True

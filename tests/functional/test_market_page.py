@@ -282,8 +282,10 @@ async def test_the_sdk_comes_back_too_and_misses_nothing(
 ) -> None:
     user = Password("bob", PASSWORD)
     updates: list[str] = []
+    snapshots: list[object] = []
     async with AsyncTradingClient(platform.url, credentials=user) as client:
         client.on("order:update", lambda order: updates.append(f"{order.id} {order.status}"))
+        client.on("account:snapshot", snapshots.append)
         account = await client.subscribe_user_streams()
         book = await client.order_book(SYMBOL)
         kill(platform, "web")
@@ -297,7 +299,10 @@ async def test_the_sdk_comes_back_too_and_misses_nothing(
         await until(lambda: account.is_live and placed.id in account.orders)
         await until(lambda: book.is_live and book.bids.get(reference - 6) == Decimal("0.1"))
         await client.trading.cancel_order(placed.id)
-        await until(lambda: updates == [f"{placed.id} open", f"{placed.id} cancelled"])
+        await until(lambda: account.is_live and placed.id not in account.orders)
+        # A new epoch on a slow machine brings a snapshot, in which an end has no update.
+        story = [f"{placed.id} open", f"{placed.id} cancelled"]
+        await until(lambda: updates == story or (len(snapshots) > 1 and updates == story[:1]))
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -35,8 +35,9 @@ class AccountState:
     What the platform last told about the account.
 
     ``is_live`` is true once all subscribed channels had their snapshot and nothing is missing;
-    it is false while the connection is down or silent. After a reset ``fills`` may lack what
-    happened in between: ``GET /api/fills`` has it.
+    it is false while the connection is down or silent, and after it came back until what was
+    missed is here. After a reset ``fills`` may lack what happened in between, and an order that
+    ended then is only no longer in ``orders``: ``GET /api/fills`` and ``/api/orders/:id`` know.
     """
 
     def __init__(self) -> None:
@@ -57,13 +58,16 @@ class AccountState:
                 return order
         return None
 
-    def replace_orders(self, snapshot: OrdersSnapshot) -> None:
-        """Take all open orders."""
-        self.orders = {order.id: order for order in snapshot.orders}
+    def replace_orders(self, snapshot: OrdersSnapshot) -> list[Order]:
+        """Take all open orders; return those that are new or have changed."""
+        known, self.orders = self.orders, {order.id: order for order in snapshot.orders}
+        return [order for order in snapshot.orders if known.get(order.id) != order]
 
-    def replace_balances(self, snapshot: BalancesSnapshot) -> None:
-        """Take all balances."""
+    def replace_balances(self, snapshot: BalancesSnapshot) -> list[Balance]:
+        """Take all balances; return those that are new or have changed."""
+        known = self.balances
         self.balances = {(item.currency, item.wallet): item for item in snapshot.balances}
+        return [item for place, item in self.balances.items() if known.get(place) != item]
 
     def add_fills(self, snapshot: FillsSnapshot) -> list[Fill]:
         """Take recent fills; return those that were not known, oldest first."""

@@ -69,7 +69,8 @@ class AsyncTradingClient:
     - ``price:SYMBOL`` (Price), ``ticker:SYMBOL`` (Ticker), ``trade:SYMBOL`` (Trade),
       ``book:SYMBOL`` (OrderBook), ``kline:SYMBOL:INTERVAL`` (Kline);
     - ``order:update`` (Order), ``fill:update`` (Fill), ``balance:update`` and
-      ``wallet:update`` (Balance), ``position:update`` (dict);
+      ``wallet:update`` (Balance), ``position:update`` (dict); ``account:snapshot``
+      (AccountState) when all open orders came anew: one that ended in between has no update;
     - ``admin:CHANNEL`` (dict); ``status`` (StreamStatus); ``gap`` (the channel's name).
     """
 
@@ -92,6 +93,8 @@ class AsyncTradingClient:
         self._connections: dict[str, Connection] = {}
         self._trading: SocketTrading | None = None
         self._progress = asyncio.Event()
+        # Private streams that had a snapshot.
+        self._begun: set[str] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -279,8 +282,8 @@ class AsyncTradingClient:
     def _judge_account(self) -> None:
         """Say whether the account's state may be trusted."""
         connection = self._connections["user"]
-        lasts = [channel.rule.last for channel in connection.channels.values()]
-        complete = bool(lasts) and None not in lasts
+        rules = [channel.rule for channel in connection.channels.values()]
+        complete = bool(rules) and all(rule.is_current for rule in rules)
         self.account.is_live = complete and connection.state is State.LIVE
         self._progress.set()
 
@@ -292,7 +295,7 @@ class AsyncTradingClient:
         }.get(name, self._take_other)
 
         def taken(frame: Message, verdict: Verdict) -> None:
-            if not self._lost(name, verdict):
+            if verdict is not Verdict.CURRENT and not self._lost(name, verdict):
                 take(frame, verdict)
             if verdict is not Verdict.CHANGE:
                 self._judge_account()
@@ -301,7 +304,8 @@ class AsyncTradingClient:
 
     def _take_orders(self, frame: Message, verdict: Verdict) -> None:
         if verdict is Verdict.REPLACE:
-            self.account.replace_orders(msgspec.json.decode(frame.data, type=OrdersSnapshot))
+            snapshot = msgspec.json.decode(frame.data, type=OrdersSnapshot)
+            self._tell_news("orders", self.account.replace_orders(snapshot), "order:update")
             self._events.emit("account:snapshot", self.account, latest_only=True)
             return
         order = msgspec.json.decode(frame.data, type=models.Order)
@@ -310,7 +314,8 @@ class AsyncTradingClient:
 
     def _take_fills(self, frame: Message, verdict: Verdict) -> None:
         if verdict is Verdict.REPLACE:
-            self.account.add_fills(msgspec.json.decode(frame.data, type=FillsSnapshot))
+            snapshot = msgspec.json.decode(frame.data, type=FillsSnapshot)
+            self._tell_news("fills", self.account.add_fills(snapshot), "fill:update")
             return
         fill = msgspec.json.decode(frame.data, type=models.Fill)
         if self.account.add_fill(fill):
@@ -318,12 +323,22 @@ class AsyncTradingClient:
 
     def _take_balances(self, frame: Message, verdict: Verdict) -> None:
         if verdict is Verdict.REPLACE:
-            self.account.replace_balances(msgspec.json.decode(frame.data, type=BalancesSnapshot))
+            snapshot = msgspec.json.decode(frame.data, type=BalancesSnapshot)
+            news = self.account.replace_balances(snapshot)
+            self._tell_news("balances", news, "balance:update", "wallet:update")
             return
         balance = msgspec.json.decode(frame.data, type=models.Balance)
         self.account.set_balance(balance)
         self._events.emit("balance:update", balance)
         self._events.emit("wallet:update", balance)
+
+    def _tell_news(self, stream: str, news: Iterable[Any], *events: str) -> None:
+        """Tell what a snapshot shows to have happened since the one before."""
+        if stream in self._begun:
+            for item in news:
+                for event in events:
+                    self._events.emit(event, item)
+        self._begun.add(stream)
 
     def _take_other(self, frame: Message, verdict: Verdict) -> None:
         if verdict is Verdict.CHANGE:

@@ -49,6 +49,8 @@ class Verdict(enum.Enum):
     CHANGE = "change"
     FORGET = "forget"
     GAP = "gap"
+    # What is kept is the newest there is: a resumed stream has sent all that was missed.
+    CURRENT = "current"
 
 
 class ChannelRule:
@@ -56,15 +58,17 @@ class ChannelRule:
     Follows epoch and sequence of one channel, by the rule of the protocol.
 
     After a gap, and until the server has answered the new subscription, every frame is
-    ignored: what is still on the way belongs to the old one.
+    ignored: what is still on the way belongs to the old one. ``is_current`` is false from then
+    on, until a snapshot or a heartbeat says that what is kept is the newest.
     """
 
-    __slots__ = ("epoch", "gaps", "last", "waits_for_answer")
+    __slots__ = ("epoch", "gaps", "is_current", "last", "waits_for_answer")
 
     def __init__(self) -> None:
         self.epoch = 0
         self.last: int | None = None
         self.gaps = 0
+        self.is_current = False
         self.waits_for_answer = False
 
     def judge(self, frame: Message) -> Verdict:
@@ -73,9 +77,11 @@ class ChannelRule:
             return Verdict.IGNORE
         if frame.type == RESET:
             self.epoch, self.last = frame.epoch, None
+            self.is_current = False
             return Verdict.FORGET
         if frame.type == SNAPSHOT:
             self.epoch, self.last = frame.epoch, frame.seq
+            self.is_current = True
             return Verdict.REPLACE
         if self.last is None:
             return Verdict.IGNORE
@@ -83,6 +89,9 @@ class ChannelRule:
             # A new epoch begins with a reset or a snapshot: this one's was lost.
             return self._lost()
         if frame.seq <= self.last:
+            if frame.type == HEARTBEAT and not self.is_current:
+                self.is_current = True
+                return Verdict.CURRENT
             return Verdict.IGNORE
         if frame.type == HEARTBEAT or (frame.prev is not None and frame.prev > self.last):
             return self._lost()
@@ -92,6 +101,7 @@ class ChannelRule:
     def expect_answer(self) -> None:
         """Ignore everything until ``answered``; epoch and place are kept, to resume from."""
         self.waits_for_answer = True
+        self.is_current = False
 
     def answered(self) -> None:
         """Take frames again: the server has begun the subscription anew."""
@@ -100,9 +110,11 @@ class ChannelRule:
     def forget(self) -> None:
         """Take nothing but a snapshot from now on, of any epoch."""
         self.epoch, self.last = 0, None
+        self.is_current = False
 
     def _lost(self) -> Verdict:
         self.gaps += 1
         self.last = None
+        self.is_current = False
         self.waits_for_answer = True
         return Verdict.GAP

@@ -243,6 +243,37 @@ class TestAccount:
         assert updates == ["49000.00", "49001.00", "49002.00"]
         assert len(snapshots) == before == 1
 
+    async def test_is_live_again_when_it_is_told_what_was_missed_and_not_before(
+        self, connect: MakeClient, pipeline: LivePipeline, users: dict[str, User]
+    ) -> None:
+        client = connect("alice")
+        updates: list[str] = []
+        fills: list[Decimal] = []
+        client.on("order:update", lambda order: updates.append(f"{order.price:f} {order.status}"))
+        client.on("fill:update", lambda fill: fills.append(fill.quantity))
+        account = await client.subscribe_user_streams()
+        rest(pipeline, users["alice"], Side.BUY, 49_000)
+        await eventually(lambda: len(account.orders) == 1)
+        await asyncio.to_thread(pipeline.stop)
+        connection = client.connection("user")
+
+        connection.drop()
+        await eventually(lambda: connection.reconnects == 1)
+        await connection.ready()
+        rest(pipeline, users["alice"], Side.BUY, 49_001)
+        rest(pipeline, users["bob"], Side.SELL, 49_001, 0.2)
+        await asyncio.sleep(0.1)
+        # It is connected and subscribed, and what it shows is of before.
+        assert connection.state is State.LIVE
+        assert not account.is_live
+        assert len(account.orders) == 1
+
+        await asyncio.to_thread(pipeline.start)
+        await eventually(lambda: account.is_live)
+        assert len(account.orders) == 2
+        await eventually(lambda: fills == [Decimal("0.2")])
+        assert updates == ["49000.00 open", "49001.00 partially_filled"]
+
     async def test_of_a_wrong_password_fails_for_good(
         self, server: LiveServer, users: dict[str, User]
     ) -> None:

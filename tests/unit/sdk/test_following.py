@@ -8,7 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from tradingclient.account_state import AccountState, BalancesSnapshot, FillsSnapshot
+from tradingclient.account_state import (
+    AccountState,
+    BalancesSnapshot,
+    FillsSnapshot,
+    OrdersSnapshot,
+)
 from tradingclient.book import BookChange, OrderBook
 from tradingclient.frames import ChannelRule, Verdict, decode_message
 from tradingclient.models import Balance, Fill, Order
@@ -77,6 +82,34 @@ class TestRule:
         rule.expect_answer()
 
         assert (rule.epoch, rule.last) == (5, 10)
+
+    def test_of_a_resumed_stream_is_current_at_the_first_heartbeat(self, rule: ChannelRule) -> None:
+        before = rule.is_current
+        rule.expect_answer()
+        assert judge(rule, type="heartbeat", seq=10) is Verdict.IGNORE
+        rule.answered()
+
+        assert judge(rule, type="update", seq=12, prev=10) is Verdict.CHANGE
+        assert (before, rule.is_current) == (True, False)
+
+        assert judge(rule, type="heartbeat", seq=12) is Verdict.CURRENT
+        assert judge(rule, type="heartbeat", seq=12) is Verdict.IGNORE
+        assert rule.is_current
+
+    @pytest.mark.parametrize(
+        "frame",
+        [
+            {"type": "reset", "seq": 0, "epoch": 6},
+            {"type": "heartbeat", "seq": 11},
+            {"type": "update", "seq": 12, "prev": 11},
+        ],
+    )
+    def test_is_not_current_while_something_is_missing(
+        self, rule: ChannelRule, frame: dict[str, Any]
+    ) -> None:
+        judge(rule, **frame)
+
+        assert not rule.is_current
 
 
 def change(**sides: list[tuple[str, str]]) -> BookChange:
@@ -199,3 +232,14 @@ class TestAccount:
         account.replace_balances(BalancesSnapshot([]))
 
         assert account.balance("BTC") is None
+
+    def test_snapshot_tells_what_is_new_or_has_changed(self) -> None:
+        account = AccountState()
+        for number in ("1", "2", "3"):
+            account.set_order(order(number, "open"))
+        snapshot = [order("1", "open"), order("2", "partially_filled"), order("4", "open")]
+
+        news = account.replace_orders(OrdersSnapshot(snapshot))
+
+        assert news == snapshot[1:]
+        assert list(account.orders) == ["1", "2", "4"]

@@ -164,20 +164,32 @@ async def test_resumes_from_the_ring(client: Client, projector: Projector) -> No
     projector.send(*frames, position=True)
     await _settle()
 
-    assert client.story() == [("orders", "update", 2), ("orders", "update", 3)]
+    assert client.story() == [
+        ("orders", "update", 2),
+        ("orders", "update", 3),
+        ("orders", "heartbeat", 3),
+    ]
     assert client.loads == 0
 
 
-async def test_nothing_missed_is_nothing_sent(client: Client, projector: Projector) -> None:
+async def test_who_missed_nothing_is_told_so_for_each_channel(
+    client: Client, projector: Projector
+) -> None:
     projector.frame()
-    client.session.open({"orders": "orders"}, Resume(EPOCH, 1))
+    client.session.open({"orders": "orders", "balances": "wallet"}, Resume(EPOCH, 1))
     await _settle()
+    before = client.story()
     projector.send(position=True)
     await _settle()
     projector.send(projector.frame())
     await _settle()
 
-    assert client.story() == [("orders", "update", 2)]
+    assert before == []
+    assert client.story() == [
+        ("orders", "heartbeat", 1),
+        ("wallet", "heartbeat", 0),
+        ("orders", "update", 2),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -225,6 +237,7 @@ async def test_a_lost_packet_is_made_up_from_the_ring_unnoticed(
         ("orders", "snapshot", 0),
         ("orders", "update", 1),
         ("orders", "update", 2),
+        ("orders", "heartbeat", 2),
     ]
 
 
