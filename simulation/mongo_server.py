@@ -96,6 +96,9 @@ class MongoServer:
     def freeze(self) -> None:
         """Stop it where it is: it takes connections and never answers."""
         self._signal(signal.SIGSTOP)
+        if self._process is not None:
+            # A signal is only sent: one of its threads may still answer.
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
 
     def thaw(self) -> None:
         """Let it go on."""

@@ -19,6 +19,7 @@ import psycopg
 Command = list[str]
 
 START_S = 30.0
+STOP_S = 5.0
 # PostgreSQL refuses to run as root.
 UNPRIVILEGED = "nobody"
 _SETTINGS = {
@@ -119,8 +120,18 @@ class PostgresServer:
     def freeze(self) -> None:
         """Stop all its processes where they are: it takes connections and never answers."""
         # The one that starts the others first, so that none is missed.
-        for pid in (self._pid, *self._children()):
+        pids = (self._pid, *self._children())
+        for pid in pids:
             os.kill(pid, signal.SIGSTOP)
+        # A signal is only sent: each of them may still answer until it has it.
+        wanted = ["ps", "-o", "stat=", "-p", ",".join(map(str, pids))]
+        end = time.monotonic() + STOP_S
+        while time.monotonic() < end:
+            shown = subprocess.run(wanted, check=True, capture_output=True, text=True).stdout
+            if all(state[0] in "TZ" for state in shown.split()):
+                return
+            time.sleep(0.001)
+        raise NoPostgresError("PostgreSQL could not be stopped where it is")
 
     def thaw(self) -> None:
         """Let its processes go on."""

@@ -76,7 +76,13 @@ class Browser:
             time.sleep(0.05)
         port, path = address.read_text().splitlines()
         socket = self._open.enter_context(
-            connect(f"ws://127.0.0.1:{port}{path}", max_size=None, compression=None)
+            # While nobody asks, nobody reads: an answer to a ping would be found too late.
+            connect(
+                f"ws://127.0.0.1:{port}{path}",
+                max_size=None,
+                compression=None,
+                ping_interval=None,
+            )
         )
         self._socket = socket
         self._session: str | None = None
