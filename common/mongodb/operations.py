@@ -24,11 +24,21 @@ class DatabaseOperations(BackendOperations):
         return None if value is None else Int64(value)
 
     def execute_sql_flush(self, tables: Iterable[str]) -> None:
-        """Delete all rows. A collection that has none costs one question and no commit."""
-        for name in tables:
-            rows = self.connection.database[name]
-            if rows.find_one(projection=()) is not None:
-                rows.delete_many({})
+        """Delete all rows. One question finds the collections that have any."""
+        for name in self._filled(list(tables)):
+            self.connection.get_collection(name).delete_many({})
+
+    def _filled(self, names: list[str]) -> list[str]:
+        """Return the names of the collections that hold something."""
+        if not names:
+            return []
+        looks = [[{"$limit": 1}, {"$project": {"_id": {"$literal": name}}}] for name in names]
+        others = [
+            {"$unionWith": {"coll": name, "pipeline": look}}
+            for name, look in zip(names[1:], looks[1:], strict=True)
+        ]
+        found = self.connection.get_collection(names[0]).aggregate([*looks[0], *others])
+        return [row["_id"] for row in found]
 
     def get_db_converters(self, expression: Any) -> list[Callable[..., Any]]:
         """Return what turns a stored value into Python's, integers of any size among them."""
