@@ -31,6 +31,8 @@ CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 CELERY_TASK_ALWAYS_EAGER = True
 # One bcrypt costs 0.2 s; the real hasher has tests of its own.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# Static files are looked for when one is asked for: each test client would list all of them.
+WHITENOISE_AUTOREFRESH = True
 
 LOGGING["handlers"].pop("file", None)
 LOGGING["root"]["handlers"] = []
