@@ -69,6 +69,7 @@ class UserConsumer(AuthenticatedConsumer):
     async def handle_cancel_on_disconnect(self, message: Entry) -> None:
         """Wish, or wish no longer, that the end of this connection cancels open orders."""
         identity = self.require_identity()
+        request_id = make_request_id()
         try:
             require_trading(identity)
             values = read_body(DISCONNECT_FIELDS, parse_object(bytes(message.params)), None)
@@ -82,10 +83,10 @@ class UserConsumer(AuthenticatedConsumer):
                 else None
             )
         except (ApiError, RedisError) as error:
-            self._desk.answer_error(message, error, make_request_id())
+            self._desk.answer_error(message, error, request_id)
             return
-        symbol = market.symbol if market else None
-        self._desk.answer(message, (200, {"enabled": values["enabled"], "symbol": symbol}))
+        data = {"enabled": values["enabled"], "symbol": market.symbol if market else None}
+        self._desk.answer(message, (200, data), request_id)
 
     async def _set_wish(self, wish: Wish | None) -> None:
         watch = disconnect_watch(self.hub)

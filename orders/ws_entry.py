@@ -76,13 +76,21 @@ class OrderDesk:
         self.in_flight += cost
         self._hub.spawn(self._carry_out(message, job, cost, request_id))
 
-    def answer(self, message: Entry, reply: Reply) -> None:
-        """Tell the client what became of an operation."""
+    def answer(self, message: Entry, reply: Reply, request_id: str) -> None:
+        """Tell the client what became of an operation, and its id in the logs."""
         status, data = reply
         COUNTS.entries[message.op, status] += 1
         self._outbox.put(
-            messages.answer("result", message.id, op=message.op, status=status, data=data)
+            messages.answer(
+                "result",
+                message.id,
+                op=message.op,
+                status=status,
+                request_id=request_id,
+                data=data,
+            )
         )
+        _log_answered(message, status, request_id)
 
     def answer_error(self, message: Entry, error: Exception, request_id: str) -> None:
         """Tell the client why an operation was not carried out; a bug is logged."""
@@ -124,8 +132,7 @@ class OrderDesk:
                 reply = await self._hub.database(job.reply, outcomes)
             else:
                 reply = job.reply(outcomes)
-            self.answer(message, reply)
-            _log_answered(message, reply[0], request_id)
+            self.answer(message, reply, request_id)
         except Exception as error:
             self.answer_error(message, error, request_id)
         finally:

@@ -265,6 +265,7 @@ def _result(op: str, data: Schema) -> Schema:
             "id": {"type": ["string", "integer"]},
             "op": {"const": op},
             "status": {"type": "integer", "description": "What HTTP would answer."},
+            "request_id": {"type": "string", "description": "Its name in the platform's logs."},
             "data": data,
         }
     )

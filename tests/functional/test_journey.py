@@ -195,6 +195,7 @@ def test_an_order_over_a_socket_has_one_id_in_every_process(platform: Platform) 
     assert (answer["type"], answer["status"]) == ("result", 201), answer
     (answered,) = logged(platform, "web", "order_entry_answered")
     request_id = answered["request_id"]
+    assert answer["request_id"] == request_id
     wait_until(
         lambda: any(
             request_id in line["request_ids"]

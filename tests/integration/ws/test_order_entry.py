@@ -74,6 +74,8 @@ async def test_placing_answers_what_rest_answers(
     other = await ask(client, "place", {**ORDER, "price": "48000", "client_order_id": "a-1"})
 
     assert (answer["type"], answer["op"], answer["status"]) == ("result", "place", 201)
+    # By it every process tells in its log what it did about the order.
+    assert len({answer["request_id"], again["request_id"], other["error"]["request_id"]}) == 3
     rest_only = ("fills_next_cursor", "stale", "as_of")
     assert answer["data"] == {name: shown[name] for name in shown if name not in rest_only}
     assert (again["status"], again["data"]["id"]) == (200, answer["data"]["id"])
