@@ -28,7 +28,7 @@ from django.db.models import F
 from exchange.models import POSITION_ID, Batch, LogPosition
 from exchange.standby import LeaderWatch
 from exchange.store.base import LeaseLostError, StoreUnusableError
-from exchange.store.factory import end_left_transaction
+from exchange.store.factory import answered_within, end_left_transaction
 from exchange.wire import now_ms
 
 logger = structlog.get_logger(__name__)
@@ -37,6 +37,9 @@ LEASE_S = 2.0
 RENEW_S = 0.5
 WATCH_S = 0.1
 KILL_WAIT_S = 5.0
+# What a write of the lease may wait for the transaction of a leader that is gone: one that was
+# on its way while the database did not answer begins only afterwards, and has to be ended then.
+WRITE_S = 1.0
 # Longer than a leader needs to find Redis again after it was down for everybody.
 SILENT_S = 2.5
 
@@ -123,9 +126,10 @@ class _Standby:
         silent_s = self._watch.silent_s() if self._watch is not None else 0.0
         if not _is_free(row, gone=gone or silent_s >= SILENT_S):
             return None
-        end_left_transaction()
         highest = self._watch.highest_epoch() if self._watch is not None else 0
-        lease = _take(row, highest)
+        with answered_within(WRITE_S):
+            end_left_transaction()
+            lease = _take(row, highest)
         if lease is None:
             self._seen = None
         return lease
@@ -147,10 +151,12 @@ def renew(epoch: int) -> None:
 
     Raises:
         LeaseLostError: if another process leads.
+        DatabaseError: if the database takes no write now.
     """
-    changed = LogPosition.objects.filter(id=POSITION_ID, epoch=epoch).update(
-        heartbeat=F("heartbeat") + 1, renewed_ms=now_ms()
-    )
+    with answered_within(WRITE_S):
+        changed = LogPosition.objects.filter(id=POSITION_ID, epoch=epoch).update(
+            heartbeat=F("heartbeat") + 1, renewed_ms=now_ms()
+        )
     if changed != 1:
         raise LeaseLostError(f"epoch {epoch} no longer leads")
 
@@ -158,9 +164,10 @@ def renew(epoch: int) -> None:
 def release(epoch: int) -> None:
     """Give leadership back, so that the next leader need not wait; best effort."""
     try:
-        LogPosition.objects.filter(id=POSITION_ID, epoch=epoch).update(
-            owner="", owner_pid=0, owner_started="", renewed_ms=now_ms()
-        )
+        with answered_within(WRITE_S):
+            LogPosition.objects.filter(id=POSITION_ID, epoch=epoch).update(
+                owner="", owner_pid=0, owner_started="", renewed_ms=now_ms()
+            )
     except DatabaseError as error:
         logger.warning("lease_not_released", error=str(error))
 

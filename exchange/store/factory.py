@@ -1,5 +1,8 @@
 """Which store serves which database."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from django.db import connections
 
 from exchange.store.base import Store, StoreUnusableError
@@ -43,3 +46,20 @@ def end_left_transaction(using: str = "default") -> None:
 
         connection.ensure_connection()
         end_recorded_session(connection.connection[connection.settings_dict["NAME"]])
+
+
+@contextmanager
+def answered_within(seconds: float, using: str = "default") -> Iterator[None]:
+    """
+    Let what is asked inside fail with a ``DatabaseError`` if it is kept waiting for longer.
+
+    A write on MongoDB waits for whatever transaction holds its row, whoever has left that open;
+    the server ends the wait too, so nothing takes effect later. Others have their own limits.
+    """
+    if connections[using].vendor != "mongodb":
+        yield
+        return
+    import pymongo
+
+    with pymongo.timeout(seconds):
+        yield

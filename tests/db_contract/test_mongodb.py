@@ -19,13 +19,11 @@ from django.db import (
     connections,
     transaction,
 )
-from pymongo.client_session import ClientSession
 from pymongo.errors import AutoReconnect
 
 from accounts.models import AuditHead, FeeTier, User
 from common.db import atomic, is_unavailable, ping
 from common.exceptions import to_api_error
-from exchange.lease import renew
 from exchange.store import mongo
 from exchange.store.base import (
     DataError,
@@ -347,30 +345,6 @@ def elsewhere() -> Iterator[Callable[[str], Any]]:
     if connections["elsewhere"].connection is not None:
         connections["elsewhere"].close_pool()
     del connections["elsewhere"]
-
-
-class TestAbortThatNeverArrived:
-    """A server that was away goes on with the transaction of a leader that has given it up."""
-
-    def test_does_not_keep_the_position_row_once_the_leader_loads_again(
-        self, store: Store, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def lose(*_: object) -> None:
-            raise AutoReconnect("connection closed")
-
-        with monkeypatch.context() as away:
-            away.setattr(mongo, "reach", lose)
-            away.setattr(ClientSession, "_finish_transaction_with_retry", lose)
-            with pytest.raises(StoreBusyError):
-                store.write(FENCE, [(CLIENT_KEYS, [key_row(1)])])
-
-        with store.snapshot() as reader:
-            assert [tuple(row) for row in reader.rows(CLIENT_KEYS)] == []
-        began = time.monotonic()
-        renew(EPOCH)
-
-        # Else it waits for the server's limit on transactions, or its own on answers.
-        assert time.monotonic() - began < SOCKET_MS / 1_000 / 2
 
 
 class TestSilentServer:
