@@ -256,6 +256,8 @@ class TestTelling:
         django_capture_on_commit_callbacks: Any,
     ) -> None:
         projector = PrivateProjector(redis_client)
+        # Where tests commit, on MongoDB, the address of before was told of; nobody listens yet.
+        projector._take_notices(0)
         projector._watched = {customer.account_id: WatchedAccount()}
         with django_capture_on_commit_callbacks(execute=True):
             found = requested(customer)
