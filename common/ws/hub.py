@@ -160,8 +160,12 @@ class Hub:
             client = redis_clients.async_client(socket_timeout_s=None)
             try:
                 async with client.pubsub() as subscription:
-                    await subscription.subscribe(topics.frames_channel(), *self._handlers)
+                    asked = set(self._handlers)
+                    await subscription.subscribe(topics.frames_channel(), *asked)
                     self._subscription = subscription
+                    # Of what was asked for meanwhile, ``hear`` could tell nobody.
+                    if late := self._handlers.keys() - asked:
+                        await subscription.subscribe(*late)
                     await self._hear(subscription)
             except (redis_module.RedisError, OSError) as error:
                 log.warning("live_redis_lost", extra={"error": str(error)})
