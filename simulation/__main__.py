@@ -82,6 +82,8 @@ def _add_processes(actions: argparse._SubParsersAction[argparse.ArgumentParser])
     siege.add_argument("--requests", type=int, default=100_000)
     for action in (kill, takeovers, network, siege):
         action.add_argument("--seconds", type=float, default=0, help="no longer (0: no limit)")
+    fuzz = actions.add_parser("fuzz", help="order entry's messages, guided by what they reach")
+    fuzz.add_argument("--messages", type=int, default=200_000)
     ids = actions.add_parser("ids", help="equal client order ids at once, very many of them")
     ids.add_argument("--ids", type=int, default=20_000)
     jobs = actions.add_parser("jobs", help="two schedulers, and workers killed one by one")
@@ -103,7 +105,7 @@ def _add_processes(actions: argparse._SubParsersAction[argparse.ArgumentParser])
     corruption = actions.add_parser("corruption", help="a database damaged, then started from")
     corruption.add_argument("--flips", type=int, default=500)
     seeded = (kill, points, calls, redis_file, streams, takeovers, network, siege, ids, jobs, soak)
-    for action in (*seeded, corruption):
+    for action in (*seeded, corruption, fuzz):
         action.add_argument("--seed", type=int, default=1)
 
 
@@ -131,6 +133,7 @@ def main(arguments: list[str] | None = None) -> int:
         "degraded": _degraded,
         "overload": lambda o: _overload(o.seconds, bare=o.bare),
         "siege": lambda o: _siege(o.requests, o.seed, o.seconds),
+        "fuzz": lambda o: _fuzz(o.messages, o.seed),
         "ids": lambda o: _ids(o.ids, o.seed),
         "jobs": lambda o: _jobs(o.kills, o.seed),
         "deleveraging": lambda _: _deleveraging(),
@@ -311,6 +314,20 @@ def _streams(seconds: float, seed: int) -> int:
     from simulation.streams.run import StreamRun
 
     return _reported(StreamRun(seconds, seed=seed))
+
+
+def _fuzz(messages: int, seed: int) -> int:
+    os.environ["LOG_LEVEL"] = "error"
+    from simulation.kill.world import World
+
+    with tempfile.TemporaryDirectory(prefix="exz-") as directory:
+        World(Path(directory)).migrate()
+        from simulation.fuzz.run import GuidedRun, RandomRun, can_be_guided
+
+        if can_be_guided():
+            return _reported(GuidedRun(messages, seed=seed))
+        _say("atheris is not installed (pip install atheris): random messages, guided by nothing")
+        return _reported(RandomRun(messages, seed=seed))
 
 
 def _ids(ids: int, seed: int) -> int:
