@@ -7,17 +7,13 @@ savepoints.
 
 Transactions follow one another, as on SQLite. MongoDB does not let a writer wait: who touches
 a document that another transaction has changed is refused at once, and its whole transaction
-ends. So each begins by changing one document that all change, and whoever finds it taken
-begins again, having done nothing yet.
+ends. So each waits for its turn before it begins (``common.mongodb.turn``).
 """
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -32,24 +28,12 @@ from common.mongodb.features import DatabaseFeatures
 from common.mongodb.introspection import DatabaseIntrospection
 from common.mongodb.operations import DatabaseOperations
 from common.mongodb.schema import DatabaseSchemaEditor
+from common.mongodb.turn import TURNS, Turn
 from common.mongodb.validation import DatabaseValidation
 from exchange.store.mongo_sessions import SESSIONS
 
-# The collection of the document that every transaction changes first, and of the one that
-# says, outside of transactions, whose turn it is.
-TURNS = "common_turn"
-TURN_ID = 1
-HOLDER_ID = 2
-# Nobody needs longer. A server keeps the transaction of a client that was killed for a minute
-# or so; whoever waited this long for the same one ends it.
-TURN_MAX_S = 5.0
-# As long as SQLite's writers wait for its lock.
-TURN_WAIT_S = 15.0
-TURN_PAUSE_MIN_S = 0.001
-TURN_PAUSE_MAX_S = 0.02
 COMMIT_TRIES = 5
 
-_TRANSIENT = "TransientTransactionError"
 _UNKNOWN = "UnknownTransactionCommitResult"
 
 
@@ -75,6 +59,7 @@ class DatabaseWrapper(BackendWrapper):
 
     # Of the transaction that is open.
     session: ClientSession | None
+    _turn: Turn | None = None
 
     # Django's own, which the backend replaces by ones for transactions of another kind.
     set_autocommit = BaseDatabaseWrapper.set_autocommit
@@ -110,7 +95,8 @@ class DatabaseWrapper(BackendWrapper):
             return
         try:
             self.ensure_connection()
-            self.session = self._begin()
+            self.session = self.connection.start_session()
+            _begin(self.session)
             yield
         except PyMongoError as error:
             raise OperationalError(f"no snapshot could be read: {error}") from error
@@ -136,15 +122,22 @@ class DatabaseWrapper(BackendWrapper):
             return
         self._abandon()
         try:
-            self.session = self._begin_in_turn(_Turn(self.database))
-        except PyMongoError as error:
-            raise OperationalError(f"no transaction could begin: {error}") from error
+            self.session = self.connection.start_session()
+            self._turn = Turn(self.database, self.session)
+            self._turn.take(_begin)
+        except BaseException as error:
+            self._abandon()
+            if isinstance(error, PyMongoError):
+                raise OperationalError(f"no transaction could begin: {error}") from error
+            raise
 
     def _commit(self) -> None:
         if self.session is None:
             return
         try:
             _commit(self.session)
+            if self._turn is not None:
+                self._turn.committed()
         except PyMongoError as error:
             raise OperationalError(f"transaction was not committed: {error}") from error
         finally:
@@ -158,76 +151,19 @@ class DatabaseWrapper(BackendWrapper):
         if self.session is not None:
             self._end_session()
 
-    def _begin_in_turn(self, turn: _Turn) -> ClientSession:
-        while True:
-            session = self._begin()
-            try:
-                if turn.is_taken_by(session):
-                    return session
-            except BaseException:
-                session.end_session()
-                raise
-            session.end_session()
-            turn.wait()
-
-    def _begin(self) -> ClientSession:
-        session: ClientSession = self.connection.start_session()
-        session.start_transaction(
-            read_concern=ReadConcern("snapshot"),
-            write_concern=WriteConcern("majority", j=True),
-            read_preference=ReadPreference.PRIMARY,
-        )
-        return session
+    def _end_session(self) -> None:
+        turn, self._turn = self._turn, None
+        if turn is not None:
+            turn.close()
+        super()._end_session()
 
 
-class _Turn:
-    """One wait for the turn to make a transaction."""
-
-    def __init__(self, database: Any) -> None:
-        self._turns = database[TURNS]
-        self._command = database.command
-        self._is_missing = False
-        self._holder: Any = None
-        self._held_since = 0.0
-        self._give_up_at = time.monotonic() + TURN_WAIT_S
-
-    def is_taken_by(self, session: ClientSession) -> bool:
-        """Take the turn within a transaction; False if another has it or nobody can yet."""
-        try:
-            taken = self._turns.update_one({"_id": TURN_ID}, {"$inc": {"turn": 1}}, session=session)
-        except PyMongoError as error:
-            if error.has_error_label(_TRANSIENT) and time.monotonic() < self._give_up_at:
-                return False
-            raise
-        if taken.matched_count == 0:
-            self._is_missing = True
-            return False
-        self._turns.update_one(
-            {"_id": HOLDER_ID}, {"$set": {"session": session.session_id["id"]}}, upsert=True
-        )
-        return True
-
-    def wait(self) -> None:
-        """
-        Let the holder get on, or end a transaction that is held for too long.
-
-        A database that is new, or was dropped by another client, has no turn to take. It is
-        made here, outside of transactions: one that made it would keep everybody else out of
-        the collection, and wait for itself when it says who holds it.
-        """
-        if self._is_missing:
-            self._turns.update_one({"_id": TURN_ID}, {"$setOnInsert": {"turn": 0}}, upsert=True)
-            self._is_missing = False
-            return
-        found = self._turns.find_one({"_id": HOLDER_ID}) or {}
-        holder = found.get("session")
-        if holder != self._holder:
-            self._holder, self._held_since = holder, time.monotonic()
-        elif holder is not None and time.monotonic() - self._held_since >= TURN_MAX_S:
-            self._command("killSessions", [{"id": holder}])
-            self._held_since = time.monotonic()
-        pause_s = random.uniform(TURN_PAUSE_MIN_S, TURN_PAUSE_MAX_S)  # noqa: S311  # nosec B311
-        time.sleep(pause_s)
+def _begin(session: ClientSession) -> None:
+    session.start_transaction(
+        read_concern=ReadConcern("snapshot"),
+        write_concern=WriteConcern("majority", j=True),
+        read_preference=ReadPreference.PRIMARY,
+    )
 
 
 def _commit(session: ClientSession) -> None:

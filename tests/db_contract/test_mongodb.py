@@ -52,7 +52,7 @@ if connection.vendor != "mongodb":
 from pymongo.errors import PyMongoError
 from pymongo.synchronous.client_session import _TxnState
 
-from common.mongodb import base as engine
+from common.mongodb.turn import TURN_MAX_S, TURNS
 
 TAKE_THE_LEASE = Fence(EPOCH, {"epoch": EPOCH + 1})
 WAIT_S = 30.0
@@ -255,31 +255,14 @@ class TestTransactions:
         with atomic():
             AuditHead.objects.update(number=1)
 
-        client.database.drop_collection(engine.TURNS)
+        client.database.drop_collection(TURNS)
         with atomic():
             AuditHead.objects.update(number=2)
-        client.database[engine.TURNS].delete_many({})
+        client.database[TURNS].delete_many({})
         with atomic():
             AuditHead.objects.update(number=3)
 
         assert AuditHead.objects.get().number == 3
-
-    def test_that_a_client_left_open_is_ended(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(engine, "TURN_MAX_S", 0.2)
-        client: Any = connection
-        session = client._begin()
-        assert engine._Turn(client.database).is_taken_by(session)
-        client.database["accounts_audithead"].update_one(
-            {"_id": 1}, {"$set": {"number": 99}}, session=session
-        )
-
-        started = time.monotonic()
-        with atomic():
-            AuditHead.objects.update(number=1)
-
-        assert time.monotonic() - started < engine.TURN_WAIT_S
-        assert AuditHead.objects.get().number == 1
-        session.end_session()
 
 
 class TestRows:
@@ -350,7 +333,8 @@ def elsewhere() -> Iterator[Callable[[str], Any]]:
 class TestSilentServer:
     """A server that takes connections and never answers: stopped, or its host or disk hangs."""
 
-    def test_frees_who_waits(self, django_db_blocker: Any, elsewhere: Callable[[str], Any]) -> None:
+    @pytest.fixture
+    def server(self, django_db_blocker: Any) -> Iterator[MongoServer]:
         try:
             server = MongoServer()
         except NoMongoError as error:
@@ -358,21 +342,44 @@ class TestSilentServer:
         server.start()
         try:
             with django_db_blocker.unblock():
-                other = elsewhere(server.url)
-                other.ping()
-                server.freeze()
-                began = time.monotonic()
-                with pytest.raises(OperationalError) as away:
-                    other.ping()
-                waited_s = time.monotonic() - began
-                server.thaw()
-                wait_until(lambda: _answers(other))
+                yield server
         finally:
             server.remove()
+
+    def test_frees_who_waits(self, server: MongoServer, elsewhere: Callable[[str], Any]) -> None:
+        other = elsewhere(server.url)
+        other.ping()
+        server.freeze()
+        began = time.monotonic()
+        with pytest.raises(OperationalError) as away:
+            other.ping()
+        waited_s = time.monotonic() - began
+        server.thaw()
+        wait_until(lambda: _answers(other))
 
         assert is_unavailable(away.value)
         # Freed by the driver's own look at the server, and not by the limit of the socket.
         assert waited_s < SOCKET_MS / 1_000
+
+    def test_goes_on_with_no_transaction_that_was_given_up(
+        self, server: MongoServer, elsewhere: Callable[[str], Any]
+    ) -> None:
+        """What was sent to it while it stood still it carries out once it goes on."""
+        other = elsewhere(server.url)
+        with atomic("elsewhere"):
+            other.database["rows"].insert_one({"_id": 1}, session=other.session)
+        server.freeze()
+        with pytest.raises(OperationalError) as away, atomic("elsewhere"):
+            pytest.fail("a server that stands still has begun a transaction")
+        server.thaw()
+        wait_until(lambda: _answers(other))
+        began = time.monotonic()
+        with atomic("elsewhere"):
+            other.database["rows"].insert_one({"_id": 2}, session=other.session)
+
+        assert is_unavailable(away.value)
+        assert time.monotonic() - began < TURN_MAX_S / 2
+        assert other.database["rows"].count_documents({}) == 2
 
 
 def _answers(other: Any) -> bool:
