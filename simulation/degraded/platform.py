@@ -10,6 +10,7 @@ from pathlib import Path
 
 from redis import Redis
 
+from exchange.alive import alive_file
 from simulation.degraded.databases import DATABASES
 from simulation.degraded.expected import SQLITE
 from simulation.degraded.probes import Probes
@@ -66,6 +67,8 @@ class Platform:
         if "celery down" in faults:
             self._start("worker")()
         world.wait(lambda: not self._no_leader(), "an exchange leads")
+        # One that finds no database at its start ends; nobody here starts it again.
+        world.wait(alive_file(world.directory, "feed").exists, "the feed turns")
         _, login = prepare_exchange(world.url)
         account_id, _, token = login.partition(":")
         return Probes(world.url, int(account_id), token)
