@@ -40,6 +40,8 @@ if _given:
         "default": mongodb.mongodb_settings(_given, name="exchange", pool_min=0, pool_max=100)
     }
     DATABASES["default"]["NAME"] = "exchange"
+    # A server that leaves a question of the driver unanswered is slow here, not gone.
+    DATABASES["default"]["OPTIONS"]["connectTimeoutMS"] = 15_000
     INSTALLED_APPS = mongodb.installed_apps(INSTALLED_APPS)
     MIGRATION_MODULES = mongodb.MIGRATION_MODULES
     SILENCED_SYSTEM_CHECKS = mongodb.SILENCED_SYSTEM_CHECKS

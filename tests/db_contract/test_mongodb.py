@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -42,7 +43,7 @@ from tests.db_contract.conftest import EPOCH
 from tests.db_contract.test_store import FENCE, batch_row, key_row, rows_of
 from tests.support.databases import OwnDatabase
 from tests.support.processes import wait_until
-from tradingplatform.mongodb.settings import SOCKET_MS
+from tradingplatform.mongodb.settings import CONNECT_MS, SOCKET_MS
 from tradingplatform.supervisor.preflight import check_database
 from tradingplatform.supervisor.problems import PreflightError
 
@@ -319,8 +320,8 @@ def elsewhere() -> Iterator[Callable[[str], Any]]:
     """Make a connection to another server, under an alias of its own."""
 
     def connect(url: str) -> Any:
-        settings = {**connection.settings_dict, "HOST": url}
-        settings["OPTIONS"] = settings["OPTIONS"] | {"serverSelectionTimeoutMS": 300}
+        settings = copy.deepcopy(connection.settings_dict) | {"HOST": url}
+        settings["OPTIONS"] |= {"connectTimeoutMS": CONNECT_MS, "serverSelectionTimeoutMS": 300}
         connections["elsewhere"] = type(connections["default"])(settings, alias="elsewhere")
         return connections["elsewhere"]
 
