@@ -17,13 +17,13 @@ from contextlib import contextmanager
 
 from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django_mongodb_backend.base import DatabaseWrapper as BackendWrapper
 from pymongo import ReadPreference
 from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
+from common.mongodb.backend import DatabaseWrapper as BackendWrapper
 from common.mongodb.features import DatabaseFeatures
 from common.mongodb.introspection import DatabaseIntrospection
 from common.mongodb.operations import DatabaseOperations

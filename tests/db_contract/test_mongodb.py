@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -388,6 +389,11 @@ def _answers(other: Any) -> bool:
         other.ping()
         return True
     return False
+
+
+def test_nobody_searches_the_machine_for_geometry() -> None:
+    """The backend looks for its libraries by running a compiler, before a process does anything."""
+    assert [name for name in sys.modules if name.startswith("django.contrib.gis")] == []
 
 
 class TestServer:
