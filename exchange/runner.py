@@ -148,8 +148,7 @@ class Runner:
             self._reset_due = True
             self._failed()
             return
-        self._failures = 0
-        self._renewed_at = time.monotonic()
+        self._note_commit()
         self._lanes.advance(committed.consumed)
         self._last_commit = committed
         if DEBUG_LOGGER.isEnabledFor(logging.DEBUG):
@@ -181,6 +180,10 @@ class Runner:
         self._lanes.reset(self._processor.position)
         self._reset_due = True
 
+    def _note_commit(self) -> None:
+        self._failures = 0
+        self._renewed_at = time.monotonic()
+
     def _failed(self) -> None:
         self._failures += 1
         FIGURES.failed_commits += 1
@@ -194,11 +197,18 @@ class Runner:
         offsets = self._lanes.offsets()
         while self._processor.exchange.epoch != self._lease.epoch and not self._stop():
             item = Item(Submission("", first), Lane.INTERNAL)
-            committed = self._processor.process([item], lambda _: offsets)
+            try:
+                committed = self._processor.process([item], lambda _: offsets)
+            except StoreError as error:
+                # It has loaded before: the database is away, and nothing is wrong with it.
+                logger.error("store_unusable", error=str(error))
+                self._recover()
+                continue
             if committed is None:
                 self._failed()
                 continue
             self._publish(committed)
+        self._note_commit()
         logger.info("leading", epoch=self._lease.epoch, down_ms=first.down_ms)
 
     def _open_streams(self) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from exchange.core.enums import Lane
 from exchange.core.rejects import Code
 from exchange.models import LogPosition
 from exchange.publisher import Publisher
-from exchange.store.base import StoreBusyError
+from exchange.store.base import StoreBusyError, StoreReader, StoreUnusableError
 from exchange.store.factory import open_store
 from exchange.wire import WIRE_VERSION, Packet, StatusMessage, Submission, encode, make_command_id
 from tests.support.processes import RedisProcess, wait_until
@@ -108,3 +110,37 @@ def test_who_could_not_renew_for_as_long_as_the_lease_says_so_after_one_failure(
     wait_until(lambda: any(status.phase == "stalled" for status in list(told)), PATIENCE_S)
     full.clear()
     wait_until(lambda: gateway.status().leader, PATIENCE_S)
+
+
+def test_a_leader_that_has_just_loaded_goes_on_trying(
+    seeded: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database goes away between the load and the first batch, and comes back."""
+    monkeypatch.setattr(runner_module, "RETRY_MAX_S", 0.02)
+    kind: Any = type(open_store())
+    write, snapshot = kind.write, kind.snapshot
+    in_vain: list[str] = []
+
+    def write_or_fail(store: Any, fence: Any, groups: Any) -> None:
+        if groups and not in_vain:
+            in_vain.append("write")
+            raise StoreBusyError("told to")
+        write(store, fence, groups)
+
+    @contextmanager
+    def snapshot_or_fail(store: Any) -> Iterator[StoreReader]:
+        if in_vain and len(in_vain) < 4:
+            in_vain.append("read")
+            raise StoreUnusableError("told to")
+        with snapshot(store) as reader:
+            yield reader
+
+    monkeypatch.setattr(kind, "write", write_or_fail)
+    monkeypatch.setattr(kind, "snapshot", snapshot_or_fail)
+    leader = RunnerThread()
+
+    leader.start()
+
+    assert in_vain == ["write", "read", "read", "read"]
+    assert gateway.submit(CancelAllOrders(ALICE)).code is Code.OK
+    leader.stop()
