@@ -311,6 +311,25 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
+def test_it_is_not_live_before_it_knows_what_it_missed(
+    page: Browser, platform: Platform, bob: RestClient, reference: Decimal
+) -> None:
+    projector = platform.child("projector").pid
+    assert projector is not None
+    os.kill(projector, signal.SIGSTOP)
+    try:
+        kill(platform, "web")
+        page.wait("!document.querySelector('#banner').hidden")
+        # Prices come from what was published last, one's own orders from the projector alone.
+        page.wait("document.querySelector('#market').dataset.stale === 'false'", 60)
+        assert not page.ask("document.querySelector('#banner').hidden")
+    finally:
+        os.kill(projector, signal.SIGCONT)
+
+    page.wait("document.querySelector('#banner').hidden", 60)
+    book_follows(page, bob, reference - 2)
+
+
 def test_it_begins_anew_in_a_new_epoch(
     page: Browser, platform: Platform, bob: RestClient, reference: Decimal
 ) -> None:

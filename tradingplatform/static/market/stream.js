@@ -24,6 +24,8 @@ class Channel {
     this.epoch = 0;
     this.last = null;
     this.waits = false;
+    // Whether what is shown is the newest: false after a lost connection until the server says so.
+    this.current = false;
   }
 
   // Returns true when something was missed and the channel must be subscribed again.
@@ -32,18 +34,23 @@ class Channel {
     if (frame.type === "reset") {
       this.epoch = frame.epoch;
       this.last = null;
+      this.current = false;
       this.handler.lost?.();
       return false;
     }
     if (frame.type === "snapshot") {
       this.epoch = frame.epoch;
       this.last = frame.seq;
+      this.current = true;
       this.handler.snapshot(frame.data, frame);
       return false;
     }
     if (this.last === null) return false;
     if (frame.epoch > this.epoch) return this.missed();
-    if (frame.seq <= this.last) return false;
+    if (frame.seq <= this.last) {
+      this.current ||= frame.type === "heartbeat";
+      return false;
+    }
     if (frame.type === "heartbeat" || (frame.prev !== undefined && frame.prev > this.last)) return this.missed();
     this.last = frame.seq;
     this.handler.change(frame.data, frame);
@@ -135,7 +142,13 @@ export class Stream {
     if (this.channels.size) await this.begin([...this.channels]);
     this.ready = true;
     this.tries = 0;
-    this.setState("live");
+    this.settle();
+  }
+
+  // It is live once all that was missed is here.
+  settle() {
+    const began = this.state !== "live" && this.state !== "stale";
+    if (began && this.ready && [...this.channels.values()].every((channel) => channel.current)) this.setState("live");
   }
 
   // Until the answer, frames still belong to the subscription before; then a snapshot comes, or
@@ -145,6 +158,7 @@ export class Stream {
     const place = this.token ? this.place(entries) : null;
     for (const [, channel] of entries) {
       channel.waits = true;
+      channel.current = false;
       if (!place) {
         channel.last = null;
         channel.epoch = 0;
@@ -169,6 +183,7 @@ export class Stream {
         this.gaps += 1;
         this.begin([[message.channel, channel]]).catch(() => this.socket?.close());
       }
+      this.settle();
       return;
     }
     if (message.type === "auth_expired") {
