@@ -23,16 +23,13 @@ from markets.selectors import market_by_id
 from markets.types import MarketInfo
 from orders.models import Order, Trade
 from orders.models import OrderTerms as TermsRow
+from orders.recent_ids import RECENT_IDS
 from orders.types import FillPage, OrderPage
 from wallets.chains import Row, seek_chain, walk_chain
 from wallets.selectors import chain_heads, trade_entries_page
 
 # Rows that one page of a filtered history reads at most.
 SCAN_ROWS_MAX = 2_000
-
-# Orders that may be looked through for an id that is in no table yet; the exchange puts ids
-# into the table before so many wait.
-RECENT_ROWS_MAX = 200_000
 
 # Rows fetched at once when all open orders are read.
 HOLD_ROWS_CHUNK = 2_000
@@ -147,19 +144,15 @@ def order_of_client_id(account_id: int, client_order_id: str) -> OrderChanged | 
         return order_of(account_id, lookup.reference_id)
     if lookup.unmerged_since_ms is None:
         return None
-    rows = walk_chain(
-        Order,
-        start_id=chain_heads(account_id).order_id,
-        account_id=account_id,
-        columns=("id", "previous_id", "client_order_id", "created_ms"),
-        rows_max=RECENT_ROWS_MAX,
-    )
-    for order_id, _previous_id, row_client_order_id, created_ms in rows:
-        if created_ms < lookup.unmerged_since_ms:
-            break
-        if row_client_order_id == client_order_id:
-            return order_of(account_id, order_id)
-    return None
+    since_ms = lookup.unmerged_since_ms
+    order_id = RECENT_IDS.find(account_id, client_order_id, since_ms=since_ms)
+    order = order_of(account_id, order_id) if order_id else None
+    if order is not None and order.client_order_id != client_order_id:
+        # Of another database: a backup was put in place of the one that was read.
+        RECENT_IDS.forget(account_id)
+        order_id = RECENT_IDS.find(account_id, client_order_id, since_ms=since_ms)
+        order = order_of(account_id, order_id) if order_id else None
+    return order
 
 
 def orders_open(
