@@ -98,7 +98,7 @@ def acquire(
         try:
             lease = standby.look()
         except DatabaseError as error:
-            logger.warning("lease_not_read", error=str(error))
+            logger.warning("lease_not_read", error=str(error.__cause__ or error))
             connection.close()
             lease = None
         if lease is not None:
@@ -169,7 +169,7 @@ def release(epoch: int) -> None:
                 owner="", owner_pid=0, owner_started="", renewed_ms=now_ms()
             )
     except DatabaseError as error:
-        logger.warning("lease_not_released", error=str(error))
+        logger.warning("lease_not_released", error=str(error.__cause__ or error))
 
 
 class LeaseKeeper:
@@ -210,7 +210,7 @@ class LeaseKeeper:
                     self._lost = error
                     return
                 except DatabaseError as error:
-                    logger.warning("lease_not_renewed", error=str(error))
+                    logger.warning("lease_not_renewed", error=str(error.__cause__ or error))
         finally:
             connection.close()
 
