@@ -24,6 +24,8 @@ from websockets.sync.client import ClientConnection, connect
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 START_S = 60.0
 ANSWER_S = 60.0
+# What Chromium says when a page goes while it is asked something.
+LEFT = ("navigated or closed", "Cannot find context", "context was destroyed")
 
 
 def find_chromium() -> str:
@@ -33,6 +35,10 @@ def find_chromium() -> str:
         if path is not None:
             return path
     pytest.skip("no Chromium: apt install chromium")
+
+
+class PageLeftError(Exception):
+    """What was asked concerned a page that the browser was just leaving."""
 
 
 class Browser:
@@ -103,6 +109,8 @@ class Browser:
         while True:
             answer = json.loads(self._socket.recv(timeout=ANSWER_S))
             if answer.get("id") == number:
+                if any(word in str(answer.get("error")) for word in LEFT):
+                    raise PageLeftError(str(answer["error"]))
                 assert "error" not in answer, answer
                 return dict(answer["result"])
             self._note(answer)
@@ -149,11 +157,16 @@ class Browser:
     def wait(self, expression: str, timeout_s: float = 30.0) -> None:
         """Wait until an expression is true."""
         end = time.monotonic() + timeout_s
-        while not self.ask(f"Boolean({expression})"):
+        while not self._holds(expression):
             if time.monotonic() > end:
                 shown = self.ask("document.body.innerText")
                 raise AssertionError(f"never: {expression}\n{self.messages}\n{shown[:2000]}")
             time.sleep(0.05)
+
+    def _holds(self, expression: str) -> bool:
+        with contextlib.suppress(PageLeftError):
+            return bool(self.ask(f"Boolean({expression})"))
+        return False
 
     def text(self, selector: str) -> str:
         """Return the text of an element."""
