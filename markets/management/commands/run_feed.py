@@ -34,12 +34,15 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Run until SIGTERM or SIGINT."""
+        """Run until SIGTERM or SIGINT; exit 2 if it cannot begin."""
         try:
             chosen = feed_choose()
             feed = feed_for(chosen)
         except FeedModeError as error:
             raise CommandError(str(error), returncode=CONFIGURATION_EXIT) from error
+        except DatabaseError as error:
+            line = " ".join(f"the database cannot be used: {error}".split())
+            raise CommandError(line, returncode=CONFIGURATION_EXIT) from error
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())

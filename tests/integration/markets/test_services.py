@@ -6,11 +6,13 @@ import pytest
 import redis as redis_module
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import OperationalError
 from django.test import Client
 
 from markets.candles import MINUTE_MS
 from markets.enums import CandleSource, FeedMode
 from markets.feeds.mode import FeedModeError, feed_choose, feed_chosen
+from markets.management.commands import run_feed
 from markets.models import Candle, FeedState
 from markets.services import markets_prepare
 from tests.support.exchange import ExchangeHarness
@@ -103,3 +105,19 @@ class TestRunFeed:
         assert caught.value.returncode == 2
         assert "\n" not in str(caught.value)
         assert "FEED_MODE" in str(caught.value)
+
+    def test_says_in_one_line_that_the_database_is_away(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail() -> None:
+            raise OperationalError("connection refused\n\tIs the server running?")
+
+        monkeypatch.setattr(run_feed, "feed_choose", fail)
+
+        with pytest.raises(CommandError) as caught:
+            call_command("run_feed")
+
+        assert caught.value.returncode == 2
+        assert str(caught.value) == (
+            "the database cannot be used: connection refused Is the server running?"
+        )
