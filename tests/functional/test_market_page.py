@@ -203,6 +203,24 @@ def test_a_stop_order_waits(page: Browser, reference: Decimal) -> None:
     page.wait("document.querySelectorAll('#orders tr').length === 0")
 
 
+def test_a_button_that_is_pressed_stays_while_orders_change(
+    page: Browser, bob: RestClient, reference: Decimal
+) -> None:
+    page.choose("#ticket [name=type]", "limit")
+    page.click("#ticket .buy span")
+    fill_in(page, price=str(reference - 7), quantity="0.5")
+    page.key("Enter")
+    page.wait("document.querySelectorAll('#orders tr').length === 1")
+
+    page.press("#orders button")
+    place(bob, "sell", reference - 7, "0.1")
+    page.wait(level("bids", reference - 7, "0.40000"))
+    page.wait("document.querySelector('#balances').textContent.includes('BTC')")
+    page.release()
+
+    page.wait("document.querySelectorAll('#orders tr').length === 0")
+
+
 @pytest.mark.parametrize(
     ("price", "quantity", "words"),
     [

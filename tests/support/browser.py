@@ -62,6 +62,7 @@ class Browser:
         self._open = contextlib.ExitStack()
         self._ids = itertools.count(1)
         self.messages: list[str] = []
+        self._mouse: dict[str, Any] = {}
         self._socket = self._connect()
 
     def __enter__(self) -> Self:
@@ -174,20 +175,22 @@ class Browser:
 
     def click(self, selector: str) -> None:
         """Click into the middle of an element with the mouse."""
+        self.press(selector)
+        self.release()
+
+    def press(self, selector: str) -> None:
+        """Move the mouse to the middle of an element and press its button."""
         where = self.ask(
             f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
             " e.scrollIntoView({block: 'center'}); const b = e.getBoundingClientRect();"
             " return [b.x + b.width / 2, b.y + b.height / 2]; })()"
         )
-        for kind in ("mousePressed", "mouseReleased"):
-            self.call(
-                "Input.dispatchMouseEvent",
-                type=kind,
-                x=where[0],
-                y=where[1],
-                button="left",
-                clickCount=1,
-            )
+        self._mouse = {"x": where[0], "y": where[1], "button": "left", "clickCount": 1}
+        self.call("Input.dispatchMouseEvent", type="mousePressed", **self._mouse)
+
+    def release(self) -> None:
+        """Let the button go where it was pressed."""
+        self.call("Input.dispatchMouseEvent", type="mouseReleased", **self._mouse)
 
     def type(self, selector: str, text: str) -> None:
         """Click into a field, empty it, and type."""

@@ -1,6 +1,7 @@
 // One's own open orders and balances, rebuilt from the private stream.
 
 import { fitting, grouped, trimmed } from "./decimal.js";
+import { Press } from "./press.js";
 import { clock } from "./tape.js";
 
 const ENDED = new Set(["filled", "cancelled", "expired"]);
@@ -12,6 +13,7 @@ const TYPES = {
 export class Account {
   constructor({ orders, noOrders, balances, onOrders, onFill, onCancel, market }) {
     Object.assign(this, { body: orders, noOrders, balanceBody: balances, onOrders, onFill, onCancel, market });
+    this.press = new Press(orders);
     this.clear();
   }
 
@@ -58,9 +60,8 @@ export class Account {
   }
 
   draw() {
-    if (!this.dirty) return;
+    if (!this.dirty || this.press.down) return;
     this.dirty = false;
-    // A button that is pressed or focused must not be replaced under the finger.
     const focused = document.activeElement?.dataset?.order;
     const newest = [...this.orders.values()].sort((one, two) => two.created_at - one.created_at);
     this.body.replaceChildren(...newest.map((order) => this.orderRow(order)));

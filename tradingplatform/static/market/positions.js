@@ -1,12 +1,14 @@
 // One's own position in a perpetual market, as REST tells it at the present mark.
 
 import { fitting, grouped, trimmed } from "./decimal.js";
+import { Press } from "./press.js";
 
 const EVERY_MS = 2_000;
 
 export class Positions {
   constructor({ body, none, market, session, say }) {
     Object.assign(this, { body, none, market, session, say });
+    this.press = new Press(body);
     this.timer = null;
   }
 
@@ -26,7 +28,7 @@ export class Positions {
   }
 
   show(positions) {
-    if (this.body.contains(document.activeElement)) return;
+    if (this.press.down || this.body.contains(document.activeElement)) return;
     this.none.hidden = positions.length > 0;
     this.body.replaceChildren(...positions.map((position) => this.row(position)));
   }
