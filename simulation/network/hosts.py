@@ -62,9 +62,11 @@ class Hosts:
 
     def remove(self) -> None:
         """Delete hosts and bridge; what runs there must have ended."""
-        for space in self._spaces.values():
-            with contextlib.suppress(subprocess.CalledProcessError):
-                _ip("netns", "delete", space)
+        for name, space in self._spaces.items():
+            # A namespace takes its links along only later: their names would still be taken.
+            for words in (("link", "delete", self._links[name]), ("netns", "delete", space)):
+                with contextlib.suppress(subprocess.CalledProcessError):
+                    _ip(*words)
         with contextlib.suppress(subprocess.CalledProcessError):
             _ip("link", "delete", self._bridge)
 

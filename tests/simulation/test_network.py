@@ -50,3 +50,10 @@ def test_a_cut_is_silence_until_it_is_healed(hosts: Hosts) -> None:
     hosts.heal("b")
     words[1] = "5"
     assert "refused" in told()
+
+
+def test_hosts_are_made_again_at_once(hosts: Hosts) -> None:
+    hosts.remove()
+
+    for _ in range(10):
+        Hosts(["a", "b"]).remove()
