@@ -203,8 +203,9 @@ def test_a_stop_order_waits(page: Browser, reference: Decimal) -> None:
     page.wait("document.querySelectorAll('#orders tr').length === 0")
 
 
+@pytest.mark.parametrize("by", ["mouse", "key"])
 def test_a_button_that_is_pressed_stays_while_orders_change(
-    page: Browser, bob: RestClient, reference: Decimal
+    page: Browser, bob: RestClient, reference: Decimal, by: str
 ) -> None:
     page.choose("#ticket [name=type]", "limit")
     page.click("#ticket .buy span")
@@ -212,11 +213,15 @@ def test_a_button_that_is_pressed_stays_while_orders_change(
     page.key("Enter")
     page.wait("document.querySelectorAll('#orders tr').length === 1")
 
-    page.press("#orders button")
+    if by == "mouse":
+        page.press("#orders button")
+    else:
+        page.ask("document.querySelector('#orders button').focus()")
+        page.hold_key(" ")
     place(bob, "sell", reference - 7, "0.1")
     page.wait(level("bids", reference - 7, "0.40000"))
     page.wait("document.querySelector('#balances').textContent.includes('BTC')")
-    page.release()
+    page.release() if by == "mouse" else page.let_key_go(" ")
 
     page.wait("document.querySelectorAll('#orders tr').length === 0")
 

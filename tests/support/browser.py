@@ -200,17 +200,28 @@ class Browser:
 
     def key(self, key: str, *, shift: bool = False) -> None:
         """Press and release a key by its name."""
+        self.hold_key(key, shift=shift)
+        self.let_key_go(key, shift=shift)
+
+    def hold_key(self, key: str, *, shift: bool = False) -> None:
+        """Press a key and do not let it go."""
+        self._key("keyDown", key, shift=shift)
+
+    def let_key_go(self, key: str, *, shift: bool = False) -> None:
+        """Let a key go."""
+        self._key("keyUp", key, shift=shift)
+
+    def _key(self, kind: str, key: str, *, shift: bool) -> None:
         text = {"Enter": "\r"}.get(key, key if len(key) == 1 else "")
         code = {"Enter": 13, "ArrowUp": 38, "ArrowDown": 40, "Tab": 9}.get(key, ord(key[0].upper()))
-        for kind in ("keyDown", "keyUp"):
-            self.call(
-                "Input.dispatchKeyEvent",
-                type=kind,
-                key=key,
-                text=text if kind == "keyDown" else "",
-                windowsVirtualKeyCode=code,
-                modifiers=8 if shift else 0,
-            )
+        self.call(
+            "Input.dispatchKeyEvent",
+            type=kind,
+            key=key,
+            text=text if kind == "keyDown" else "",
+            windowsVirtualKeyCode=code,
+            modifiers=8 if shift else 0,
+        )
 
     def choose(self, selector: str, value: str) -> None:
         """Choose an option of a list."""
